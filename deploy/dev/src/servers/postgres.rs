@@ -1,0 +1,153 @@
+//! One throwaway Postgres cluster.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
+
+use super::binaries::{self, PostgresBinaries};
+use super::process::{Plan, ServerProcess};
+use super::{Durability, database, url_from_environment};
+use crate::account::Account;
+use crate::folder::Folder;
+use crate::{Error, lifeline};
+
+/// The superuser of a private cluster, and its first database.
+const NAME: &str = "roomwire";
+
+/// Settings of every private cluster: reachable by TCP on the loopback interface only, room for
+/// several gateways and tests at once, and a log that holds problems only.
+const SETTINGS: [&str; 7] = [
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "max_connections=300",
+    "shared_buffers=128MB",
+    "timezone=UTC",
+    "log_min_messages=error",
+    "log_checkpoints=off",
+];
+
+/// Added for [`Durability::Real`]; the defaults, said aloud.
+const REAL: [&str; 3] = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
+
+/// Added for [`Durability::Fast`].
+const FAST: [&str; 3] = [
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+];
+
+/// The Postgres named by `DATABASE_URL`, or a private one that ends with this value.
+#[derive(Debug)]
+pub struct Postgres {
+    url: String,
+    process: Option<ServerProcess>,
+}
+
+impl Postgres {
+    /// Returns once it answers; blocks. See [`super::Servers::start`].
+    pub fn start(durability: Durability) -> Result<Self, Error> {
+        if let Some(url) = url_from_environment("DATABASE_URL") {
+            return Ok(Self { url, process: None });
+        }
+        let account = Account::unprivileged()?;
+        let folder = Folder::create("postgres", account)?;
+        let binaries = binaries::postgres(account, folder.path())?;
+        initialise(&binaries, account, &folder)?;
+        let data = folder.path().join("data");
+        let plan = Plan {
+            name: "Postgres",
+            program: &binaries.postgres,
+            account,
+            // Immediate shutdown: no checkpoint for files that are about to go.
+            stop: Signal::SIGQUIT,
+            arguments: &|port| arguments(&data, port, durability),
+            ready: &|pid, _| is_ready(&data, pid),
+        };
+        let process = ServerProcess::start(&plan, folder)?;
+        let url = |name| format!("postgres://{NAME}@127.0.0.1:{}/{name}", process.port());
+        database::create_blocking(&url("postgres"), NAME)?;
+        Ok(Self {
+            url: url(NAME),
+            process: Some(process),
+        })
+    }
+
+    /// The URL of an existing database.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The process id of its postmaster if it was started here.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(ServerProcess::pid)
+    }
+
+    /// Creates an empty database and returns its URL; see [`super::Servers::create_database`].
+    pub async fn create_database(&self, name: &str) -> Result<String, Error> {
+        database::create(&self.url, name).await?;
+        database::url_of(&self.url, name)
+    }
+
+    /// Removes a database made by [`Self::create_database`], cutting its connections.
+    pub async fn drop_database(&self, name: &str) -> Result<(), Error> {
+        database::remove(&self.url, name).await
+    }
+}
+
+/// Writes the files of a new cluster into `data` below the folder.
+fn initialise(binaries: &PostgresBinaries, account: Account, folder: &Folder) -> Result<(), Error> {
+    let program = binaries.initdb.as_os_str();
+    let mut command = lifeline::command(program, Signal::SIGTERM, Some(folder.path()));
+    command
+        .args([
+            "--username",
+            NAME,
+            "--auth",
+            "trust",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C",
+        ])
+        .args(["--no-sync", "--pgdata", "data"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    account.apply(&mut command);
+    lifeline::run(command, "initdb")
+}
+
+fn arguments(data: &Path, port: u16, durability: Durability) -> Vec<OsString> {
+    let special = match durability {
+        Durability::Real => REAL,
+        Durability::Fast => FAST,
+    };
+    let mut arguments = vec![
+        "-D".into(),
+        data.into(),
+        "-p".into(),
+        port.to_string().into(),
+    ];
+    for setting in SETTINGS.iter().chain(&special) {
+        arguments.extend(["-c".into(), (*setting).into()]);
+    }
+    arguments
+}
+
+/// Reads the status that Postgres keeps in its lock file: the process id comes first, the word
+/// `ready` last, once it has bound its port and finished starting.
+fn is_ready(data: &Path, pid: u32) -> bool {
+    let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else {
+        return false;
+    };
+    let mut lines = text.lines();
+    lines.next() == Some(pid.to_string().as_str())
+        && lines
+            .next_back()
+            .is_some_and(|status| status.trim() == "ready")
+}

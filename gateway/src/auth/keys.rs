@@ -1,0 +1,160 @@
+//! Public keys from a JWKS (RFC 7517): a file or a URL, cached, read again when a token names a key
+//! that is not known, and from time to time so that withdrawn keys go.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm},
+};
+use tokio::{sync::Mutex, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How often the set is read even if no unknown key shows up.
+const REFRESH: Duration = Duration::from_secs(300);
+/// How soon the set may be read again for an unknown key, so that bad tokens cannot hammer it.
+const COOLDOWN: Duration = Duration::from_secs(5);
+/// How long one read may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest key set.
+const BYTES_MAX: usize = 1024 * 1024;
+
+/// The key set cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the key set cannot be fetched: {0}")]
+    Fetch(#[from] reqwest::Error),
+    #[error("the key set cannot be read: {0}")]
+    File(#[from] std::io::Error),
+    #[error("the key set is no JWKS: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("the key set is larger than {BYTES_MAX} bytes")]
+    TooLarge,
+}
+
+type Known = HashMap<Option<String>, (DecodingKey, Algorithm)>;
+
+/// The keys that are known now; cheap to clone.
+#[derive(Clone)]
+pub(super) struct KeySet(Arc<Shared>);
+
+struct Shared {
+    place: Place,
+    known: ArcSwap<Known>,
+    /// When the set was last read; held while reading, so that many ask once.
+    last_read: Mutex<Option<Instant>>,
+}
+
+enum Place {
+    File(String),
+    Url(String, reqwest::Client),
+}
+
+impl KeySet {
+    pub(super) async fn start(
+        place: &str,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<Self, Error> {
+        let place = if place.starts_with("http://") || place.starts_with("https://") {
+            let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+            Place::Url(place.to_owned(), client)
+        } else {
+            Place::File(place.to_owned())
+        };
+        let set = Self(Arc::new(Shared {
+            place,
+            known: ArcSwap::default(),
+            last_read: Mutex::new(None),
+        }));
+        set.read().await;
+        let refreshed = set.clone();
+        tasks.spawn(stop.clone().run_until_cancelled_owned(async move {
+            loop {
+                tokio::time::sleep(REFRESH).await;
+                refreshed.read().await;
+            }
+        }));
+        Ok(set)
+    }
+
+    /// The key of that id, read anew if it is not known. Without an id: the only key there is.
+    pub(super) async fn find(&self, kid: Option<&str>) -> Option<(DecodingKey, Algorithm)> {
+        if let Some(found) = self.lookup(kid) {
+            return Some(found);
+        }
+        self.read().await;
+        self.lookup(kid)
+    }
+
+    fn lookup(&self, kid: Option<&str>) -> Option<(DecodingKey, Algorithm)> {
+        let known = self.0.known.load();
+        match kid {
+            Some(kid) => known.get(&Some(kid.to_owned())).cloned(),
+            None if known.len() == 1 => known.values().next().cloned(),
+            None => None,
+        }
+    }
+
+    async fn read(&self) {
+        let mut last_read = self.0.last_read.lock().await;
+        if last_read.is_some_and(|at| at.elapsed() < COOLDOWN) {
+            return;
+        }
+        *last_read = Some(Instant::now());
+        match self.0.place.load().await {
+            Ok(set) => self.0.known.store(Arc::new(usable(&set))),
+            Err(error) => tracing::warn!(%error, "the key set stays as it was"),
+        }
+    }
+}
+
+impl Place {
+    async fn load(&self) -> Result<JwkSet, Error> {
+        let bytes = match self {
+            Self::File(path) => tokio::fs::read(path).await?,
+            Self::Url(url, client) => {
+                let mut answer =
+                    client.get(url).send().await?.error_for_status()?;
+                let mut bytes = Vec::new();
+                while let Some(chunk) = answer.chunk().await? {
+                    if bytes.len() + chunk.len() > BYTES_MAX {
+                        return Err(Error::TooLarge);
+                    }
+                    bytes.extend_from_slice(&chunk);
+                }
+                bytes
+            }
+        };
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+}
+
+/// The keys of the kinds that are accepted, each bound to its one algorithm. A symmetric key in a
+/// public set is a mistake that would let anybody sign, so it is left out.
+fn usable(set: &JwkSet) -> Known {
+    set.keys
+        .iter()
+        .filter_map(|jwk| {
+            let algorithm = algorithm(jwk)?;
+            let key = DecodingKey::from_jwk(jwk).ok()?;
+            Some((jwk.common.key_id.clone(), (key, algorithm)))
+        })
+        .collect()
+}
+
+fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
+    let (algorithm, named) = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            (Algorithm::ES256, KeyAlgorithm::ES256)
+        }
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
+        }
+        _ => return None,
+    };
+    let agreed = jwk.common.key_algorithm.as_ref().is_none_or(|stated| *stated == named);
+    agreed.then_some(algorithm)
+}

@@ -1,0 +1,10 @@
+//! Tokens: who signed them, and who they speak for.
+//!
+//! Must not: let a token, or a part of one, into a log line or an error.
+
+mod keys;
+mod sign;
+mod verifier;
+
+pub(crate) use sign::{TokenArgs, sign};
+pub(crate) use verifier::{Refusal, Verifier};

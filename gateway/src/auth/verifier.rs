@@ -1,0 +1,238 @@
+//! From a token to a principal, without a round trip while the key is known.
+
+use std::time::{Duration, SystemTime};
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind};
+use roomwire_shared::limits::PROFILE_CHARS_MAX;
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::keys::{self, KeySet};
+use crate::{
+    config::{self, KeySource},
+    domain::Principal,
+    telemetry::catalogue,
+};
+
+/// Why a token is not accepted. Says no more than this to anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("the token is missing")]
+    Missing,
+    #[error("the token is malformed")]
+    Malformed,
+    #[error("the token is expired")]
+    Expired,
+    #[error("the token is refused")]
+    Refused,
+}
+
+impl Refusal {
+    /// As a metric label.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Expired => "expired",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Checks tokens.
+pub(crate) struct Verifier {
+    keys: Keys,
+    audience: Option<String>,
+    issuer: Option<String>,
+    user_claim: String,
+}
+
+enum Keys {
+    Secret(DecodingKey),
+    Set(KeySet),
+}
+
+impl Verifier {
+    /// Loads the keys. A key set that cannot be read yet is tried again in the background.
+    pub(crate) async fn start(
+        config: &config::Auth,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<Self, keys::Error> {
+        let keys = match &config.keys {
+            KeySource::Secret(secret) => {
+                Keys::Secret(DecodingKey::from_secret(secret.expose_secret().as_bytes()))
+            }
+            KeySource::KeySet(place) => Keys::Set(KeySet::start(place, tasks, stop).await?),
+        };
+        Ok(Self {
+            keys,
+            audience: config.audience.clone(),
+            issuer: config.issuer.clone(),
+            user_claim: config.user_claim.clone(),
+        })
+    }
+
+    /// Accepts a token, or says why not. Waits only where a key is unknown and may have been
+    /// rotated in.
+    pub(crate) async fn check(&self, token: Option<&str>) -> Result<Principal, Refusal> {
+        let checked = match token.map(str::trim).filter(|token| !token.is_empty()) {
+            Some(token) => self.decode(token).await,
+            None => Err(Refusal::Missing),
+        };
+        if let Err(refusal) = &checked {
+            metrics::counter!(catalogue::AUTH_FAILURES, "reason" => refusal.label()).increment(1);
+        }
+        checked
+    }
+
+    async fn decode(&self, token: &str) -> Result<Principal, Refusal> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Malformed)?;
+        let (key, algorithm) = match &self.keys {
+            // The algorithm is ours to say, never the token's: only HS256 goes with a secret.
+            Keys::Secret(key) => (key.clone(), Algorithm::HS256),
+            Keys::Set(set) => set.find(header.kid.as_deref()).await.ok_or(Refusal::Refused)?,
+        };
+        let decoded =
+            jsonwebtoken::decode::<Map<String, Value>>(token, &key, &self.validation(algorithm))
+                .map_err(|error| match error.kind() {
+                    ErrorKind::ExpiredSignature => Refusal::Expired,
+                    ErrorKind::InvalidToken | ErrorKind::Base64(_) | ErrorKind::Json(_)
+                    | ErrorKind::Utf8(_) => Refusal::Malformed,
+                    _ => Refusal::Refused,
+                })?;
+        self.principal(&decoded.claims)
+    }
+
+    fn validation(&self, algorithm: Algorithm) -> Validation {
+        let mut validation = Validation::new(algorithm);
+        validation.leeway = 0;
+        validation.validate_nbf = true;
+        validation.set_required_spec_claims(&["exp"]);
+        match &self.audience {
+            Some(audience) => validation.set_audience(&[audience]),
+            None => validation.validate_aud = false,
+        }
+        if let Some(issuer) = &self.issuer {
+            validation.set_issuer(&[issuer]);
+        }
+        validation
+    }
+
+    fn principal(&self, claims: &Map<String, Value>) -> Result<Principal, Refusal> {
+        let user = match claims.get(&self.user_claim) {
+            Some(Value::String(id)) => id.parse(),
+            Some(Value::Number(id)) if !id.is_f64() => id.to_string().parse(),
+            _ => return Err(Refusal::Refused),
+        }
+        .map_err(|_| Refusal::Refused)?;
+        // NumericDate may have a fraction (RFC 7519, section 2); the token ends with the second.
+        let exp = claims.get("exp").and_then(Value::as_f64).ok_or(Refusal::Refused)?;
+        let expires = Duration::try_from_secs_f64(exp)
+            .ok()
+            .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))
+            .ok_or(Refusal::Refused)?;
+        Ok(Principal {
+            user,
+            name: profile_text(claims.get("name")),
+            picture: profile_text(claims.get("picture")),
+            expires,
+        })
+    }
+}
+
+/// Profile fields are shown, not checked: control characters go, the rest is cut to its bound.
+fn profile_text(value: Option<&Value>) -> Option<String> {
+    let text = value?.as_str()?;
+    let kept: String = text.chars().filter(|c| !c.is_control()).take(PROFILE_CHARS_MAX).collect();
+    Some(kept).filter(|kept| !kept.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use serde_json::json;
+
+    use super::*;
+
+    const SECRET: &str = "a secret of some length";
+
+    fn verifier() -> Verifier {
+        Verifier {
+            keys: Keys::Secret(DecodingKey::from_secret(SECRET.as_bytes())),
+            audience: None,
+            issuer: None,
+            user_claim: "sub".into(),
+        }
+    }
+
+    fn now() -> u64 {
+        jsonwebtoken::get_current_timestamp()
+    }
+
+    fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        encode(&Header::new(algorithm), claims, &key).unwrap()
+    }
+
+    async fn check(verifier: &Verifier, claims: &Value) -> Result<Principal, Refusal> {
+        verifier.check(Some(&signed(Algorithm::HS256, SECRET, claims))).await
+    }
+
+    #[tokio::test]
+    async fn a_good_token_names_its_user() {
+        let claims = json!({"sub": "ann", "exp": now() + 60, "name": "Ann\u{0}"});
+        let principal = check(&verifier(), &claims).await.unwrap();
+        assert_eq!(principal.user.as_str(), "ann");
+        assert_eq!(principal.name.as_deref(), Some("Ann"));
+        assert_eq!(principal.picture, None);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_missing_malformed_expired_or_refused() {
+        let verifier = verifier();
+        assert_eq!(verifier.check(None).await.unwrap_err(), Refusal::Missing);
+        assert_eq!(verifier.check(Some(" ")).await.unwrap_err(), Refusal::Missing);
+        assert_eq!(verifier.check(Some("nonsense")).await.unwrap_err(), Refusal::Malformed);
+        let old = json!({"sub": "ann", "exp": now() - 1});
+        assert_eq!(check(&verifier, &old).await.unwrap_err(), Refusal::Expired);
+        let early = json!({"sub": "ann", "exp": now() + 60, "nbf": now() + 30});
+        assert_eq!(check(&verifier, &early).await.unwrap_err(), Refusal::Refused);
+        let endless = json!({"sub": "ann"});
+        assert_eq!(check(&verifier, &endless).await.unwrap_err(), Refusal::Refused);
+        let nobody = json!({"exp": now() + 60});
+        assert_eq!(check(&verifier, &nobody).await.unwrap_err(), Refusal::Refused);
+    }
+
+    #[tokio::test]
+    async fn another_secret_or_algorithm_is_refused() {
+        let verifier = verifier();
+        let claims = json!({"sub": "ann", "exp": now() + 60});
+        let other = signed(Algorithm::HS256, "another secret entirely", &claims);
+        assert_eq!(verifier.check(Some(&other)).await.unwrap_err(), Refusal::Refused);
+        let stronger = signed(Algorithm::HS512, SECRET, &claims);
+        assert_eq!(verifier.check(Some(&stronger)).await.unwrap_err(), Refusal::Refused);
+        let good = signed(Algorithm::HS256, SECRET, &claims);
+        let (_, rest) = good.split_once('.').unwrap();
+        // {"alg":"none"}
+        let unsigned = format!("eyJhbGciOiJub25lIn0.{rest}");
+        assert!(verifier.check(Some(&unsigned)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn audience_issuer_and_user_claim_are_checked_when_configured() {
+        let verifier = Verifier {
+            audience: Some("chat".into()),
+            issuer: Some("id".into()),
+            user_claim: "uid".into(),
+            ..verifier()
+        };
+        let good = json!({"uid": 7, "exp": now() + 60, "aud": ["x", "chat"], "iss": "id"});
+        assert_eq!(check(&verifier, &good).await.unwrap().user.as_str(), "7");
+        let foreign = json!({"uid": 7, "exp": now() + 60, "aud": "x", "iss": "id"});
+        assert_eq!(check(&verifier, &foreign).await.unwrap_err(), Refusal::Refused);
+        let stranger = json!({"uid": 7, "exp": now() + 60, "aud": "chat", "iss": "other"});
+        assert_eq!(check(&verifier, &stranger).await.unwrap_err(), Refusal::Refused);
+    }
+}

@@ -1,0 +1,129 @@
+//! The two connections to Redis: one that publishes, one that listens.
+
+use std::time::Duration;
+
+use fred::{
+    clients::{Client, SubscriberClient},
+    interfaces::{ClientLike, EventInterface},
+    types::{
+        Builder,
+        config::{Config, ReconnectPolicy, TcpConfig, UnresponsiveConfig},
+    },
+};
+use secrecy::ExposeSecret;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    inbox::Inbox,
+    names::{Names, NodeId},
+    publisher::Publisher,
+    subscriptions::Subscriptions,
+};
+use crate::{config, store::Store, telemetry::catalogue};
+
+/// A command that Redis has not answered by then has failed; hints are worth no longer wait.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection without any answer for this long is given up and made anew.
+const UNRESPONSIVE: Duration = Duration::from_secs(4);
+/// Messages the listener may lag behind before it has to resync. The library's 32 loses most.
+const INBOX_MESSAGES: usize = 65_536;
+/// Commands that may wait for a connection before they fail at once.
+const WAITING_COMMANDS_MAX: usize = 16_384;
+
+/// The bus cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("REDIS_URL cannot be read: {}", .0.details())]
+    BadUrl(fred::error::Error),
+}
+
+/// Both directions of the bus. Connecting goes on in the background for as long as it takes.
+pub(crate) struct Bus {
+    pub(crate) publisher: Publisher,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) inbox: Inbox,
+    clients: (Client, SubscriberClient),
+}
+
+impl Bus {
+    /// Sets up both connections and their tasks on `tasks`.
+    pub(crate) fn start(
+        config: &config::Redis,
+        node: &NodeId,
+        store: Store,
+        tasks: &TaskTracker,
+    ) -> Result<Self, Error> {
+        let builder = builder(config)?;
+        let publishing = builder.build().map_err(Error::BadUrl)?;
+        let listening = builder.build_subscriber_client().map_err(Error::BadUrl)?;
+        let names = Names::new(&config.prefix);
+        let (subscriptions, resubscribed) =
+            Subscriptions::start(listening.clone(), names.clone(), tasks);
+        let inbox = Inbox::new(&listening, names.clone(), node.clone(), resubscribed);
+        let publisher = Publisher::start(publishing.clone(), names, node.clone(), store, tasks);
+        watch(&publishing, "publisher");
+        watch(&listening, "listener");
+        publishing.connect();
+        listening.connect();
+        Ok(Self { publisher, subscriptions, inbox, clients: (publishing, listening) })
+    }
+
+    /// Handles for the probes.
+    pub(crate) fn health(&self) -> Health {
+        Health(self.clients.0.clone(), self.clients.1.clone())
+    }
+}
+
+/// Says whether the bus works.
+#[derive(Clone)]
+pub(crate) struct Health(Client, SubscriberClient);
+
+impl Health {
+    /// Both connections are up.
+    pub(crate) fn connected(&self) -> bool {
+        let connected = self.0.is_connected() && self.1.is_connected();
+        metrics::gauge!(catalogue::REDIS_UP).set(if connected { 1.0 } else { 0.0 });
+        connected
+    }
+}
+
+fn builder(config: &config::Redis) -> Result<Builder, Error> {
+    let mut parsed = Config::from_url(config.url.expose_secret()).map_err(Error::BadUrl)?;
+    // Redis may be later than the gateway: keep trying instead of giving up on the first refusal.
+    parsed.fail_fast = false;
+    let mut builder = Builder::from_config(parsed);
+    builder
+        .with_connection_config(|connection| {
+            connection.connection_timeout = Duration::from_secs(3);
+            connection.internal_command_timeout = Duration::from_secs(3);
+            connection.max_command_attempts = 1;
+            connection.max_command_buffer_len = WAITING_COMMANDS_MAX;
+            connection.unresponsive = UnresponsiveConfig {
+                max_timeout: Some(UNRESPONSIVE),
+                interval: Duration::from_secs(1),
+            };
+            connection.tcp = TcpConfig {
+                nodelay: Some(true),
+                ..TcpConfig::default()
+            };
+        })
+        .with_performance_config(|performance| {
+            performance.default_command_timeout = COMMAND_TIMEOUT;
+            performance.broadcast_channel_capacity = INBOX_MESSAGES;
+        })
+        .set_policy(ReconnectPolicy::new_exponential(0, 50, 1_000, 2));
+    Ok(builder)
+}
+
+/// Logs what happens to a connection, and counts.
+fn watch(client: &(impl ClientLike + EventInterface), role: &'static str) {
+    client.on_error(move |(error, server)| async move {
+        tracing::warn!(role, ?server, error = error.details(), "no connection to redis, trying again");
+        Ok(())
+    });
+    client.on_reconnect(move |server| async move {
+        metrics::counter!(catalogue::REDIS_RECONNECTS).increment(1);
+        tracing::info!(role, %server, "connected to redis");
+        Ok(())
+    });
+}

@@ -1,0 +1,101 @@
+//! What arrives from Redis, as a stream.
+
+use fred::{
+    clients::SubscriberClient,
+    interfaces::EventInterface,
+    types::Message,
+};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    mpsc,
+};
+
+use super::{
+    envelope::{self, Hint, Opened},
+    names::{Names, NodeId, Topic},
+};
+use crate::telemetry::catalogue;
+
+/// Something that arrived.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Hint(Topic, Hint),
+    /// Something about this topic that cannot be read: ask the log.
+    Unreadable(Topic),
+    /// Hints may have been missed, of any topic.
+    Missed(&'static str),
+}
+
+/// Receives hints. Dropping it ends nothing; the subscriber goes on.
+pub(crate) struct Inbox {
+    messages: broadcast::Receiver<Message>,
+    resubscribed: mpsc::Receiver<()>,
+    names: Names,
+    node: NodeId,
+}
+
+impl Inbox {
+    pub(super) fn new(
+        client: &SubscriberClient,
+        names: Names,
+        node: NodeId,
+        resubscribed: mpsc::Receiver<()>,
+    ) -> Self {
+        Self { messages: client.message_rx(), resubscribed, names, node }
+    }
+
+    /// Waits for the next thing to act on; `None` when the bus has ended. Hints of one channel come
+    /// in the order in which Redis sent them.
+    pub(crate) async fn next(&mut self) -> Option<Incoming> {
+        loop {
+            let message = tokio::select! {
+                biased;
+                told = self.resubscribed.recv() => {
+                    return told.map(|()| Incoming::Missed("reconnect"));
+                }
+                message = self.messages.recv() => message,
+            };
+            match message {
+                Ok(message) => {
+                    if let Some(incoming) = self.read(&message) {
+                        return Some(incoming);
+                    }
+                }
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "the listener fell behind, reading the log instead");
+                    return Some(Incoming::Missed("lag"));
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    fn read(&self, message: &Message) -> Option<Incoming> {
+        let Some(topic) = self.names.topic(&message.channel) else {
+            metrics::counter!(catalogue::HINTS_MALFORMED).increment(1);
+            return None;
+        };
+        let opened = message
+            .value
+            .as_bytes_str()
+            .map_or(Opened::Unreadable, |payload| envelope::open(&payload, &self.node));
+        let kind = match &opened {
+            Opened::Own => "own",
+            Opened::Hint(Hint::Entries(_)) => "entries",
+            Opened::Hint(Hint::Head(_)) => "head",
+            Opened::Hint(Hint::Read { .. }) => "read",
+            Opened::Hint(Hint::Joined { .. }) => "joined",
+            Opened::Hint(Hint::Memberships) => "memberships",
+            Opened::Unreadable => "unreadable",
+        };
+        metrics::counter!(catalogue::HINTS_RECEIVED, "kind" => kind).increment(1);
+        match opened {
+            Opened::Own => None,
+            Opened::Hint(hint) => Some(Incoming::Hint(topic, hint)),
+            Opened::Unreadable => {
+                metrics::counter!(catalogue::HINTS_MALFORMED).increment(1);
+                Some(Incoming::Unreadable(topic))
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Hints over Redis: one channel per room, one per connected user.
+//!
+//! What travels here only makes things fast. Every hint may be lost, doubled or late, and nobody
+//! may rely on one: the truth is the log in Postgres. Must not: keep anything durable, know SQL.
+
+mod connect;
+mod envelope;
+mod inbox;
+mod names;
+mod publisher;
+mod subscriptions;
+
+pub(crate) use connect::{Bus, Health};
+pub(crate) use envelope::Hint;
+pub(crate) use inbox::{Inbox, Incoming};
+pub(crate) use names::{NodeId, Topic};
+pub(crate) use publisher::{Announcement, Publisher};
+pub(crate) use subscriptions::Subscriptions;

@@ -1,0 +1,81 @@
+//! Every Redis name is spelled here.
+
+use std::{fmt, sync::Arc};
+
+use roomwire_shared::{RoomId, UserId};
+
+/// One gateway process, from its start to its end. Random, so that a restart is another node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NodeId(Arc<str>);
+
+impl NodeId {
+    pub(crate) fn random() -> Self {
+        Self(format!("{:016x}", rand::random::<u64>()).into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a channel is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Topic {
+    Room(RoomId),
+    User(UserId),
+}
+
+/// Spells names under the deployment's prefix.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    prefix: Arc<str>,
+}
+
+impl Names {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    pub(super) fn channel(&self, topic: &Topic) -> String {
+        match topic {
+            Topic::Room(room) => format!("{}:r:{room}", self.prefix),
+            Topic::User(user) => format!("{}:u:{user}", self.prefix),
+        }
+    }
+
+    /// Reads a channel's name back; `None` if it is none of ours.
+    pub(super) fn topic(&self, channel: &str) -> Option<Topic> {
+        let rest = channel.strip_prefix(&*self.prefix)?.strip_prefix(':')?;
+        match rest.split_once(':')? {
+            ("r", room) => room.parse().ok().map(Topic::Room),
+            ("u", user) => user.parse().ok().map(Topic::User),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_name_reads_back_as_its_topic() {
+        let names = Names::new("rw");
+        let topics = [
+            Topic::Room(RoomId::new(1, 2)),
+            Topic::User("a:b c".parse().unwrap()),
+        ];
+        for topic in topics {
+            assert_eq!(names.topic(&names.channel(&topic)), Some(topic));
+        }
+        assert_eq!(names.channel(&Topic::Room(RoomId::new(1, 2))), "rw:r:000000010000000000000002");
+        assert_eq!(names.topic("other:r:000000010000000000000002"), None);
+        assert_eq!(names.topic("rw:r:nonsense"), None);
+    }
+}

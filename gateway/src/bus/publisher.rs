@@ -1,0 +1,172 @@
+//! Publishes hints in the order in which they are given, many per round trip.
+//!
+//! One task owns the connection. While Redis answers, what is given meanwhile waits and then goes
+//! out together. Once a change's hints are out, its outbox row is forgotten, many at once.
+
+use std::time::Duration;
+
+use fred::{
+    clients::Client,
+    interfaces::{ClientLike, PubsubInterface},
+};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    envelope::{Hint, seal},
+    names::{Names, NodeId, Topic},
+};
+use crate::{
+    store::{Store, Unpublished},
+    telemetry::catalogue,
+};
+
+/// Announcements that may wait. More are left to the outbox, which publishes them a second later.
+const WAITING_MAX: usize = 8_192;
+/// Announcements that go out together at most.
+const TOGETHER_MAX: usize = 256;
+/// Outbox rows forgotten together at most.
+const FORGET_MAX: usize = 2_048;
+/// How long published rows gather before they are forgotten; well below the sweeper's age.
+const FORGET_AFTER: Duration = Duration::from_millis(100);
+
+/// The hints of one change, and the outbox row that owes them.
+#[derive(Debug, Default)]
+pub(crate) struct Announcement {
+    pub(crate) hints: Vec<(Topic, Hint)>,
+    pub(crate) outbox: Option<i64>,
+}
+
+/// Redis did not take the hints.
+#[derive(Debug, thiserror::Error)]
+#[error("hints were not published: {0}")]
+pub(crate) struct NotPublished(String);
+
+/// Handle on the publishing task; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Publisher {
+    waiting: mpsc::Sender<Announcement>,
+    direct: Direct,
+}
+
+impl Publisher {
+    pub(super) fn start(
+        client: Client,
+        names: Names,
+        node: NodeId,
+        store: Store,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let (waiting, given) = mpsc::channel(WAITING_MAX);
+        let (published, forget) = mpsc::channel(FORGET_MAX);
+        let direct = Direct { client, names, node };
+        tasks.spawn(publish_all(direct.clone(), given, published));
+        tasks.spawn(forget_all(store, forget));
+        Self { waiting, direct }
+    }
+
+    /// Publishes as soon as it is this announcement's turn. Never waits: at the bound the hints are
+    /// left to the outbox.
+    pub(crate) fn announce(&self, announcement: Announcement) {
+        if self.waiting.try_send(announcement).is_err() {
+            metrics::counter!(catalogue::HINTS_SHED).increment(1);
+        }
+    }
+
+    /// Publishes for a change that somebody else did not announce: wakes every node, this one too.
+    pub(crate) async fn republish(&self, changes: Vec<Unpublished>) -> Result<(), NotPublished> {
+        let mut hints = Vec::new();
+        for change in changes {
+            let heads = change.rooms.into_iter().map(|(room, head)| (Topic::Room(room), Hint::Head(head)));
+            hints.extend(heads);
+            let users = change.users.into_iter().map(|user| (Topic::User(user), Hint::Memberships));
+            hints.extend(users);
+        }
+        for some in hints.chunks(TOGETHER_MAX) {
+            self.direct.publish(some.iter(), None).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The connection and what is needed to write hints for it.
+#[derive(Clone)]
+struct Direct {
+    client: Client,
+    names: Names,
+    node: NodeId,
+}
+
+impl Direct {
+    async fn publish<'a>(
+        &self,
+        hints: impl Iterator<Item = &'a (Topic, Hint)>,
+        from: Option<&NodeId>,
+    ) -> Result<usize, NotPublished> {
+        let refused = |error: fred::error::Error| NotPublished(error.details().to_owned());
+        if !self.client.is_connected() {
+            return Err(NotPublished("no connection".to_owned()));
+        }
+        let pipeline = self.client.pipeline();
+        let mut count = 0;
+        for (topic, hint) in hints {
+            let payload = seal(hint, from).map_err(|error| NotPublished(error.to_string()))?;
+            let channel = self.names.channel(topic);
+            if self.client.is_clustered() {
+                pipeline.spublish::<(), _, _>(channel, payload).await.map_err(refused)?;
+            } else {
+                pipeline.publish::<(), _, _>(channel, payload).await.map_err(refused)?;
+            }
+            count += 1;
+        }
+        if count > 0 {
+            pipeline.all::<Vec<i64>>().await.map_err(refused)?;
+        }
+        Ok(count)
+    }
+}
+
+async fn publish_all(
+    direct: Direct,
+    mut given: mpsc::Receiver<Announcement>,
+    published: mpsc::Sender<i64>,
+) {
+    let mut batch = Vec::with_capacity(TOGETHER_MAX);
+    while given.recv_many(&mut batch, TOGETHER_MAX).await > 0 {
+        let hints = batch.iter().flat_map(|announcement: &Announcement| &announcement.hints);
+        match direct.publish(hints, Some(&direct.node)).await {
+            Ok(count) => {
+                let count = u64::try_from(count).unwrap_or(u64::MAX);
+                metrics::counter!(catalogue::HINTS_PUBLISHED, "result" => "ok").increment(count);
+                for id in batch.drain(..).filter_map(|announcement| announcement.outbox) {
+                    if published.send(id).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Err(error) => {
+                // The rows stay in the outbox, and the sweeper publishes them.
+                metrics::counter!(catalogue::HINTS_PUBLISHED, "result" => "failed").increment(1);
+                tracing::debug!(%error, "hints are left to the outbox");
+                batch.clear();
+            }
+        }
+    }
+}
+
+async fn forget_all(store: Store, mut published: mpsc::Receiver<i64>) {
+    let mut ids = Vec::with_capacity(FORGET_MAX);
+    while published.recv_many(&mut ids, FORGET_MAX).await > 0 {
+        tokio::time::sleep(FORGET_AFTER).await;
+        while ids.len() < FORGET_MAX
+            && let Ok(id) = published.try_recv()
+        {
+            ids.push(id);
+        }
+        if let Err(error) = store.forget_published(&ids).await {
+            // They will be published a second time, which harms nobody.
+            tracing::debug!(%error, "published changes stay in the outbox");
+        }
+        ids.clear();
+    }
+}

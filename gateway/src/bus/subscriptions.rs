@@ -1,0 +1,177 @@
+//! Which channels this node listens to, kept true across reconnects.
+//!
+//! One task owns the list and gives all orders, so that they reach Redis in the order in which they
+//! were given here. What waits while Redis answers goes out together.
+
+use std::collections::HashSet;
+
+use fred::{
+    clients::SubscriberClient,
+    interfaces::{EventInterface, PubsubInterface, ClientLike},
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::names::{Names, Topic};
+use crate::telemetry::catalogue;
+
+/// Orders that may wait; more make their givers wait.
+const ORDERS_WAITING_MAX: usize = 4_096;
+/// Channels in one command.
+const CHANNELS_PER_COMMAND: usize = 1_000;
+
+enum Order {
+    Listen(Vec<Topic>, oneshot::Sender<bool>),
+    Forget(Topic),
+}
+
+/// Handle on the list of channels; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Subscriptions(mpsc::Sender<Order>);
+
+impl Subscriptions {
+    /// Starts the task. The receiver gets a message after each time everything was subscribed anew.
+    pub(super) fn start(
+        client: SubscriberClient,
+        names: Names,
+        tasks: &TaskTracker,
+    ) -> (Self, mpsc::Receiver<()>) {
+        let (orders, received) = mpsc::channel(ORDERS_WAITING_MAX);
+        let (resubscribed, told) = mpsc::channel(4);
+        let keeper = Keeper { client, names, wanted: HashSet::new(), resubscribed };
+        tasks.spawn(keeper.run(received));
+        (Self(orders), told)
+    }
+
+    /// Listens to these channels from now on. True once Redis confirmed it; false if Redis is away:
+    /// then the subscription is owed and made when it returns, followed by a resync.
+    pub(crate) async fn listen(&self, topics: Vec<Topic>) -> bool {
+        let (answer, answered) = oneshot::channel();
+        if self.0.send(Order::Listen(topics, answer)).await.is_err() {
+            return false;
+        }
+        answered.await.unwrap_or(false)
+    }
+
+    /// Stops listening to a channel. Never waits; false if the queue is full: then it goes on
+    /// listening, which harms nobody.
+    pub(crate) fn try_forget(&self, topic: Topic) -> bool {
+        self.0.try_send(Order::Forget(topic)).is_ok()
+    }
+}
+
+struct Keeper {
+    client: SubscriberClient,
+    names: Names,
+    wanted: HashSet<Topic>,
+    resubscribed: mpsc::Sender<()>,
+}
+
+impl Keeper {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut reconnects = self.client.reconnect_rx();
+        let mut waiting = Vec::new();
+        loop {
+            tokio::select! {
+                reconnected = reconnects.recv() => {
+                    if matches!(reconnected, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                        return;
+                    }
+                    self.restore().await;
+                }
+                received = orders.recv_many(&mut waiting, 256) => {
+                    if received == 0 {
+                        return;
+                    }
+                    self.carry_out(waiting.drain(..)).await;
+                    metrics::gauge!(catalogue::SUBSCRIPTIONS).set(count(self.wanted.len()));
+                }
+            }
+        }
+    }
+
+    /// Runs of the same kind of order go out as one command.
+    async fn carry_out(&mut self, orders: impl Iterator<Item = Order>) {
+        let mut new = Vec::new();
+        let mut answers = Vec::new();
+        for order in orders {
+            match order {
+                Order::Listen(topics, answer) => {
+                    new.extend(topics.into_iter().filter(|topic| self.wanted.insert(topic.clone())));
+                    answers.push(answer);
+                }
+                Order::Forget(topic) => {
+                    self.subscribe_and_answer(&mut new, &mut answers).await;
+                    if self.wanted.remove(&topic) {
+                        self.unsubscribe(&topic).await;
+                    }
+                }
+            }
+        }
+        self.subscribe_and_answer(&mut new, &mut answers).await;
+    }
+
+    async fn subscribe_and_answer(
+        &self,
+        new: &mut Vec<Topic>,
+        answers: &mut Vec<oneshot::Sender<bool>>,
+    ) {
+        let confirmed = self.subscribe(new).await;
+        new.clear();
+        for answer in answers.drain(..) {
+            // Nobody waits any more: fine.
+            answer.send(confirmed).unwrap_or_default();
+        }
+    }
+
+    async fn restore(&self) {
+        let all: Vec<Topic> = self.wanted.iter().cloned().collect();
+        if self.subscribe(&all).await {
+            // A full queue already holds the same news.
+            self.resubscribed.try_send(()).unwrap_or_default();
+        }
+    }
+
+    async fn subscribe(&self, topics: &[Topic]) -> bool {
+        if !self.client.is_connected() {
+            return false;
+        }
+        let channels: Vec<String> =
+            topics.iter().map(|topic| self.names.channel(topic)).collect();
+        for some in channels.chunks(CHANNELS_PER_COMMAND) {
+            let done = if self.client.is_clustered() {
+                // Channels of one command must share a slot, so each goes alone, pipelined.
+                futures_util::future::try_join_all(
+                    some.iter().map(|channel| self.client.ssubscribe(channel.clone())),
+                )
+                .await
+                .map(|_| ())
+            } else {
+                self.client.subscribe(some.to_vec()).await
+            };
+            if let Err(error) = done {
+                tracing::warn!(error = error.details(), "subscriptions are owed until redis answers");
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn unsubscribe(&self, topic: &Topic) {
+        let channel = self.names.channel(topic);
+        let done = if self.client.is_clustered() {
+            self.client.sunsubscribe(channel).await
+        } else {
+            self.client.unsubscribe(channel).await
+        };
+        if let Err(error) = done {
+            // Harmless: hints for rooms nobody here is in are dropped.
+            tracing::debug!(error = error.details(), "unsubscribing failed");
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn count(n: usize) -> f64 {
+    n as f64
+}

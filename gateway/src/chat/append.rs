@@ -1,0 +1,247 @@
+//! Group commit: messages gather for as long as the previous batch is committing.
+//!
+//! Rooms are spread over a few lanes, each with one batch in flight, so the order within a room is
+//! the order of arrival. There is no timer: an idle lane commits a single message at once.
+
+use roomwire_shared::{MessageId, RoomId, Timestamp};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    bus::{Announcement, Hint, Publisher, Topic},
+    domain::{ChatError, Kind, LogEntry, NewMessage, Stored, What},
+    live::Hub,
+    store::{Appended, Store, Verdict},
+    telemetry::catalogue,
+};
+
+/// Batches in flight at a time. More lanes than the disk syncs at once only make batches smaller.
+const LANES: u8 = 4;
+/// Messages that may wait in a lane; beyond that, sockets wait.
+const WAITING_MAX: usize = 4_096;
+/// Messages in one batch.
+const BATCH_MAX: usize = 512;
+/// Bytes of text in one batch, beside which the next message waits.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of text in one hint, beside which a second hint is made.
+const HINT_BYTES_MAX: usize = 64 * 1024;
+
+/// A lane. Two messages in one lane are committed in the order in which they were submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lane(u8);
+
+impl Lane {
+    pub(crate) fn of(room: RoomId) -> Self {
+        let [.., last] = room.as_bytes();
+        Self(last % LANES)
+    }
+}
+
+/// What the writer of a message gets back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) id: MessageId,
+    pub(crate) position: i64,
+    pub(crate) at: Timestamp,
+}
+
+/// A submitted message: waits for its batch to be committed.
+pub(crate) struct Sent(oneshot::Receiver<Result<Receipt, ChatError>>);
+
+impl Sent {
+    /// The receipt once the message is durable.
+    pub(crate) async fn receipt(self) -> Result<Receipt, ChatError> {
+        self.0.await.unwrap_or_else(|_| Err(ChatError::unavailable()))
+    }
+}
+
+struct Waiting {
+    message: NewMessage,
+    done: oneshot::Sender<Result<Receipt, ChatError>>,
+}
+
+/// All lanes of the node.
+pub(super) struct Lanes(Vec<mpsc::Sender<Waiting>>);
+
+impl Lanes {
+    pub(super) fn start(
+        store: &Store,
+        hub: &Hub,
+        publisher: &Publisher,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> Self {
+        let start = |_| {
+            let (submit, waiting) = mpsc::channel(WAITING_MAX);
+            let lane = Committer {
+                store: store.clone(),
+                hub: hub.clone(),
+                publisher: publisher.clone(),
+            };
+            tasks.spawn(lane.run(waiting, stop.clone()));
+            submit
+        };
+        Self((0..LANES).map(start).collect())
+    }
+
+    /// Queues a message; waits only while its lane is full. Messages of one lane are committed in
+    /// the order in which these calls return.
+    pub(super) async fn submit(&self, message: NewMessage) -> Result<Sent, ChatError> {
+        let Lane(lane) = Lane::of(message.room);
+        let lane = self.0.get(usize::from(lane)).ok_or_else(ChatError::internal)?;
+        let (done, sent) = oneshot::channel();
+        lane.send(Waiting { message, done }).await.map_err(|_| ChatError::unavailable())?;
+        Ok(Sent(sent))
+    }
+}
+
+struct Committer {
+    store: Store,
+    hub: Hub,
+    publisher: Publisher,
+}
+
+impl Committer {
+    async fn run(self, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {
+        let mut held = None;
+        loop {
+            let first = match held.take() {
+                Some(first) => first,
+                None => tokio::select! {
+                    biased;
+                    first = waiting.recv() => match first {
+                        Some(first) => first,
+                        None => return,
+                    },
+                    // Whoever submitted before the end still gets an answer: the queue goes first.
+                    () = stop.cancelled() => return,
+                },
+            };
+            let mut messages = Vec::with_capacity(waiting.len().min(BATCH_MAX) + 1);
+            let mut writers = Vec::with_capacity(messages.capacity());
+            let mut bytes = 0;
+            let mut next = Some(first);
+            while let Some(Waiting { message, done }) = next {
+                bytes += message.text.as_str().len();
+                messages.push(message);
+                writers.push(done);
+                next = if messages.len() < BATCH_MAX { waiting.try_recv().ok() } else { None };
+                let full = |w: &Waiting| bytes + w.message.text.as_str().len() > BATCH_BYTES_MAX;
+                if next.as_ref().is_some_and(full) {
+                    held = next.take();
+                }
+            }
+            self.commit(messages, writers).await;
+        }
+    }
+
+    async fn commit(
+        &self,
+        messages: Vec<NewMessage>,
+        writers: Vec<oneshot::Sender<Result<Receipt, ChatError>>>,
+    ) {
+        let begun = Instant::now();
+        let appended = self.store.append(&messages).await;
+        metrics::histogram!(catalogue::APPEND_DURATION).record(begun.elapsed().as_secs_f64());
+        let size = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        metrics::histogram!(catalogue::APPEND_BATCH).record(f64::from(size));
+        match appended {
+            Ok(appended) => self.finish(messages, writers, appended),
+            Err(error) => {
+                metrics::counter!(catalogue::APPENDS, "result" => "failed")
+                    .increment(u64::from(size));
+                let error = ChatError::from(error);
+                for writer in writers {
+                    // A writer that is gone needs no answer.
+                    writer.send(Err(error.clone())).unwrap_or_default();
+                }
+            }
+        }
+    }
+
+    /// Shows, announces and answers, in that order: a writer who has the receipt may rely on the
+    /// message being on its way.
+    fn finish(
+        &self,
+        messages: Vec<NewMessage>,
+        writers: Vec<oneshot::Sender<Result<Receipt, ChatError>>>,
+        appended: Appended,
+    ) {
+        let mut receipts = Vec::with_capacity(messages.len());
+        let mut rooms: Vec<(RoomId, Vec<LogEntry>)> = Vec::new();
+        for (message, verdict) in messages.into_iter().zip(appended.verdicts) {
+            let room = message.room;
+            receipts.push(receipt(&message, &verdict));
+            if let Some(entry) = entry(message, &verdict) {
+                match rooms.iter_mut().find(|(id, _)| *id == room) {
+                    Some((_, entries)) => entries.push(entry),
+                    None => rooms.push((room, vec![entry])),
+                }
+            }
+        }
+        let mut hints = Vec::with_capacity(rooms.len());
+        for (room, entries) in rooms {
+            self.hub.offer(room, entries.clone());
+            hints.extend(split(entries).map(|part| (Topic::Room(room), Hint::Entries(part))));
+        }
+        if !hints.is_empty() {
+            self.publisher.announce(Announcement { hints, outbox: appended.outbox });
+        }
+        for (writer, receipt) in writers.into_iter().zip(receipts) {
+            // A writer that is gone needs no answer.
+            writer.send(receipt).unwrap_or_default();
+        }
+    }
+}
+
+fn receipt(message: &NewMessage, verdict: &Verdict) -> Result<Receipt, ChatError> {
+    let (label, receipt) = match *verdict {
+        Verdict::Stored { position, at } => {
+            ("stored", Ok(Receipt { id: message.id, position, at }))
+        }
+        Verdict::Repeated { id, position, at } => ("repeated", Ok(Receipt { id, position, at })),
+        Verdict::NotAMember => ("not_a_member", Err(ChatError::no_room())),
+        Verdict::Conflict => (
+            "conflict",
+            Err(ChatError::new(Kind::Conflict, "this clientId was used for another text")),
+        ),
+    };
+    metrics::counter!(catalogue::APPENDS, "result" => label).increment(1);
+    receipt
+}
+
+fn entry(message: NewMessage, verdict: &Verdict) -> Option<LogEntry> {
+    let Verdict::Stored { position, at } = *verdict else { return None };
+    let stored = Stored {
+        id: message.id,
+        sender: message.sender,
+        text: message.text.into_string(),
+        at,
+        client_id: message.client_id.map(|key| key.as_str().to_owned()),
+        origin: message.origin,
+    };
+    Some(LogEntry { position, what: What::Written(stored) })
+}
+
+/// Cuts a room's entries into hints of bounded size, order kept.
+fn split(entries: Vec<LogEntry>) -> impl Iterator<Item = Vec<LogEntry>> {
+    let mut parts = vec![Vec::new()];
+    let mut bytes = 0;
+    for entry in entries {
+        let size = match &entry.what {
+            What::Written(message) => message.text.len(),
+            _ => 0,
+        };
+        if bytes + size > HINT_BYTES_MAX && bytes > 0 {
+            parts.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += size;
+        if let Some(part) = parts.last_mut() {
+            part.push(entry);
+        }
+    }
+    parts.into_iter()
+}

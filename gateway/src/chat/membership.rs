@@ -1,0 +1,102 @@
+//! Making rooms, adding to them, leaving them.
+
+use roomwire_shared::{RoomId, UserId};
+
+use super::{Chat, unix_seconds};
+use crate::{
+    bus::{Announcement, Hint, Topic},
+    domain::{ChatError, Kind, LogEntry, RoomName, UserList, What},
+    store::{Added, Created},
+};
+
+impl Chat {
+    /// Makes a room of the caller and the named users. The members' sockets on this node are in it
+    /// when this returns; those of other nodes follow from the log, before anything later in it.
+    pub(crate) async fn create_room(
+        &self,
+        by: &UserId,
+        name: &RoomName,
+        users: UserList,
+    ) -> Result<RoomId, ChatError> {
+        let room = RoomId::new(unix_seconds(), rand::random());
+        let members = users.led_by(by);
+        let unknown = self.0.rules.unknown_users;
+        let made = self.0.store.create_room(room, name.as_str(), &members, unknown).await?;
+        let (head, outbox) = match made {
+            Created::Done { head, outbox } => (head, outbox),
+            Created::Unknown(ids) => return Err(unknown_users(&ids)),
+        };
+        let named = LogEntry { position: 1, what: What::Named { name: name.as_str().to_owned() } };
+        let joinings = (2..).zip(members).map(|(position, user)| (user, position)).collect();
+        self.announce_joinings(room, name.as_str(), (Some(named), joinings), outbox);
+        self.0.hub.reach(room, head).await;
+        Ok(room)
+    }
+
+    /// Adds users to a room; those who are members already stay as they are.
+    pub(crate) async fn add_users(
+        &self,
+        by: &UserId,
+        room: RoomId,
+        users: UserList,
+    ) -> Result<(), ChatError> {
+        let unknown = self.0.rules.unknown_users;
+        match self.0.store.add_members(room, by, &users.into_vec(), unknown).await? {
+            Added::Done { name, joined, outbox } => {
+                let (Some(outbox), Some(&(_, head))) = (outbox, joined.last()) else {
+                    return Ok(());
+                };
+                self.announce_joinings(room, &name, (None, joined), outbox);
+                self.0.hub.reach(room, head).await;
+                Ok(())
+            }
+            Added::NoRoom => Err(ChatError::no_room()),
+            Added::Forbidden => {
+                Err(ChatError::new(Kind::Forbidden, "you may not add users to this room"))
+            }
+            Added::Unknown(ids) => Err(unknown_users(&ids)),
+        }
+    }
+
+    /// Ends the caller's membership. Their sockets on this node are out of the room when this
+    /// returns; those of other nodes are shown nothing that is later in the log.
+    pub(crate) async fn leave_room(&self, by: &UserId, room: RoomId) -> Result<(), ChatError> {
+        let departure = self.0.store.leave(room, by).await?.ok_or_else(ChatError::no_room)?;
+        let left = LogEntry { position: departure.position, what: What::Left { user: by.clone() } };
+        self.0.hub.offer(room, vec![left.clone()]);
+        self.0.publisher.announce(Announcement {
+            hints: vec![(Topic::Room(room), Hint::Entries(vec![left]))],
+            outbox: Some(departure.outbox),
+        });
+        self.0.hub.reach(room, departure.position).await;
+        Ok(())
+    }
+
+    fn announce_joinings(
+        &self,
+        room: RoomId,
+        name: &str,
+        (named, joinings): (Option<LogEntry>, Vec<(UserId, i64)>),
+        outbox: i64,
+    ) {
+        let to_users = joinings.iter().map(|(user, position)| {
+            let hint = Hint::Joined { room, name: name.to_owned(), position: *position };
+            (Topic::User(user.clone()), hint)
+        });
+        let entries: Vec<LogEntry> = named
+            .into_iter()
+            .chain(joinings.iter().map(|(user, position)| LogEntry {
+                position: *position,
+                what: What::Joined { user: user.clone() },
+            }))
+            .collect();
+        let to_room = (Topic::Room(room), Hint::Entries(entries.clone()));
+        let hints = std::iter::once(to_room).chain(to_users).collect();
+        self.0.hub.offer_joinings(room, name, entries);
+        self.0.publisher.announce(Announcement { hints, outbox: Some(outbox) });
+    }
+}
+
+fn unknown_users(ids: &[String]) -> ChatError {
+    ChatError::invalid(format!("these users are not known: {}", ids.join(", ")))
+}

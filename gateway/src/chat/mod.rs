@@ -1,0 +1,70 @@
+//! What users can do, one use case per file: authorise, act, announce.
+//!
+//! Must not: know a wire format, or who carries it. Everything here runs to its end once begun;
+//! callers do not drop it half-way.
+
+mod append;
+mod changes;
+mod history;
+mod membership;
+mod messages;
+mod read;
+mod sign_in;
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(crate) use append::{Lane, Sent};
+pub(crate) use changes::{SyncedRoom, View};
+pub(crate) use history::ReadMessage;
+
+use crate::{bus::Publisher, config, live::Hub, store::Store};
+
+/// All use cases; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Chat(Arc<Parts>);
+
+struct Parts {
+    store: Store,
+    hub: Hub,
+    publisher: Publisher,
+    lanes: append::Lanes,
+    sign_ins: sign_in::SignIns,
+    rules: config::Rooms,
+}
+
+impl Chat {
+    /// Starts the tasks behind the use cases; they end with `stop`.
+    pub(crate) fn start(
+        store: Store,
+        hub: Hub,
+        publisher: Publisher,
+        rules: config::Rooms,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> Self {
+        let lanes = append::Lanes::start(&store, &hub, &publisher, (tasks, stop));
+        let sign_ins = sign_in::SignIns::start(store.clone(), tasks, stop);
+        Self(Arc::new(Parts { store, hub, publisher, lanes, sign_ins, rules }))
+    }
+
+    /// What users may do with rooms and messages.
+    pub(crate) fn rules(&self) -> config::Rooms {
+        self.0.rules
+    }
+
+    /// The sockets of this node.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+}
+
+/// The time part of a new id.
+fn unix_seconds() -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Wraps in 2106, as the layout of these ids does everywhere.
+    u32::try_from(now.as_secs() & u64::from(u32::MAX)).unwrap_or_default()
+}

@@ -1,0 +1,111 @@
+//! A user connects: their profile is noted and their rooms are read. Users who connect at the same
+//! time share the statements.
+
+use std::collections::HashMap;
+
+use roomwire_shared::UserId;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::Chat;
+use crate::{
+    domain::{ChatError, Principal},
+    live::Connection,
+    store::{self, Membership, Profile, Store},
+};
+
+/// Sign-ins that may wait; more make their sockets wait.
+const WAITING_MAX: usize = 8_192;
+/// Users in one round.
+const TOGETHER_MAX: usize = 500;
+
+type Answer = Result<Vec<Membership>, ChatError>;
+
+struct SignIn {
+    profile: Profile,
+    done: oneshot::Sender<Answer>,
+}
+
+/// The queue of those who connect.
+pub(super) struct SignIns(mpsc::Sender<SignIn>);
+
+impl SignIns {
+    pub(super) fn start(store: Store, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+        let (queue, waiting) = mpsc::channel(WAITING_MAX);
+        tasks.spawn(stop.clone().run_until_cancelled_owned(run(store, waiting)));
+        Self(queue)
+    }
+}
+
+impl Chat {
+    /// Puts a new connection into all rooms of its user. When this returns, nothing that is
+    /// committed from then on in these rooms is missed. On an error it is in no room.
+    pub(crate) async fn sign_in(
+        &self,
+        principal: &Principal,
+        connection: &std::sync::Arc<Connection>,
+    ) -> Result<(), ChatError> {
+        // Registered first: whoever adds the user while the rooms are read reaches the connection.
+        self.0.hub.register(connection).await;
+        let entered = match self.memberships_of(principal).await {
+            Ok(memberships) => self
+                .0
+                .hub
+                .enter(connection, memberships)
+                .await
+                .map_err(|_| ChatError::unavailable()),
+            Err(error) => Err(error),
+        };
+        if entered.is_err() {
+            self.0.hub.leave(connection);
+        }
+        entered
+    }
+
+    async fn memberships_of(&self, principal: &Principal) -> Answer {
+        let profile = Profile {
+            user: principal.user.clone(),
+            name: principal.name.clone(),
+            picture: principal.picture.clone(),
+        };
+        let (done, told) = oneshot::channel();
+        let sign_in = SignIn { profile, done };
+        self.0.sign_ins.0.send(sign_in).await.map_err(|_| ChatError::unavailable())?;
+        told.await.map_err(|_| ChatError::unavailable())?
+    }
+}
+
+async fn run(store: Store, mut waiting: mpsc::Receiver<SignIn>) {
+    let mut batch = Vec::with_capacity(TOGETHER_MAX);
+    while waiting.recv_many(&mut batch, TOGETHER_MAX).await > 0 {
+        let (profiles, writers): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|sign_in| (sign_in.profile, sign_in.done)).unzip();
+        match read(&store, &profiles).await {
+            Ok(mut rooms) => {
+                for (profile, done) in profiles.iter().zip(writers) {
+                    let answer = rooms.get_mut(&profile.user).cloned().unwrap_or_default();
+                    done.send(Ok(answer)).unwrap_or_default();
+                }
+            }
+            Err(error) => {
+                let error = ChatError::from(error);
+                for done in writers {
+                    done.send(Err(error.clone())).unwrap_or_default();
+                }
+            }
+        }
+    }
+}
+
+async fn read(
+    store: &Store,
+    profiles: &[Profile],
+) -> Result<HashMap<UserId, Vec<Membership>>, store::Error> {
+    store.see_users(profiles).await?;
+    let users: Vec<UserId> = profiles.iter().map(|profile| profile.user.clone()).collect();
+    let mut rooms: HashMap<UserId, Vec<Membership>> = HashMap::new();
+    for membership in store.memberships(&users).await? {
+        rooms.entry(membership.user.clone()).or_default().push(membership);
+    }
+    Ok(rooms)
+}

@@ -1,0 +1,86 @@
+//! Who signs the tokens.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Problems, problems::present};
+
+/// HS256 (RFC 7518, section 3.2) asks for a key of at least the hash's size; shorter ones are guessed.
+const SECRET_BYTES_MIN: usize = 16;
+
+/// How tokens are checked.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Tokens")]
+pub(crate) struct AuthArgs {
+    /// Shared secret of HS256 tokens, at least 16 bytes.
+    #[arg(long, env = "JWT_HS256_SECRET", hide_env_values = true)]
+    jwt_hs256_secret: Option<String>,
+    /// File that holds the secret, instead of JWT_HS256_SECRET.
+    #[arg(long, env = "JWT_HS256_SECRET_FILE")]
+    jwt_hs256_secret_file: Option<String>,
+    /// Key set of RS256, ES256 and EdDSA tokens: a file or an http(s) URL.
+    #[arg(long, env = "JWT_JWKS")]
+    jwt_jwks: Option<String>,
+    /// Only accept tokens made for this audience.
+    #[arg(long, env = "JWT_AUDIENCE")]
+    jwt_audience: Option<String>,
+    /// Only accept tokens of this issuer.
+    #[arg(long, env = "JWT_ISSUER")]
+    jwt_issuer: Option<String>,
+    /// Claim that holds the user id.
+    #[arg(long, env = "JWT_USER_CLAIM", default_value = "sub")]
+    jwt_user_claim: String,
+}
+
+/// Parsed form of [`AuthArgs`].
+#[derive(Debug, Clone)]
+pub(crate) struct Auth {
+    pub(crate) keys: KeySource,
+    pub(crate) audience: Option<String>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) user_claim: String,
+}
+
+/// Where the keys come from: exactly one kind, so that no algorithm can be passed off as another.
+#[derive(Debug, Clone)]
+pub(crate) enum KeySource {
+    Secret(SecretString),
+    KeySet(String),
+}
+
+impl AuthArgs {
+    pub(crate) fn resolve(self, problems: &mut Problems) -> Option<Auth> {
+        let secret = problems.secret(
+            "JWT_HS256_SECRET",
+            self.jwt_hs256_secret,
+            self.jwt_hs256_secret_file,
+        );
+        let keys = match (secret, present(self.jwt_jwks)) {
+            (Some(_), Some(_)) => {
+                problems.add("JWT_HS256_SECRET", "set, and JWT_JWKS too: choose one");
+                None
+            }
+            (None, None) => {
+                problems.add("JWT_HS256_SECRET", "missing (or JWT_JWKS)");
+                None
+            }
+            (Some(secret), None) if secret.expose_secret().len() < SECRET_BYTES_MIN => {
+                problems.add(
+                    "JWT_HS256_SECRET",
+                    format_args!("expected at least {SECRET_BYTES_MIN} bytes"),
+                );
+                None
+            }
+            (Some(secret), None) => Some(KeySource::Secret(secret)),
+            (None, Some(place)) => Some(KeySource::KeySet(place)),
+        };
+        if self.jwt_user_claim.trim().is_empty() {
+            problems.add("JWT_USER_CLAIM", "expected the name of a claim");
+        }
+        Some(Auth {
+            keys: keys?,
+            audience: present(self.jwt_audience),
+            issuer: present(self.jwt_issuer),
+            user_claim: self.jwt_user_claim,
+        })
+    }
+}

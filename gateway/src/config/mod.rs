@@ -1,0 +1,88 @@
+//! Configuration: flags and environment variables, one file per section.
+//!
+//! Every value is read as text first and parsed here, so that all problems of a start are told at
+//! once, by variable name. Must not: open anything; a configuration is only values.
+
+mod auth;
+mod http;
+mod postgres;
+mod problems;
+mod redis;
+mod rooms;
+mod show;
+mod sockets;
+
+pub(crate) use auth::{Auth, AuthArgs, KeySource};
+pub(crate) use http::{CorsOrigins, Http, HttpArgs};
+pub(crate) use postgres::{Postgres, PostgresArgs};
+pub(crate) use problems::Problems;
+pub(crate) use redis::{Redis, RedisArgs};
+pub(crate) use rooms::{Rooms, RoomsArgs, UnknownUsers};
+pub(crate) use show::show;
+pub(crate) use sockets::{Sockets, SocketsArgs};
+
+/// Everything `serve` can be told, as text.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Apply migrations before serving. For development; elsewhere run `migrate` once per release.
+    #[arg(long)]
+    pub(crate) migrate: bool,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) postgres: PostgresArgs,
+    #[command(flatten)]
+    pub(crate) redis: RedisArgs,
+    #[command(flatten)]
+    pub(crate) auth: AuthArgs,
+    #[command(flatten)]
+    pub(crate) rooms: RoomsArgs,
+    #[command(flatten)]
+    pub(crate) sockets: SocketsArgs,
+}
+
+/// A configuration without contradictions.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) migrate: bool,
+    pub(crate) http: Http,
+    pub(crate) postgres: Postgres,
+    pub(crate) redis: Redis,
+    pub(crate) auth: Auth,
+    pub(crate) rooms: Rooms,
+    pub(crate) sockets: Sockets,
+}
+
+impl ServeArgs {
+    /// Parses every section and reports all problems together.
+    pub(crate) fn resolve(self) -> Result<Config, Problems> {
+        let mut problems = Problems::default();
+        let http = self.http.resolve(&mut problems);
+        let postgres = self.postgres.resolve(&mut problems);
+        let redis = self.redis.resolve(&mut problems);
+        let auth = self.auth.resolve(&mut problems);
+        let rooms = self.rooms.resolve(&mut problems);
+        let sockets = self.sockets.resolve(&mut problems);
+        match (http, postgres, redis, auth, rooms, sockets) {
+            (Some(http), Some(postgres), Some(redis), Some(auth), Some(rooms), Some(sockets))
+                if problems.is_empty() && agree(&rooms, &sockets, &mut problems) =>
+            {
+                Ok(Config { migrate: self.migrate, http, postgres, redis, auth, rooms, sockets })
+            }
+            _ => Err(problems),
+        }
+    }
+}
+
+/// A text that is allowed must fit into a websocket message, JSON around it included.
+fn agree(rooms: &Rooms, sockets: &Sockets, problems: &mut Problems) -> bool {
+    const AROUND_TEXT: usize = 512;
+    let fits = rooms.message_bytes_max + AROUND_TEXT <= sockets.ws_message_bytes_max;
+    if !fits {
+        problems.add(
+            "MAX_MESSAGE_BYTES",
+            format_args!("does not fit into WS_MESSAGE_BYTES_MAX ({AROUND_TEXT} bytes less)"),
+        );
+    }
+    fits
+}

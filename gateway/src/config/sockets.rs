@@ -1,0 +1,82 @@
+//! Socket.IO settings and bounds of a connection.
+
+use std::time::Duration;
+
+use super::Problems;
+
+/// Sockets.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Sockets")]
+pub(crate) struct SocketsArgs {
+    /// Transports on offer, separated by commas: websocket, polling.
+    #[arg(long, env = "TRANSPORTS", default_value = "polling,websocket")]
+    transports: String,
+    /// Milliseconds between heartbeats.
+    #[arg(long, env = "PING_INTERVAL_MS", default_value = "25000")]
+    ping_interval_ms: String,
+    /// Milliseconds that a heartbeat may take before the connection counts as lost.
+    #[arg(long, env = "PING_TIMEOUT_MS", default_value = "20000")]
+    ping_timeout_ms: String,
+    /// Largest websocket message or frame that a client may send, in bytes.
+    #[arg(long, env = "WS_MESSAGE_BYTES_MAX", default_value = "65536")]
+    ws_message_bytes_max: String,
+    /// Largest polling body that a client may send, in bytes.
+    #[arg(long, env = "POLLING_BYTES_MAX", default_value = "100000")]
+    polling_bytes_max: String,
+    /// Milliseconds that a write to a client may stand still before the connection is cut.
+    #[arg(long, env = "WRITE_TIMEOUT_MS", default_value = "10000")]
+    write_timeout_ms: String,
+    /// Milliseconds after which a connection without a valid token is closed.
+    #[arg(long, env = "AUTH_TIMEOUT_MS", default_value = "5000")]
+    auth_timeout_ms: String,
+}
+
+/// Parsed form of [`SocketsArgs`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sockets {
+    pub(crate) websocket: bool,
+    pub(crate) polling: bool,
+    pub(crate) ping_interval: Duration,
+    pub(crate) ping_timeout: Duration,
+    pub(crate) ws_message_bytes_max: usize,
+    pub(crate) polling_bytes_max: u64,
+    pub(crate) write_timeout: Duration,
+    pub(crate) auth_timeout: Duration,
+}
+
+impl SocketsArgs {
+    pub(super) fn resolve(self, problems: &mut Problems) -> Option<Sockets> {
+        let names: Vec<&str> = self.transports.split(',').map(str::trim).collect();
+        let known = names.iter().all(|name| ["polling", "websocket"].contains(name));
+        if !known {
+            problems.add("TRANSPORTS", "expected polling, websocket, or both");
+        }
+        let mut ms = |variable, value: &str| {
+            problems.number(variable, value, 100..=3_600_000).map(Duration::from_millis)
+        };
+        let ping_interval = ms("PING_INTERVAL_MS", &self.ping_interval_ms);
+        let ping_timeout = ms("PING_TIMEOUT_MS", &self.ping_timeout_ms);
+        let write_timeout = ms("WRITE_TIMEOUT_MS", &self.write_timeout_ms);
+        let auth_timeout = ms("AUTH_TIMEOUT_MS", &self.auth_timeout_ms);
+        let ws_message_bytes_max = problems.number(
+            "WS_MESSAGE_BYTES_MAX",
+            &self.ws_message_bytes_max,
+            1_024..=16 * 1024 * 1024_usize,
+        );
+        let polling_bytes_max = problems.number(
+            "POLLING_BYTES_MAX",
+            &self.polling_bytes_max,
+            1_024..=16 * 1024 * 1024_u64,
+        );
+        Some(Sockets {
+            websocket: names.contains(&"websocket"),
+            polling: names.contains(&"polling"),
+            ping_interval: ping_interval?,
+            ping_timeout: ping_timeout?,
+            ws_message_bytes_max: ws_message_bytes_max?,
+            polling_bytes_max: polling_bytes_max?,
+            write_timeout: write_timeout?,
+            auth_timeout: auth_timeout?,
+        })
+    }
+}

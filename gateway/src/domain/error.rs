@@ -1,0 +1,78 @@
+//! Every way in which a use case can fail, without saying how a face shows it.
+
+use std::time::Duration;
+
+/// The kinds of failure that faces tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The input could not be read as what it should be.
+    Malformed,
+    /// The input was understood, but is not acceptable.
+    Invalid,
+    /// No such thing, or not for the caller: never told apart.
+    NotFound,
+    /// The caller may not do this.
+    Forbidden,
+    /// The same key was used for something else.
+    Conflict,
+    /// A dependency is away; try again.
+    Unavailable,
+    /// A fault of the gateway.
+    Internal,
+}
+
+impl Kind {
+    /// As a metric label.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Invalid => "invalid",
+            Self::NotFound => "not_found",
+            Self::Forbidden => "forbidden",
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// A failed use case: its kind, and words for a developer that never repeat the input.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct ChatError {
+    pub(crate) kind: Kind,
+    pub(crate) message: String,
+}
+
+impl ChatError {
+    /// How long a client should wait before it tries again, where trying again may help.
+    pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Malformed, message)
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, message)
+    }
+
+    pub(crate) fn no_room() -> Self {
+        Self::new(Kind::NotFound, "no such room, or you are not a member")
+    }
+
+    pub(crate) fn no_message() -> Self {
+        Self::new(Kind::NotFound, "no such message, or it is not yours")
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        Self::new(Kind::Unavailable, "the store is not available, try again")
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(Kind::Internal, "the gateway failed to handle this")
+    }
+}

@@ -1,0 +1,119 @@
+//! What the transport needs of a face.
+
+use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc};
+
+use serde_json::value::RawValue;
+
+use super::Handshake;
+use crate::{
+    chat::{Chat, Lane},
+    domain::{ChatError, Origin, Principal},
+    live::{CloseReason, Connection, Frame, Outlet},
+    telemetry::catalogue,
+};
+
+/// One event from a client, arguments not yet parsed.
+#[derive(Debug)]
+pub(crate) struct Event<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) args: Vec<&'a RawValue>,
+    pub(crate) wants_ack: bool,
+}
+
+/// What goes back to the one who sent an event.
+pub(crate) enum Answer {
+    /// The argument of the ack.
+    Ack(serde_json::Value),
+    /// An event, because no ack was asked for.
+    Emit(Frame),
+    Nothing,
+}
+
+/// An event that is done with.
+pub(crate) struct Done {
+    pub(crate) answer: Answer,
+    /// What became of it, as a metric label.
+    pub(crate) outcome: &'static str,
+}
+
+/// Comes when the event is done with.
+pub(crate) type Reply = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// A handshake that was refused; the text is what the client is told.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refused(pub(crate) String);
+
+/// An authenticated socket of a face. Dropping it takes the connection out of everything.
+pub(crate) struct Session {
+    pub(crate) principal: Principal,
+    pub(crate) connection: Arc<Connection>,
+    chat: Chat,
+}
+
+impl Session {
+    pub(crate) fn new(principal: Principal, connection: Arc<Connection>, chat: Chat) -> Self {
+        let face = connection.audience().face();
+        metrics::counter!(catalogue::CONNECTIONS_OPENED, "face" => face).increment(1);
+        metrics::gauge!(catalogue::CONNECTIONS, "face" => face).increment(1.0);
+        Self { principal, connection, chat }
+    }
+
+    /// Takes the connection out of all rooms at once. The first call counts, with its reason.
+    pub(crate) fn end(&self, reason: &'static str) {
+        if self.chat.hub().leave(&self.connection) {
+            let face = self.connection.audience().face();
+            metrics::gauge!(catalogue::CONNECTIONS, "face" => face).decrement(1.0);
+            metrics::counter!(catalogue::CONNECTIONS_CLOSED, "face" => face, "reason" => reason)
+                .increment(1);
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.end("never_connected");
+    }
+}
+
+/// A contract's socket side.
+pub(crate) trait Face: Send + Sync + 'static {
+    /// A decoded event.
+    type Command: Send + 'static;
+
+    /// As a metric label.
+    const NAME: &'static str;
+
+    /// Checks the handshake and puts the socket into its rooms; only then it is told that it is
+    /// connected.
+    fn admit(
+        &self,
+        handshake: &Handshake,
+        id: Origin,
+        outlet: Box<dyn Outlet>,
+    ) -> impl Future<Output = Result<Session, Refused>> + Send;
+
+    /// The event's name as a metric label, from a closed list.
+    fn label(&self, event: &str) -> &'static str;
+
+    /// Parses an event.
+    fn decode(&self, event: &Event<'_>) -> Result<Self::Command, ChatError>;
+
+    /// The lane that a command goes through, if it may overtake nothing but what is in other lanes.
+    /// Without one it starts after everything before it is done, and ends before anything after it.
+    fn lane(&self, command: &Self::Command) -> Option<Lane>;
+
+    /// Starts a command. When this returns, its place in its lane is taken; the reply comes later.
+    fn submit(
+        &self,
+        session: &Session,
+        command: Self::Command,
+        wants_ack: bool,
+    ) -> impl Future<Output = Reply> + Send;
+
+    /// How a failure is told.
+    fn failure(&self, error: &ChatError, wants_ack: bool) -> Done;
+
+    /// What a socket is told before it is closed, if anything.
+    fn farewell(&self, reason: CloseReason) -> Option<Frame>;
+}

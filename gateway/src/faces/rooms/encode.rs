@@ -1,0 +1,77 @@
+//! What sockets of contract A are shown of what happens in their rooms.
+
+use std::borrow::Cow;
+
+use roomwire_shared::{
+    RoomId,
+    event::{self, MessageMeta},
+};
+
+use crate::{
+    domain::{LogEntry, Stored, What},
+    live::{Audience, Encode, Frame, Scene},
+};
+
+/// Encodes for contract A.
+pub(crate) struct RoomsEncoder;
+
+impl Encode for RoomsEncoder {
+    fn encode(&self, audience: Audience, room: RoomId, scene: Scene<'_>) -> Option<Frame> {
+        let frame = match scene {
+            Scene::Entry(entry) => return encode_entry(audience, room, entry),
+            Scene::Read(user) => {
+                let read = event::MessagesRead { room, read_by: user.clone() };
+                Frame::event(event::MESSAGES_READ, &read)
+            }
+            Scene::Joined { name } => {
+                let joined = event::RoomJoined { room, room_name: Cow::Borrowed(name) };
+                Frame::event(event::ROOM_JOINED, &joined)
+            }
+        };
+        noted(frame)
+    }
+}
+
+fn encode_entry(audience: Audience, room: RoomId, entry: &LogEntry) -> Option<Frame> {
+    noted(match &entry.what {
+        What::Written(stored) => {
+            let message = message(audience, room, entry.position, stored);
+            Frame::event(event::MESSAGE, &message)
+        }
+        What::Edited { id, text } => {
+            let message = Cow::Borrowed(text.as_str());
+            let edited = event::MessageEdited { message_id: *id, message, room };
+            Frame::event(event::MESSAGE_EDITED, &edited)
+        }
+        What::Deleted { id } => {
+            let deleted = event::MessageDeleted { message_id: *id, room };
+            Frame::event(event::MESSAGE_DELETED, &deleted)
+        }
+        // The contract has no event for these.
+        What::Joined { .. } | What::Left { .. } | What::Named { .. } => return None,
+    })
+}
+
+fn message<'a>(
+    audience: Audience,
+    room: RoomId,
+    position: i64,
+    stored: &'a Stored,
+) -> event::Message<'a> {
+    let meta = match audience {
+        Audience::Rooms => None,
+        Audience::RoomsMeta => Some(MessageMeta {
+            id: stored.id,
+            position,
+            created_at: stored.at,
+            client_id: stored.client_id.as_deref().map(Cow::Borrowed),
+        }),
+    };
+    let text = Cow::Borrowed(stored.text.as_str());
+    event::Message { sender: stored.sender.clone(), message: text, room, meta }
+}
+
+/// These types always encode; if one did not, its viewers would miss it, so it is told.
+fn noted(frame: Result<Frame, serde_json::Error>) -> Option<Frame> {
+    frame.inspect_err(|error| tracing::error!(%error, "an event cannot be encoded")).ok()
+}

@@ -1,0 +1,116 @@
+//! Takes requests apart, failing in the contract's envelope.
+
+use axum::{
+    RequestPartsExt,
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Path, RawQuery, Request},
+    http::{header, request::Parts},
+};
+use roomwire_shared::{RoomId, UserId, limits::BODY_BYTES_MAX};
+use serde_json::{Map, Value};
+
+use super::{
+    super::token,
+    Context,
+    respond::Failure,
+};
+use crate::{
+    domain::{ChatError, UserList},
+    faces::{bearer, query_value},
+};
+
+/// The user behind the request's token.
+pub(super) struct Caller(pub(super) UserId);
+
+impl FromRequestParts<Context> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, cx: &Context) -> Result<Self, Failure> {
+        let header = parts.headers.get(header::AUTHORIZATION);
+        let token = match header.and_then(|value| value.to_str().ok()).and_then(bearer) {
+            Some(token) => Some(token.to_owned()),
+            None => parts.uri.query().and_then(token::of_query),
+        };
+        let principal = cx.verifier.check(token.as_deref()).await?;
+        Ok(Self(principal.user))
+    }
+}
+
+/// The one id in the path; a malformed one is unknown, which is for the use case to say.
+pub(super) struct Id<T>(pub(super) Option<T>);
+
+impl<T: std::str::FromStr> FromRequestParts<Context> for Id<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Context) -> Result<Self, Failure> {
+        let text = parts.extract::<Path<String>>().await;
+        Ok(Self(text.ok().and_then(|Path(text)| text.parse().ok())))
+    }
+}
+
+/// The query, read parameter by parameter.
+pub(super) struct Query(String);
+
+impl FromRequestParts<Context> for Query {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Context) -> Result<Self, Failure> {
+        let RawQuery(query) = parts.extract::<RawQuery>().await.unwrap_or(RawQuery(None));
+        Ok(Self(query.unwrap_or_default()))
+    }
+}
+
+impl Query {
+    /// The first value of a parameter; an empty one counts as missing.
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        query_value(&self.0, name)
+    }
+}
+
+/// A JSON object, of which only known fields are read.
+pub(super) struct Object(Map<String, Value>);
+
+impl FromRequest<Context> for Object {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request<Body>, _: &Context) -> Result<Self, Failure> {
+        let bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX)
+            .await
+            .map_err(|_| Failure::too_large(BODY_BYTES_MAX))?;
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(object)) => Ok(Self(object)),
+            Ok(_) => Err(ChatError::malformed("the body must be a JSON object").into()),
+            Err(_) => Err(ChatError::malformed("the body is not valid JSON").into()),
+        }
+    }
+}
+
+impl Object {
+    /// A field that must be a string.
+    pub(super) fn text(&mut self, field: &str) -> Result<String, ChatError> {
+        match self.0.remove(field) {
+            Some(Value::String(text)) => Ok(text),
+            Some(_) => Err(ChatError::malformed(format!("{field} must be a string"))),
+            None => Err(ChatError::malformed(format!("{field} is missing"))),
+        }
+    }
+
+    /// The field `users`: a list of ids, or a lone one.
+    pub(super) fn users(&self) -> Result<UserList, ChatError> {
+        let wrong = || ChatError::malformed("users must be a list of ids");
+        match self.0.get("users") {
+            Some(Value::String(id)) => UserList::parse([id.as_str()]),
+            Some(Value::Array(ids)) => {
+                let ids: Option<Vec<&str>> = ids.iter().map(Value::as_str).collect();
+                UserList::parse(ids.ok_or_else(wrong)?)
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Id<RoomId> {
+    pub(super) fn room(&self) -> Result<RoomId, ChatError> {
+        self.0.ok_or_else(ChatError::no_room)
+    }
+}

@@ -1,0 +1,54 @@
+//! Routes of contract A. Order of checks: token, then parameters, then the action.
+
+mod extract;
+mod messages;
+mod respond;
+mod rooms;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    middleware::{from_fn, map_response},
+    response::Response,
+    routing::{get, post, put},
+};
+
+use self::respond::{not_found, run_to_end};
+use crate::{auth::Verifier, chat::Chat};
+
+/// What handlers need.
+#[derive(Clone)]
+pub(crate) struct Context {
+    chat: Chat,
+    verifier: Arc<Verifier>,
+}
+
+/// All routes, and the envelope for those that do not exist.
+pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
+    let rules = chat.rules();
+    let message = get(messages::one);
+    let message = if rules.allow_edit { message.put(messages::edit) } else { message };
+    let message = if rules.allow_delete { message.delete(messages::delete) } else { message };
+    Router::new()
+        .route("/chat/new", post(rooms::create))
+        .route("/chat/add/{room}", put(rooms::add))
+        .route("/chat/leave/{room}", put(rooms::leave))
+        .route("/chat/rooms", get(rooms::list))
+        .route("/chat/rooms/{room}", get(rooms::one))
+        .route("/chat/rooms/{room}/changes", get(rooms::changes))
+        .route("/chat/messages", get(messages::list))
+        .route("/chat/messages/{message}", message)
+        .method_not_allowed_fallback(not_found)
+        .fallback(not_found)
+        .layer(from_fn(run_to_end))
+        .layer(map_response(no_store))
+        .with_state(Context { chat, verifier })
+}
+
+/// Everything here is about one caller at one moment.
+async fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,171 @@
+//! The `/chat/` namespace.
+
+use std::sync::Arc;
+
+use roomwire_shared::{
+    RoomId,
+    event::{self, MessageAck, ReadAck},
+    limits::CHANGES_MAX,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    commands::{self, Command},
+    error, token, views,
+};
+use crate::{
+    auth::Verifier,
+    chat::{Chat, Lane, Sent},
+    domain::{ChatError, Origin, Principal},
+    faces::{Answer, Done, Event, Face, Handshake, Refused, Reply, Session, query_value},
+    live::{Audience, CloseReason, Connection, Frame, Outlet},
+    store::Since,
+};
+
+/// The socket side of contract A.
+pub(crate) struct RoomsFace {
+    chat: Chat,
+    verifier: Arc<Verifier>,
+}
+
+impl RoomsFace {
+    pub(crate) fn new(chat: Chat, verifier: Arc<Verifier>) -> Self {
+        Self { chat, verifier }
+    }
+}
+
+impl Face for RoomsFace {
+    type Command = Command;
+
+    const NAME: &'static str = "rooms";
+
+    async fn admit(
+        &self,
+        handshake: &Handshake,
+        id: Origin,
+        outlet: Box<dyn Outlet>,
+    ) -> Result<Session, Refused> {
+        let token = token::of_handshake(handshake);
+        let principal = self
+            .verifier
+            .check(token.as_deref())
+            .await
+            .map_err(|refusal| Refused(format!("UNAUTHORIZED: {refusal}")))?;
+        let user = principal.user.clone();
+        let connection = Arc::new(Connection::new(id, user, audience(handshake), outlet));
+        self.chat
+            .sign_in(&principal, &connection)
+            .await
+            .map_err(|error| Refused(format!("UNAVAILABLE: {error}")))?;
+        Ok(Session::new(principal, connection, self.chat.clone()))
+    }
+
+    fn label(&self, event: &str) -> &'static str {
+        [event::MESSAGE, event::MESSAGES_READ, event::SYNC]
+            .into_iter()
+            .find(|known| *known == event)
+            .unwrap_or("other")
+    }
+
+    fn decode(&self, event: &Event<'_>) -> Result<Command, ChatError> {
+        commands::decode(event, self.chat.rules().message_bytes_max)
+    }
+
+    fn lane(&self, command: &Command) -> Option<Lane> {
+        match command {
+            Command::Message { room, .. } => Some(Lane::of(*room)),
+            Command::MessagesRead { .. } | Command::Sync(_) => None,
+        }
+    }
+
+    async fn submit(&self, session: &Session, command: Command, wants_ack: bool) -> Reply {
+        let by = session.principal.clone();
+        let origin = session.connection.id().clone();
+        let chat = self.chat.clone();
+        match command {
+            Command::Message { room, text, client_id } => {
+                let keys = (client_id, Some(origin));
+                let sent = chat.send_message(&by.user, room, text, keys).await;
+                Box::pin(async move { answer(receipt(sent).await, wants_ack) })
+            }
+            Command::MessagesRead { room } => Box::pin(async move {
+                let read = chat.mark_read(&by.user, room, Some(origin)).await;
+                answer(read.map(|position| ReadAck { position }), wants_ack)
+            }),
+            Command::Sync(rooms) => {
+                Box::pin(async move { answer(sync(&chat, &by, rooms).await, wants_ack) })
+            }
+        }
+    }
+
+    fn failure(&self, error: &ChatError, wants_ack: bool) -> Done {
+        failure(error, wants_ack)
+    }
+
+    fn farewell(&self, reason: CloseReason) -> Option<Frame> {
+        match reason {
+            CloseReason::TokenExpired => {
+                let expired = roomwire_shared::error::ConduitError {
+                    code: roomwire_shared::error::ErrorName::Unauthorized.grpc_code(),
+                    details: "the token is expired".to_owned(),
+                };
+                Frame::event(event::CONDUIT_ERROR, &expired).ok()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Clients that keep count ask for it: `auth: {meta: true}`, or `meta=1` in the query.
+fn audience(handshake: &Handshake) -> Audience {
+    let asked = handshake
+        .auth
+        .as_ref()
+        .and_then(|auth| auth.get("meta"))
+        .is_some_and(|meta| meta == &Value::Bool(true) || meta == 1 || meta == "1" || meta == "true");
+    let asked =
+        asked || query_value(&handshake.query, "meta").is_some_and(|v| v == "1" || v == "true");
+    if asked { Audience::RoomsMeta } else { Audience::Rooms }
+}
+
+async fn receipt(sent: Result<Sent, ChatError>) -> Result<MessageAck, ChatError> {
+    let receipt = sent?.receipt().await?;
+    Ok(MessageAck { id: receipt.id, position: receipt.position, created_at: receipt.at })
+}
+
+async fn sync(
+    chat: &Chat,
+    by: &Principal,
+    rooms: Vec<(String, Option<RoomId>, i64)>,
+) -> Result<event::SyncAck, ChatError> {
+    let since: Vec<Since> = rooms
+        .iter()
+        .filter_map(|(_, room, position)| Some(Since { room: (*room)?, position: *position }))
+        .collect();
+    let found = chat.changes(&by.user, &since, CHANGES_MAX).await?;
+    let asked = rooms.into_iter().map(|(name, room, _)| (name, room)).collect();
+    Ok(views::sync(asked, found))
+}
+
+fn answer<T: Serialize>(result: Result<T, ChatError>, wants_ack: bool) -> Done {
+    let answer = match result {
+        Err(error) => return failure(&error, wants_ack),
+        Ok(_) if !wants_ack => Answer::Nothing,
+        Ok(ack) => match serde_json::to_value(ack) {
+            Ok(value) => Answer::Ack(value),
+            Err(_) => return failure(&ChatError::internal(), wants_ack),
+        },
+    };
+    Done { answer, outcome: "ok" }
+}
+
+fn failure(failed: &ChatError, wants_ack: bool) -> Done {
+    let answer = if wants_ack {
+        serde_json::to_value(error::ack(failed)).map_or(Answer::Nothing, Answer::Ack)
+    } else {
+        Frame::event(event::CONDUIT_ERROR, &error::conduit(failed))
+            .map_or(Answer::Nothing, Answer::Emit)
+    };
+    Done { answer, outcome: failed.kind.label() }
+}

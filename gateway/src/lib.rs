@@ -1,0 +1,24 @@
+//! Roomwire's gateway: REST and Socket.IO in front of one log per room.
+//!
+//! Layers, and who may use whom, one way down:
+//! `app → transport → faces → chat → live → bus → store → domain → shared`.
+//! `auth` serves `transport` and `faces`; `config` and `telemetry` are leaves for everybody.
+//! `health`, `sweeper` and `lifecycle` are parts of the composition beside `app`.
+
+mod app;
+mod auth;
+mod bus;
+mod chat;
+mod cli;
+mod config;
+mod domain;
+mod faces;
+mod health;
+mod lifecycle;
+mod live;
+mod store;
+mod sweeper;
+mod telemetry;
+mod transport;
+
+pub use cli::run;

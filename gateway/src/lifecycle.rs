@@ -1,0 +1,79 @@
+//! From start to end: signals, draining, the order of ending.
+
+use std::time::Duration;
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, sleep, timeout_at},
+};
+
+use crate::{app::App, live::CloseReason};
+
+/// Time that load balancers get to notice, out of the drain's.
+const NOTICE: Duration = Duration::from_millis(500);
+/// Time for what is under way after all sockets are closed.
+const FINISH: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT, then drains. A second signal ends the drain at once.
+pub(crate) async fn run(app: App, drain: Duration) -> std::io::Result<()> {
+    let mut signals = Signals::new()?;
+    signals.next().await;
+    tracing::info!(drain_seconds = drain.as_secs(), "draining");
+    tokio::select! {
+        () = drain_all(app, drain) => tracing::info!("drained"),
+        () = signals.next() => tracing::warn!("told to stop a second time, not waiting"),
+    }
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Not ready, no new connections, sockets closed one after the other over the time given, then what
+/// is under way, then the workers.
+async fn drain_all(app: App, drain: Duration) {
+    let deadline = Instant::now() + drain.max(NOTICE);
+    app.admin.drain();
+    sleep(NOTICE.min(drain)).await;
+    app.tasks.stop_serving.cancel();
+    let connections = app.hub.connections();
+    let left = deadline.saturating_duration_since(Instant::now());
+    let pause = left / u32::try_from(connections.len().max(1)).unwrap_or(u32::MAX);
+    let mut next = Instant::now();
+    for connection in connections {
+        connection.cut(CloseReason::Draining);
+        next += pause;
+        tokio::time::sleep_until(next).await;
+    }
+    // Whoever was admitted while we were closing.
+    for connection in app.hub.connections() {
+        connection.cut(CloseReason::Draining);
+    }
+    app.tasks.serving.close();
+    let end = Instant::now() + FINISH;
+    if timeout_at(end, app.tasks.serving.wait()).await.is_err() {
+        tracing::warn!("requests were still under way");
+    }
+    app.tasks.stop_working.cancel();
+    app.tasks.working.close();
+    if timeout_at(end, app.tasks.working.wait()).await.is_err() {
+        tracing::warn!("tasks were still running");
+    }
+    app.store.close().await;
+}

@@ -1,0 +1,88 @@
+//! For whom something is encoded: once for each face and variant, not for each socket.
+
+use std::sync::Arc;
+
+use roomwire_shared::{RoomId, UserId};
+
+use super::Frame;
+use crate::domain::LogEntry;
+
+/// Sockets that are shown the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Contract A.
+    Rooms,
+    /// Contract A, with identity and position in messages.
+    RoomsMeta,
+}
+
+impl Audience {
+    pub(crate) const COUNT: usize = 2;
+
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Rooms => 0,
+            Self::RoomsMeta => 1,
+        }
+    }
+
+    /// The face, as a metric label.
+    pub(crate) fn face(self) -> &'static str {
+        match self {
+            Self::Rooms | Self::RoomsMeta => "rooms",
+        }
+    }
+}
+
+/// Something that is to be shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scene<'a> {
+    /// A change of the room.
+    Entry(&'a LogEntry),
+    /// Somebody has read the room.
+    Read(&'a UserId),
+    /// The viewer is a member from now on.
+    Joined { name: &'a str },
+}
+
+/// A face's way of showing things.
+pub(crate) trait Encode: Send + Sync {
+    /// Encodes for one audience; `None` if it is shown nothing.
+    fn encode(&self, audience: Audience, room: RoomId, scene: Scene<'_>) -> Option<Frame>;
+}
+
+/// The encoders of all faces.
+#[derive(Clone)]
+pub(crate) struct Encoders {
+    pub(crate) rooms: Arc<dyn Encode>,
+}
+
+impl Encoders {
+    fn of(&self, audience: Audience) -> &dyn Encode {
+        match audience {
+            Audience::Rooms | Audience::RoomsMeta => &*self.rooms,
+        }
+    }
+}
+
+/// The frames of one scene, each encoded when the first socket of its audience needs it.
+pub(super) struct Frames<'a> {
+    encoders: &'a Encoders,
+    room: RoomId,
+    scene: Scene<'a>,
+    encoded: [Option<Option<Frame>>; Audience::COUNT],
+}
+
+impl<'a> Frames<'a> {
+    pub(super) fn new(encoders: &'a Encoders, room: RoomId, scene: Scene<'a>) -> Self {
+        Self { encoders, room, scene, encoded: [const { None }; Audience::COUNT] }
+    }
+
+    pub(super) fn get(&mut self, audience: Audience) -> Option<&Frame> {
+        let (encoders, room, scene) = (self.encoders, self.room, self.scene);
+        self.encoded
+            .get_mut(audience.index())?
+            .get_or_insert_with(|| encoders.of(audience).encode(audience, room, scene))
+            .as_ref()
+    }
+}

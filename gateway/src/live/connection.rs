@@ -1,0 +1,137 @@
+//! A client's socket as everything above the transport sees it.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use roomwire_shared::{RoomId, UserId};
+
+use super::{Audience, Frame};
+use crate::domain::Origin;
+
+/// Why the gateway ends a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum CloseReason {
+    /// It did not take what was sent to it.
+    SlowConsumer,
+    /// It sent more than it may while its earlier events were waiting.
+    Flood,
+    /// Its token ended.
+    TokenExpired,
+    /// It was refused, or never showed a token.
+    Unauthenticated,
+    /// The node is going away.
+    Draining,
+}
+
+impl CloseReason {
+    /// As a metric label.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::SlowConsumer => "slow_consumer",
+            Self::Flood => "flood",
+            Self::TokenExpired => "token_expired",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// The connection's queue is full: it is behind, and what was sent is lost to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection does not keep up")]
+pub(crate) struct Overflow;
+
+/// What the transport offers for one connection.
+pub(crate) trait Outlet: Send + Sync {
+    /// Queues a frame; never waits. Frames arrive in the order of these calls. On [`Overflow`] the
+    /// frame is lost and the caller must cut the connection, so that the client comes back and syncs.
+    fn send(&self, frame: &Frame) -> Result<(), Overflow>;
+
+    /// Ends the connection at once, whatever it is doing. Repeated calls do nothing.
+    fn cut(&self, reason: CloseReason);
+}
+
+/// An authenticated socket.
+pub(crate) struct Connection {
+    /// Unique in this process, for maps.
+    key: u64,
+    id: Origin,
+    user: UserId,
+    audience: Audience,
+    outlet: Box<dyn Outlet>,
+    /// Rooms whose members it is among; `None` once it is closed, and then for ever.
+    rooms: Mutex<Option<HashSet<RoomId>>>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        id: Origin,
+        user: UserId,
+        audience: Audience,
+        outlet: Box<dyn Outlet>,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let key = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { key, id, user, audience, outlet, rooms: Mutex::new(Some(HashSet::new())) }
+    }
+
+    pub(crate) fn key(&self) -> u64 {
+        self.key
+    }
+
+    pub(crate) fn id(&self) -> &Origin {
+        &self.id
+    }
+
+    pub(crate) fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    pub(crate) fn audience(&self) -> Audience {
+        self.audience
+    }
+
+    /// Sends a frame, and cuts the connection if it does not keep up.
+    pub(crate) fn send(&self, frame: &Frame) {
+        if self.outlet.send(frame).is_err() {
+            self.outlet.cut(CloseReason::SlowConsumer);
+        }
+    }
+
+    pub(crate) fn cut(&self, reason: CloseReason) {
+        self.outlet.cut(reason);
+    }
+
+    /// Notes that it is in a room; false if it is closed and must not be added anywhere.
+    pub(super) fn enter(&self, room: RoomId) -> bool {
+        match self.lock_rooms().as_mut() {
+            Some(rooms) => {
+                rooms.insert(room);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Notes that it is no longer in a room.
+    pub(super) fn exit(&self, room: RoomId) {
+        if let Some(rooms) = self.lock_rooms().as_mut() {
+            rooms.remove(&room);
+        }
+    }
+
+    /// Closes it for rooms; what it was in is returned to the first caller only.
+    pub(super) fn close(&self) -> Option<HashSet<RoomId>> {
+        self.lock_rooms().take()
+    }
+
+    fn lock_rooms(&self) -> std::sync::MutexGuard<'_, Option<HashSet<RoomId>>> {
+        // A panic while holding it leaves a set of ids, which cannot be half-written.
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

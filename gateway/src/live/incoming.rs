@@ -1,0 +1,48 @@
+//! Acts on what the bus brings.
+
+use super::hub::Inner;
+use crate::bus::{Hint, Inbox, Incoming, Topic};
+
+/// Works until the bus ends. Never waits for the store or for Redis: what needs them is spawned,
+/// so that the hints of other rooms go on.
+pub(super) async fn run(hub: Inner, mut inbox: Inbox) {
+    while let Some(incoming) = inbox.next().await {
+        match incoming {
+            Incoming::Hint(Topic::Room(room), Hint::Entries(entries)) => hub.offer(room, entries),
+            Incoming::Hint(Topic::Room(room), Hint::Head(head)) => hub.expect(room, head),
+            Incoming::Hint(Topic::Room(room), Hint::Read { user, origin }) => {
+                hub.show_read(room, &user, origin.as_ref());
+            }
+            Incoming::Hint(Topic::User(user), Hint::Joined { room, name, position }) => {
+                if hub.roster().has(&user) {
+                    // The log from the joining on says who is in the room, and who left again.
+                    let confirmed = hub.with_open(room, &name, position - 1, |hub, room, state| {
+                        state.expect(position);
+                        if state.confirmed {
+                            hub.mind_gap(room, state);
+                        }
+                        state.confirmed
+                    });
+                    if !confirmed {
+                        hub.spawn(async move |hub| {
+                            hub.settle(vec![room]).await;
+                        });
+                    }
+                }
+            }
+            Incoming::Hint(Topic::User(user), Hint::Memberships) | Incoming::Unreadable(Topic::User(user)) => {
+                if hub.roster().has(&user) {
+                    hub.spawn(async move |hub| hub.refresh(&[user]).await);
+                }
+            }
+            Incoming::Unreadable(Topic::Room(room)) => {
+                hub.spawn(async move |hub| {
+                    hub.settle(vec![room]).await;
+                });
+            }
+            Incoming::Missed(cause) => hub.spawn(async move |hub| hub.resync(cause).await),
+            // A hint on the wrong kind of channel says nothing.
+            Incoming::Hint(..) => {}
+        }
+    }
+}

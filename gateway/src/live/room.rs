@@ -1,0 +1,247 @@
+//! One room on this node: its sockets, and the order in which they are shown its changes.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use roomwire_shared::{RoomId, UserId};
+
+use super::{
+    Connection, Encoders, Scene,
+    audience::Frames,
+    roster::Roster,
+    sequence::{Offered, Sequence},
+};
+use crate::{
+    domain::{LogEntry, Origin, Stored, What},
+    telemetry::catalogue,
+};
+
+/// Departures remembered per room, against a membership read that is older than the departure.
+const DEPARTURES_MAX: usize = 256;
+
+/// What showing needs beside the room itself.
+#[derive(Clone, Copy)]
+pub(super) struct Stage<'a> {
+    pub(super) encoders: &'a Encoders,
+    pub(super) roster: &'a Roster,
+}
+
+/// A room with a socket on this node, or about to have one.
+pub(super) struct Room {
+    id: RoomId,
+    state: Mutex<State>,
+}
+
+/// What a room is guarded by its lock for.
+pub(super) struct State {
+    id: RoomId,
+    name: String,
+    sequence: Sequence,
+    members: HashMap<u64, Member>,
+    departures: HashMap<UserId, i64>,
+    /// Redis has confirmed the subscription, and the log was read after that.
+    pub(super) confirmed: bool,
+    /// Somebody is at work to close the gap.
+    pub(super) filling: bool,
+    /// The room does not exist any more: nothing is missing.
+    pub(super) gone: bool,
+    /// Taken off the node: whoever still holds it must look the room up anew.
+    pub(super) closed: bool,
+}
+
+struct Member {
+    connection: Arc<Connection>,
+    /// Entries up to here belong to the history that the client reads, not to its feed.
+    from: i64,
+}
+
+impl Room {
+    /// A room whose next entry to be shown is the one after `cursor`.
+    pub(super) fn new(id: RoomId, name: String, cursor: i64) -> Self {
+        let state = State {
+            id,
+            name,
+            sequence: Sequence::new(cursor),
+            members: HashMap::new(),
+            departures: HashMap::new(),
+            confirmed: false,
+            filling: false,
+            gone: false,
+            closed: false,
+        };
+        Self { id, state: Mutex::new(state) }
+    }
+
+    pub(super) fn id(&self) -> RoomId {
+        self.id
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    pub(super) fn cursor(&self) -> i64 {
+        self.sequence.cursor()
+    }
+
+    pub(super) fn has_gap(&self) -> bool {
+        self.sequence.has_gap()
+    }
+
+    pub(super) fn expect(&mut self, head: i64) {
+        self.sequence.expect(head);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Adds a connection whose user was a member when the log reached to `from`, unless the user is
+    /// known to have left after that.
+    pub(super) fn admit(&mut self, connection: &Arc<Connection>, from: i64) {
+        let left_later = self.departures.get(connection.user()).is_some_and(|&left| left > from);
+        if !left_later {
+            self.insert(connection, from);
+        }
+    }
+
+    /// True if it was not among the members before.
+    fn insert(&mut self, connection: &Arc<Connection>, from: i64) -> bool {
+        if self.members.contains_key(&connection.key()) || !connection.enter(self.id) {
+            return false;
+        }
+        let member = Member { connection: Arc::clone(connection), from };
+        self.members.insert(connection.key(), member);
+        true
+    }
+
+    /// Removes a connection that was closed.
+    pub(super) fn dismiss(&mut self, connection: &Connection) {
+        self.members.remove(&connection.key());
+    }
+
+    /// The room is gone: nobody is in it any more.
+    pub(super) fn dissolve(&mut self) {
+        self.gone = true;
+        for member in self.members.drain().map(|(_, member)| member) {
+            member.connection.exit(self.id);
+        }
+    }
+
+    /// Takes entries of the log in any order and shows what is due.
+    pub(super) fn offer(&mut self, entries: Vec<LogEntry>, stage: Stage<'_>) {
+        let mut due = Vec::with_capacity(entries.len());
+        let mut duplicates = 0;
+        for entry in entries {
+            if self.sequence.offer(entry, &mut due) == Offered::Duplicate {
+                duplicates += 1;
+            }
+        }
+        if duplicates > 0 {
+            metrics::counter!(catalogue::DUPLICATES_DROPPED).increment(duplicates);
+        }
+        self.show(&due, stage);
+    }
+
+    /// Takes what a read of the log after the cursor found, and shows it.
+    pub(super) fn catch_up(
+        &mut self,
+        entries: Vec<LogEntry>,
+        upto: i64,
+        head: i64,
+        stage: Stage<'_>,
+    ) {
+        let mut due = Vec::with_capacity(entries.len());
+        self.sequence.catch_up(entries, upto, head, &mut due);
+        self.show(&due, stage);
+    }
+
+    /// Shows that a user has read the room to everybody but the socket that said so.
+    pub(super) fn show_read(&self, user: &UserId, origin: Option<&Origin>, stage: Stage<'_>) {
+        self.send(Scene::Read(user), i64::MAX, origin, stage);
+    }
+
+    fn show(&mut self, due: &[LogEntry], stage: Stage<'_>) {
+        for entry in due {
+            match &entry.what {
+                What::Joined { user } => self.show_joined(user, entry.position, stage),
+                What::Left { user } => {
+                    self.show_left(user, entry.position);
+                    self.send(Scene::Entry(entry), entry.position, None, stage);
+                }
+                What::Named { name } => {
+                    self.name.clone_from(name);
+                    self.send(Scene::Entry(entry), entry.position, None, stage);
+                }
+                What::Written(message) => {
+                    self.send(Scene::Entry(entry), entry.position, message.origin.as_ref(), stage);
+                    note_delay(message);
+                }
+                What::Edited { .. } | What::Deleted { .. } => {
+                    self.send(Scene::Entry(entry), entry.position, None, stage);
+                }
+            }
+        }
+    }
+
+    fn show_joined(&mut self, user: &UserId, position: i64, stage: Stage<'_>) {
+        self.departures.remove(user);
+        let mut added = stage.roster.of(user);
+        added.retain(|connection| self.insert(connection, position));
+        let mut frames =
+            Frames::new(stage.encoders, self.id, Scene::Joined { name: &self.name });
+        for connection in &added {
+            if let Some(frame) = frames.get(connection.audience()) {
+                connection.send(frame);
+            }
+        }
+    }
+
+    fn show_left(&mut self, user: &UserId, position: i64) {
+        if self.departures.len() >= DEPARTURES_MAX {
+            let oldest = self.departures.iter().min_by_key(|(_, at)| **at);
+            if let Some(oldest) = oldest.map(|(user, _)| user.clone()) {
+                self.departures.remove(&oldest);
+            }
+        }
+        self.departures.insert(user.clone(), position);
+        let id = self.id;
+        self.members.retain(|_, member| {
+            let stays = member.connection.user() != user;
+            if !stays {
+                member.connection.exit(id);
+            }
+            stays
+        });
+    }
+
+    /// Sends one scene to all members but `except`, encoded once per audience.
+    fn send(&self, scene: Scene<'_>, position: i64, except: Option<&Origin>, stage: Stage<'_>) {
+        let mut frames = Frames::new(stage.encoders, self.id, scene);
+        let mut sent = 0;
+        for member in self.members.values() {
+            if member.from >= position || Some(member.connection.id()) == except {
+                continue;
+            }
+            if let Some(frame) = frames.get(member.connection.audience()) {
+                member.connection.send(frame);
+                sent += 1;
+            }
+        }
+        if sent > 0 {
+            metrics::counter!(catalogue::DELIVERIES).increment(sent);
+        }
+    }
+}
+
+fn note_delay(message: &Stored) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let written = u64::try_from(message.at.unix_ms()).unwrap_or(0);
+    let delay = now.saturating_sub(std::time::Duration::from_millis(written));
+    metrics::histogram!(catalogue::DELIVERY_DURATION).record(delay.as_secs_f64());
+}

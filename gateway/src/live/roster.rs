@@ -1,0 +1,65 @@
+//! Which of this node's connections belong to which user.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use roomwire_shared::UserId;
+
+use super::Connection;
+
+/// Connections by user. Holds only users who have one.
+#[derive(Default)]
+pub(super) struct Roster(Mutex<HashMap<UserId, Vec<Arc<Connection>>>>);
+
+impl Roster {
+    /// Adds a connection; true if it is its user's first.
+    pub(super) fn add(&self, connection: &Arc<Connection>) -> bool {
+        let mut users = self.lock();
+        let connections = users.entry(connection.user().clone()).or_default();
+        connections.push(Arc::clone(connection));
+        connections.len() == 1
+    }
+
+    /// Removes a connection; true if it was its user's last.
+    pub(super) fn remove(&self, connection: &Connection) -> bool {
+        let mut users = self.lock();
+        let Some(connections) = users.get_mut(connection.user()) else { return false };
+        connections.retain(|other| other.key() != connection.key());
+        let last = connections.is_empty();
+        if last {
+            users.remove(connection.user());
+        }
+        last
+    }
+
+    /// The user's connections on this node.
+    pub(super) fn of(&self, user: &UserId) -> Vec<Arc<Connection>> {
+        self.lock().get(user).cloned().unwrap_or_default()
+    }
+
+    /// Acts while the user certainly has no connection here; false if there is one, or as `act` says.
+    pub(super) fn if_absent(&self, user: &UserId, act: impl FnOnce() -> bool) -> bool {
+        let users = self.lock();
+        !users.contains_key(user) && act()
+    }
+
+    pub(super) fn has(&self, user: &UserId) -> bool {
+        self.lock().contains_key(user)
+    }
+
+    /// Everybody who is connected here.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// All connections of this node.
+    pub(super) fn all(&self) -> Vec<Arc<Connection>> {
+        self.lock().values().flatten().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Vec<Arc<Connection>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,317 @@
+//! What changed in rooms since a position: for the node's own sockets, and for clients that ask.
+//!
+//! Both are bounded reads in one snapshot. They differ in order: sockets that are connected are
+//! shown a message where it was written, clients that ask get it where it was last changed.
+
+use std::collections::HashMap;
+
+use roomwire_shared::{MessageId, RoomId, Timestamp, UserId};
+use time::OffsetDateTime;
+
+use super::{Error, Store, error::id};
+use crate::domain::{LogEntry, Origin, Stored, What};
+
+/// A room, and the position up to which it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Since {
+    pub(crate) room: RoomId,
+    pub(crate) position: i64,
+}
+
+/// What a catch-up found out about one room.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum CaughtUp {
+    /// There is no such room any more.
+    Gone,
+    /// Entries to show, ascending, and the position that the reader then stands at.
+    Entries { entries: Vec<LogEntry>, upto: i64, head: i64 },
+}
+
+/// A message as pages and changes show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MessageRow {
+    pub(crate) room: RoomId,
+    pub(crate) position: i64,
+    pub(crate) id: MessageId,
+    pub(crate) sender: UserId,
+    pub(crate) text: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+/// One change, in the newest state of what changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ApiChange {
+    Message(MessageRow),
+    Deleted(MessageId),
+    Member { user: UserId, joined: bool },
+    Room { name: String },
+}
+
+/// The changes of one room, ascending by position.
+#[derive(Debug, Default)]
+pub(crate) struct RoomChanges {
+    pub(crate) head: i64,
+    pub(crate) changes: Vec<(i64, ApiChange)>,
+    /// There are more behind the last one.
+    pub(crate) more: bool,
+}
+
+// What a row of the two queries is about.
+const HEAD: i16 = 0;
+const WRITTEN: i16 = 1;
+const EDITED: i16 = 2;
+const DELETED: i16 = 3;
+const JOINED: i16 = 4;
+const LEFT: i16 = 5;
+const NAMED: i16 = 6;
+/// Written and deleted again before anybody here was shown it.
+const HIDDEN: i16 = 7;
+
+/// A row of the catch-up query.
+struct Row {
+    kind: i16,
+    position: i64,
+    id: Option<Vec<u8>>,
+    who: Option<String>,
+    body: Option<String>,
+    at: Option<OffsetDateTime>,
+    client_id: Option<String>,
+    origin: Option<String>,
+}
+
+impl Store {
+    /// What the node's sockets have not been shown of these rooms, up to `limit` entries of each
+    /// kind and room. A message that was edited meanwhile appears once, where it was written, in
+    /// its newest text, so that all members see one order; one deleted meanwhile does not appear.
+    pub(crate) async fn catch_up(
+        &self,
+        rooms: &[Since],
+        limit: i64,
+    ) -> Result<HashMap<RoomId, CaughtUp>, Error> {
+        let ids: Vec<&[u8]> = rooms.iter().map(|since| since.room.as_bytes().as_slice()).collect();
+        let positions: Vec<i64> = rooms.iter().map(|since| since.position).collect();
+        let rows = sqlx::query!(
+            r#"select w.room_id as "room_id!", e.kind as "kind!", e.position as "position!",
+                e.id, e.who, e.body, e.at, e.client_id, e.origin
+            from unnest($1::bytea[], $2::bigint[]) as w (room_id, since)
+            cross join lateral (
+                select 0::smallint as kind, r.position, null::bytea as id, null::text as who,
+                    null::text as body, null::timestamptz as at, null::text as client_id,
+                    null::text as origin
+                from rooms r where r.id = w.room_id
+                union all
+                (select case when m.deleted then 7 else 1 end::smallint, m.position, m.id,
+                    m.sender, m.body, m.created_at, m.client_id, m.origin
+                from messages m
+                where m.room_id = w.room_id and m.position > w.since
+                order by m.position limit $3)
+                union all
+                (select case when m.deleted then 3 else 2 end::smallint, m.changed_position, m.id,
+                    null, m.body, null, null, null
+                from messages m
+                where m.room_id = w.room_id and m.changed_position > w.since
+                    and m.changed_position <> m.position and m.position <= w.since
+                order by m.changed_position limit $3)
+                union all
+                (select case when p.departed then 5 else 4 end::smallint, p.changed_position,
+                    null, p.user_id, null, null, null, null
+                from members p
+                where p.room_id = w.room_id and p.changed_position > w.since
+                order by p.changed_position limit $3)
+                union all
+                select 6::smallint, r.name_position, null, null, r.name, null, null, null
+                from rooms r where r.id = w.room_id and r.name_position > w.since
+            ) e"#,
+            ids.as_slice() as &[&[u8]],
+            &positions,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut by_room: HashMap<RoomId, Vec<Row>> = HashMap::new();
+        for row in rows {
+            let room = id(RoomId::from_bytes(&row.room_id), "rooms")?;
+            by_room.entry(room).or_default().push(Row {
+                kind: row.kind,
+                position: row.position,
+                id: row.id,
+                who: row.who,
+                body: row.body,
+                at: row.at,
+                client_id: row.client_id,
+                origin: row.origin,
+            });
+        }
+        rooms
+            .iter()
+            .map(|since| Ok((since.room, caught_up(by_room.remove(&since.room), limit)?)))
+            .collect()
+    }
+
+    /// The heads of those of the rooms that the user is a member of.
+    pub(crate) async fn heads_for(
+        &self,
+        user: &UserId,
+        rooms: &[RoomId],
+    ) -> Result<HashMap<RoomId, i64>, Error> {
+        let ids: Vec<&[u8]> = rooms.iter().map(|room| room.as_bytes().as_slice()).collect();
+        let rows = sqlx::query!(
+            "select r.id, r.position from rooms r
+            join members m on m.room_id = r.id and m.user_id = $1 and not m.departed
+            where r.id = any ($2)",
+            user.as_str(),
+            ids.as_slice() as &[&[u8]],
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| Ok((id(RoomId::from_bytes(&row.id), "rooms")?, row.position)))
+            .collect()
+    }
+
+    /// Up to `limit` changes of each room after the given positions, for a member.
+    /// Rooms of which the user is not a member are left out.
+    pub(crate) async fn changes(
+        &self,
+        user: &UserId,
+        rooms: &[Since],
+        limit: i64,
+    ) -> Result<HashMap<RoomId, RoomChanges>, Error> {
+        let ids: Vec<&[u8]> = rooms.iter().map(|since| since.room.as_bytes().as_slice()).collect();
+        let positions: Vec<i64> = rooms.iter().map(|since| since.position).collect();
+        let rows = sqlx::query!(
+            r#"select w.room_id as "room_id!", e.kind as "kind!", e.position as "position!",
+                e.written, e.id, e.who, e.body, e.created_at, e.updated_at
+            from unnest($2::bytea[], $3::bigint[]) as w (room_id, since)
+            join members me on me.room_id = w.room_id and me.user_id = $1 and not me.departed
+            cross join lateral (
+                select 0::smallint as kind, r.position, null::bigint as written, null::bytea as id,
+                    null::text as who, null::text as body, null::timestamptz as created_at,
+                    null::timestamptz as updated_at
+                from rooms r where r.id = w.room_id
+                union all
+                (select 1::smallint, m.position, m.position, m.id, m.sender, m.body, m.created_at,
+                    m.updated_at
+                from messages m
+                where m.room_id = w.room_id and m.position > w.since
+                    and m.changed_position = m.position
+                order by m.position limit $4::bigint + 1)
+                union all
+                (select case when m.deleted then 3 else 1 end::smallint, m.changed_position,
+                    m.position, m.id, m.sender, m.body, m.created_at, m.updated_at
+                from messages m
+                where m.room_id = w.room_id and m.changed_position > w.since
+                    and m.changed_position <> m.position
+                order by m.changed_position limit $4::bigint + 1)
+                union all
+                (select case when p.departed then 5 else 4 end::smallint, p.changed_position,
+                    null, null, p.user_id, null, null, null
+                from members p
+                where p.room_id = w.room_id and p.changed_position > w.since
+                order by p.changed_position limit $4::bigint + 1)
+                union all
+                select 6::smallint, r.name_position, null, null, null, r.name, null, null
+                from rooms r where r.id = w.room_id and r.name_position > w.since
+            ) e
+            order by e.position"#,
+            user.as_str(),
+            ids.as_slice() as &[&[u8]],
+            &positions,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut found: HashMap<RoomId, RoomChanges> = HashMap::new();
+        for row in rows {
+            let room = id(RoomId::from_bytes(&row.room_id), "rooms")?;
+            let target = found.entry(room).or_default();
+            let change = match (row.kind, row.id, row.who, row.body) {
+                (HEAD, ..) => {
+                    target.head = row.position;
+                    continue;
+                }
+                (WRITTEN, Some(message), Some(sender), Some(text)) => {
+                    let (Some(position), Some(created_at), Some(updated_at)) =
+                        (row.written, row.created_at, row.updated_at)
+                    else {
+                        return Err(Error::Inconsistent("messages"));
+                    };
+                    ApiChange::Message(MessageRow {
+                        room,
+                        position,
+                        id: id(MessageId::from_bytes(&message), "messages")?,
+                        sender: id(sender.parse(), "messages")?,
+                        text,
+                        created_at: created_at.into(),
+                        updated_at: updated_at.into(),
+                    })
+                }
+                (DELETED, Some(message), ..) => {
+                    ApiChange::Deleted(id(MessageId::from_bytes(&message), "messages")?)
+                }
+                (kind @ (JOINED | LEFT), _, Some(user), _) => ApiChange::Member {
+                    user: id(user.parse(), "members")?,
+                    joined: kind == JOINED,
+                },
+                (NAMED, _, _, Some(name)) => ApiChange::Room { name },
+                _ => return Err(Error::Inconsistent("messages")),
+            };
+            target.changes.push((row.position, change));
+        }
+        let keep = usize::try_from(limit).unwrap_or(0);
+        for target in found.values_mut() {
+            target.more = target.changes.len() > keep;
+            target.changes.truncate(keep);
+        }
+        Ok(found)
+    }
+}
+
+/// Orders the rows of one room, and cuts them where one of the kinds was cut by its limit.
+fn caught_up(rows: Option<Vec<Row>>, limit: i64) -> Result<CaughtUp, Error> {
+    let Some(mut rows) = rows else { return Ok(CaughtUp::Gone) };
+    let Some(head) = rows.iter().find(|row| row.kind == HEAD).map(|row| row.position) else {
+        return Ok(CaughtUp::Gone);
+    };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let end_of = |kinds: &[i16]| {
+        let mut count = 0;
+        let mut last = 0;
+        for row in rows.iter().filter(|row| kinds.contains(&row.kind)) {
+            count += 1;
+            last = last.max(row.position);
+        }
+        if count >= limit { last } else { head }
+    };
+    let upto =
+        end_of(&[WRITTEN, HIDDEN]).min(end_of(&[EDITED, DELETED])).min(end_of(&[JOINED, LEFT]));
+    rows.retain(|row| ![HEAD, HIDDEN].contains(&row.kind) && row.position <= upto);
+    rows.sort_by_key(|row| row.position);
+    let entries = rows.into_iter().map(entry).collect::<Result<_, _>>()?;
+    Ok(CaughtUp::Entries { entries, upto, head })
+}
+
+fn entry(row: Row) -> Result<LogEntry, Error> {
+    let what = match (row.kind, row.id, row.who, row.body) {
+        (WRITTEN, Some(message), Some(sender), Some(text)) => What::Written(Stored {
+            id: id(MessageId::from_bytes(&message), "messages")?,
+            sender: id(sender.parse(), "messages")?,
+            text,
+            at: row.at.ok_or(Error::Inconsistent("messages"))?.into(),
+            client_id: row.client_id,
+            origin: row.origin.map(|origin| Origin(origin.into())),
+        }),
+        (EDITED, Some(message), _, Some(text)) => {
+            What::Edited { id: id(MessageId::from_bytes(&message), "messages")?, text }
+        }
+        (DELETED, Some(message), ..) => {
+            What::Deleted { id: id(MessageId::from_bytes(&message), "messages")? }
+        }
+        (JOINED, _, Some(user), _) => What::Joined { user: id(user.parse(), "members")? },
+        (LEFT, _, Some(user), _) => What::Left { user: id(user.parse(), "members")? },
+        (NAMED, _, _, Some(name)) => What::Named { name },
+        _ => return Err(Error::Inconsistent("messages")),
+    };
+    Ok(LogEntry { position: row.position, what })
+}

@@ -1,0 +1,260 @@
+//! Writing messages, and pages of them.
+
+use roomwire_shared::{MessageId, RoomId, Timestamp, UserId};
+
+use super::{Error, Store, changes::MessageRow, error::id};
+use crate::domain::{NewMessage, Page};
+
+/// What became of one input of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Written at this place.
+    Stored { position: i64, at: Timestamp },
+    /// Written earlier under the same `clientId`; here is that message.
+    Repeated { id: MessageId, position: i64, at: Timestamp },
+    /// The sender is no member, or there is no such room.
+    NotAMember,
+    /// The `clientId` was used for another text.
+    Conflict,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    /// One for each input, in the same order.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// The outbox row that keeps the hints owed; none if nothing was stored.
+    pub(crate) outbox: Option<i64>,
+}
+
+/// An edit or a deletion that was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Changed {
+    pub(crate) room: RoomId,
+    pub(crate) position: i64,
+    pub(crate) outbox: i64,
+}
+
+impl Store {
+    /// Writes a batch in one round trip and one transaction, with a verdict for every input.
+    /// Positions are in the order of the inputs.
+    pub(crate) async fn append(&self, batch: &[NewMessage]) -> Result<Appended, Error> {
+        let rooms: Vec<&[u8]> = batch.iter().map(|m| m.room.as_bytes().as_slice()).collect();
+        let ids: Vec<&[u8]> = batch.iter().map(|m| m.id.as_bytes().as_slice()).collect();
+        let senders: Vec<&str> = batch.iter().map(|m| m.sender.as_str()).collect();
+        let texts: Vec<&str> = batch.iter().map(|m| m.text.as_str()).collect();
+        let keys: Vec<Option<&str>> =
+            batch.iter().map(|m| m.client_id.as_ref().map(|key| key.as_str())).collect();
+        let origins: Vec<Option<&str>> =
+            batch.iter().map(|m| m.origin.as_ref().map(|origin| &*origin.0)).collect();
+        let rows = sqlx::query!(
+            r#"select status as "status!", message_id, message_position, written_at, outbox_id
+            from append_messages($1, $2, $3, $4, $5, $6)"#,
+            rooms.as_slice() as &[&[u8]],
+            ids.as_slice() as &[&[u8]],
+            senders.as_slice() as &[&str],
+            texts.as_slice() as &[&str],
+            keys.as_slice() as &[Option<&str>],
+            origins.as_slice() as &[Option<&str>],
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        if rows.len() != batch.len() {
+            return Err(Error::Inconsistent("append_messages"));
+        }
+        let outbox = rows.first().and_then(|row| row.outbox_id);
+        let verdicts = rows
+            .into_iter()
+            .map(|row| match (row.status, row.message_id, row.message_position, row.written_at) {
+                (0, _, Some(position), Some(at)) => {
+                    Ok(Verdict::Stored { position, at: at.into() })
+                }
+                (1, Some(id), Some(position), Some(at)) => Ok(Verdict::Repeated {
+                    id: self::id(MessageId::from_bytes(&id), "messages")?,
+                    position,
+                    at: at.into(),
+                }),
+                (2, ..) => Ok(Verdict::NotAMember),
+                (3, ..) => Ok(Verdict::Conflict),
+                _ => Err(Error::Inconsistent("append_messages")),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Appended { verdicts, outbox })
+    }
+
+    /// Gives a message a new text, if it is the caller's and the caller is still a member.
+    pub(crate) async fn edit(
+        &self,
+        message: MessageId,
+        by: &UserId,
+        text: &str,
+    ) -> Result<Option<Changed>, Error> {
+        let row = sqlx::query!(
+            r#"select room_id as "room_id!", changed_position as "changed_position!",
+                outbox_id as "outbox_id!"
+            from edit_message($1, $2, $3)"#,
+            message.as_bytes().as_slice(),
+            by.as_str(),
+            text,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| changed(&row.room_id, row.changed_position, row.outbox_id))
+            .transpose()
+    }
+
+    /// Deletes a message, under the same conditions as [`Store::edit`].
+    pub(crate) async fn delete(
+        &self,
+        message: MessageId,
+        by: &UserId,
+    ) -> Result<Option<Changed>, Error> {
+        let row = sqlx::query!(
+            r#"select room_id as "room_id!", changed_position as "changed_position!",
+                outbox_id as "outbox_id!"
+            from delete_message($1, $2)"#,
+            message.as_bytes().as_slice(),
+            by.as_str(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| changed(&row.room_id, row.changed_position, row.outbox_id))
+            .transpose()
+    }
+
+    /// How many messages a room has, if the user is a member of it.
+    pub(crate) async fn count_in_room(
+        &self,
+        room: RoomId,
+        user: &UserId,
+    ) -> Result<Option<i64>, Error> {
+        Ok(sqlx::query_scalar!(
+            "select r.message_count from rooms r
+            join members m on m.room_id = r.id and m.user_id = $2 and not m.departed
+            where r.id = $1",
+            room.as_bytes().as_slice(),
+            user.as_str(),
+        )
+        .fetch_optional(&self.pool)
+        .await?)
+    }
+
+    /// How many messages all rooms of a user have together.
+    pub(crate) async fn count_everywhere(&self, user: &UserId) -> Result<i64, Error> {
+        Ok(sqlx::query_scalar!(
+            r#"select coalesce(sum(r.message_count), 0)::bigint as "count!" from rooms r
+            join members m on m.room_id = r.id
+            where m.user_id = $1 and not m.departed"#,
+            user.as_str(),
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// A page of one room, newest first.
+    pub(crate) async fn page_of_room(
+        &self,
+        room: RoomId,
+        page: Page,
+    ) -> Result<Vec<MessageRow>, Error> {
+        let rows = sqlx::query!(
+            "select position, id, sender, body, created_at, updated_at from messages
+            where room_id = $1 and not deleted
+            order by position desc limit $2 offset $3",
+            room.as_bytes().as_slice(),
+            page.limit,
+            page.skip,
+        )
+        .fetch_all(&self.pages)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(MessageRow {
+                    room,
+                    position: row.position,
+                    id: id(MessageId::from_bytes(&row.id), "messages")?,
+                    sender: id(row.sender.parse(), "messages")?,
+                    text: row.body,
+                    created_at: row.created_at.into(),
+                    updated_at: row.updated_at.into(),
+                })
+            })
+            .collect()
+    }
+
+    /// A page of all rooms of a user, newest first by (time, position).
+    ///
+    /// Reads at most `skip + limit` messages of each room.
+    pub(crate) async fn page_everywhere(
+        &self,
+        user: &UserId,
+        page: Page,
+    ) -> Result<Vec<MessageRow>, Error> {
+        let rows = sqlx::query!(
+            "select m.room_id, m.position, m.id, m.sender, m.body, m.created_at, m.updated_at
+            from members mine
+            cross join lateral (
+                select * from messages
+                where room_id = mine.room_id and not deleted
+                order by position desc limit $4
+            ) m
+            where mine.user_id = $1 and not mine.departed
+            order by m.created_at desc, m.position desc, m.room_id desc
+            limit $2 offset $3",
+            user.as_str(),
+            page.limit,
+            page.skip,
+            page.skip.saturating_add(page.limit),
+        )
+        .fetch_all(&self.pages)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(MessageRow {
+                    room: id(RoomId::from_bytes(&row.room_id), "messages")?,
+                    position: row.position,
+                    id: id(MessageId::from_bytes(&row.id), "messages")?,
+                    sender: id(row.sender.parse(), "messages")?,
+                    text: row.body,
+                    created_at: row.created_at.into(),
+                    updated_at: row.updated_at.into(),
+                })
+            })
+            .collect()
+    }
+
+    /// One message, if it is not deleted and the user is a member of its room.
+    pub(crate) async fn message(
+        &self,
+        message: MessageId,
+        user: &UserId,
+    ) -> Result<Option<MessageRow>, Error> {
+        let row = sqlx::query!(
+            "select m.room_id, m.position, m.id, m.sender, m.body, m.created_at, m.updated_at
+            from messages m
+            join members mine on mine.room_id = m.room_id and mine.user_id = $2
+                and not mine.departed
+            where m.id = $1 and not m.deleted",
+            message.as_bytes().as_slice(),
+            user.as_str(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(MessageRow {
+                room: id(RoomId::from_bytes(&row.room_id), "messages")?,
+                position: row.position,
+                id: message,
+                sender: id(row.sender.parse(), "messages")?,
+                text: row.body,
+                created_at: row.created_at.into(),
+                updated_at: row.updated_at.into(),
+            })
+        })
+        .transpose()
+    }
+}
+
+fn changed(room: &[u8], position: i64, outbox: i64) -> Result<Changed, Error> {
+    Ok(Changed { room: id(RoomId::from_bytes(room), "messages")?, position, outbox })
+}

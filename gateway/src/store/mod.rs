@@ -1,0 +1,97 @@
+//! All SQL. One file per table family; rows stay private, domain values come out.
+//!
+//! Must not: decide what a user may do beyond what a statement checks, or tell anybody.
+//! A query is never dropped half-way: callers run store calls to their end, because a cancelled
+//! one may leave its connection unusable.
+
+mod changes;
+mod error;
+mod members;
+mod messages;
+mod outbox;
+mod read_marks;
+mod rooms;
+
+use sqlx::{
+    PgPool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+pub(crate) use changes::{ApiChange, CaughtUp, MessageRow, RoomChanges, Since};
+pub(crate) use error::Error;
+pub(crate) use members::{Membership, Profile};
+pub(crate) use messages::{Appended, Changed, Verdict};
+pub(crate) use outbox::Unpublished;
+pub(crate) use read_marks::Readers;
+pub(crate) use rooms::{Added, Created, RoomRow};
+
+use crate::config;
+
+/// The schema, compiled in.
+static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// Handle on the database; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    pool: PgPool,
+    /// Serves pages of history; the primary where no replica is configured.
+    pages: PgPool,
+}
+
+impl Store {
+    /// Prepares the pools; connects lazily, so that a start survives a database that is late.
+    pub(crate) fn new(config: &config::Postgres) -> Result<Self, Error> {
+        use secrecy::ExposeSecret;
+        let pool = lazy_pool(config.url.expose_secret(), config)?;
+        let pages = match &config.read_url {
+            Some(url) => lazy_pool(url.expose_secret(), config)?,
+            None => pool.clone(),
+        };
+        Ok(Self { pool, pages })
+    }
+
+    /// Applies the migrations that are missing. Several nodes may try at once: a lock orders them.
+    pub(crate) async fn migrate(&self) -> Result<(), MigrateError> {
+        MIGRATOR.run(&self.pool).await
+    }
+
+    /// Checks that Postgres answers and that its schema is at least this version's.
+    pub(crate) async fn ready(&self) -> Result<(), Error> {
+        let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let applied =
+            sqlx::query_scalar!("select max(version) from _sqlx_migrations where success")
+                .fetch_one(&self.pool)
+                .await?;
+        if applied.unwrap_or(0) < newest {
+            return Err(Error::OldSchema);
+        }
+        Ok(())
+    }
+
+    /// Open and idle connections of the pool.
+    pub(crate) fn connections(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
+    /// Closes the pools after their running queries.
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+        self.pages.close().await;
+    }
+}
+
+fn lazy_pool(url: &str, config: &config::Postgres) -> Result<PgPool, Error> {
+    let options: PgConnectOptions = url.parse().map_err(|_| Error::BadUrl)?;
+    let statement_timeout = config.statement_timeout.as_millis().to_string();
+    let options = options.application_name("roomwire").options([
+        ("statement_timeout", statement_timeout.as_str()),
+        ("tcp_keepalives_idle", "10"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
+    ]);
+    Ok(PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(config.acquire_timeout)
+        .connect_lazy_with(options))
+}

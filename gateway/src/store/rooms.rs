@@ -1,0 +1,208 @@
+//! Rooms and the making, joining and leaving of them.
+
+use roomwire_shared::{RoomId, Timestamp, UserId};
+
+use super::{Error, Store, error::id};
+use crate::{config::UnknownUsers, domain::Page};
+
+/// What became of making a room.
+#[derive(Debug)]
+pub(crate) enum Created {
+    Done { head: i64, outbox: i64 },
+    /// These ids never connected, and that is not accepted.
+    Unknown(Vec<String>),
+}
+
+/// What became of adding members.
+#[derive(Debug)]
+pub(crate) enum Added {
+    /// Who was added at which place; empty if all were members already.
+    Done { name: String, joined: Vec<(UserId, i64)>, outbox: Option<i64> },
+    /// The caller is no member, or there is no such room.
+    NoRoom,
+    /// The caller may not invite.
+    Forbidden,
+    /// These ids never connected, and that is not accepted.
+    Unknown(Vec<String>),
+}
+
+/// A membership that ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Departure {
+    pub(crate) position: i64,
+    pub(crate) outbox: i64,
+}
+
+/// A room as its members see it.
+#[derive(Debug)]
+pub(crate) struct RoomRow {
+    pub(crate) id: RoomId,
+    pub(crate) name: String,
+    pub(crate) participants: Vec<UserId>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) position: i64,
+}
+
+impl Store {
+    /// Makes a group room of `members`, the first of whom is its creator. Its log then holds the
+    /// name at 1 and the members from 2 on, in their order.
+    pub(crate) async fn create_room(
+        &self,
+        room: RoomId,
+        name: &str,
+        members: &[UserId],
+        unknown: UnknownUsers,
+    ) -> Result<Created, Error> {
+        let creator = members.first().ok_or(Error::Inconsistent("create_room"))?;
+        let users: Vec<&str> = members.iter().map(UserId::as_str).collect();
+        let row = sqlx::query!(
+            r#"select unknown as "unknown!", head, outbox_id
+            from create_room($1, $2, $3, $4, $5)"#,
+            room.as_bytes().as_slice(),
+            name,
+            creator.as_str(),
+            users.as_slice() as &[&str],
+            unknown == UnknownUsers::Reject,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        match (row.head, row.outbox_id) {
+            (Some(head), Some(outbox)) => Ok(Created::Done { head, outbox }),
+            _ => Ok(Created::Unknown(row.unknown)),
+        }
+    }
+
+    /// Adds users to a room on behalf of a member.
+    pub(crate) async fn add_members(
+        &self,
+        room: RoomId,
+        by: &UserId,
+        users: &[UserId],
+        unknown: UnknownUsers,
+    ) -> Result<Added, Error> {
+        let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
+        let row = sqlx::query!(
+            r#"select status as "status!", unknown as "unknown!", room_name, added as "added!",
+                positions as "positions!", outbox_id
+            from add_members($1, $2, $3, $4)"#,
+            room.as_bytes().as_slice(),
+            by.as_str(),
+            users.as_slice() as &[&str],
+            unknown == UnknownUsers::Reject,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        match row.status {
+            0 => {
+                let joined = row
+                    .added
+                    .iter()
+                    .zip(row.positions)
+                    .map(|(user, position)| Ok((id(user.parse(), "members")?, position)))
+                    .collect::<Result<_, Error>>()?;
+                let name = row.room_name.unwrap_or_default();
+                Ok(Added::Done { name, joined, outbox: row.outbox_id })
+            }
+            1 => Ok(Added::NoRoom),
+            2 => Ok(Added::Forbidden),
+            3 => Ok(Added::Unknown(row.unknown)),
+            _ => Err(Error::Inconsistent("add_members")),
+        }
+    }
+
+    /// Ends a membership; with the last one the room and its messages go too.
+    pub(crate) async fn leave(
+        &self,
+        room: RoomId,
+        user: &UserId,
+    ) -> Result<Option<Departure>, Error> {
+        let row = sqlx::query!(
+            r#"select head as "head!", outbox_id as "outbox_id!" from leave_room($1, $2)"#,
+            room.as_bytes().as_slice(),
+            user.as_str(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| Departure { position: row.head, outbox: row.outbox_id }))
+    }
+
+    /// One room, if the user is a member of it.
+    pub(crate) async fn room(&self, room: RoomId, user: &UserId) -> Result<Option<RoomRow>, Error> {
+        let row = sqlx::query!(
+            r#"select r.name, r.created_at, r.updated_at, r.position,
+                array(
+                    select all_of.user_id from members all_of
+                    where all_of.room_id = r.id and not all_of.departed
+                    order by all_of.user_id
+                ) as "participants!"
+            from rooms r
+            join members mine on mine.room_id = r.id and mine.user_id = $2 and not mine.departed
+            where r.id = $1"#,
+            room.as_bytes().as_slice(),
+            user.as_str(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(RoomRow {
+                id: room,
+                name: row.name,
+                participants: users(&row.participants)?,
+                created_at: row.created_at.into(),
+                updated_at: row.updated_at.into(),
+                position: row.position,
+            })
+        })
+        .transpose()
+    }
+
+    /// A page of the user's rooms, most recently changed first, and how many there are.
+    pub(crate) async fn rooms(
+        &self,
+        user: &UserId,
+        page: Page,
+    ) -> Result<(Vec<RoomRow>, i64), Error> {
+        let count = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from members where user_id = $1 and not departed"#,
+            user.as_str(),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let rows = sqlx::query!(
+            r#"select r.id, r.name, r.created_at, r.updated_at, r.position,
+                array(
+                    select all_of.user_id from members all_of
+                    where all_of.room_id = r.id and not all_of.departed
+                    order by all_of.user_id
+                ) as "participants!"
+            from rooms r
+            join members mine on mine.room_id = r.id
+            where mine.user_id = $1 and not mine.departed
+            order by r.updated_at desc, r.id desc limit $2 offset $3"#,
+            user.as_str(),
+            page.limit,
+            page.skip,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let rooms = rows
+            .into_iter()
+            .map(|row| {
+                Ok(RoomRow {
+                    id: id(RoomId::from_bytes(&row.id), "rooms")?,
+                    name: row.name,
+                    participants: users(&row.participants)?,
+                    created_at: row.created_at.into(),
+                    updated_at: row.updated_at.into(),
+                    position: row.position,
+                })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok((rooms, count))
+    }
+}
+
+fn users(ids: &[String]) -> Result<Vec<UserId>, Error> {
+    ids.iter().map(|user| id(user.parse(), "members")).collect()
+}

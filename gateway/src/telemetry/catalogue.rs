@@ -1,0 +1,123 @@
+//! The closed list of metrics. A name that is not here does not exist.
+//!
+//! Labels take values from closed sets only: never a user, a room, a socket or a raw path.
+
+/// One metric as it is shown.
+pub(crate) struct Metric {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) help: &'static str,
+}
+
+/// What a metric counts like.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Counter,
+    Gauge,
+    /// Upper bounds of the buckets, in the metric's unit.
+    Histogram(&'static [f64]),
+}
+
+/// Seconds, with an edge at each latency that a promise names.
+const LATENCY: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Messages in a batch; 512 is the most there can be.
+const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+macro_rules! catalogue {
+    ($($(#[doc = $help:literal])+ $name:ident = $text:literal, $kind:expr;)+) => {
+        $($(#[doc = $help])+ pub(crate) const $name: &str = $text;)+
+
+        /// Every metric there is.
+        pub(crate) const ALL: &[Metric] = &[
+            $(Metric { name: $text, kind: $kind, help: concat!($($help),+).trim_ascii_start() },)+
+        ];
+    };
+}
+
+catalogue! {
+    /// Always 1; labelled with the version.
+    BUILD_INFO = "roomwire_build_info", Kind::Gauge;
+    /// Open, authenticated sockets, by face.
+    CONNECTIONS = "roomwire_connections", Kind::Gauge;
+    /// Sockets opened, by face.
+    CONNECTIONS_OPENED = "roomwire_connections_opened_total", Kind::Counter;
+    /// Sockets closed, by face and reason.
+    CONNECTIONS_CLOSED = "roomwire_connections_closed_total", Kind::Counter;
+    /// Handshakes and requests refused for their token, by reason.
+    AUTH_FAILURES = "roomwire_auth_failures_total", Kind::Counter;
+    /// Accepted TCP connections that are open.
+    TCP_CONNECTIONS = "roomwire_tcp_connections", Kind::Gauge;
+    /// TCP connections turned away at CONNECTIONS_MAX.
+    TCP_REFUSED = "roomwire_tcp_connections_refused_total", Kind::Counter;
+    /// Events from clients, by face, event and result.
+    EVENTS = "roomwire_events_total", Kind::Counter;
+    /// Seconds from reading an event to answering it, by face and event.
+    EVENT_DURATION = "roomwire_event_duration_seconds", Kind::Histogram(LATENCY);
+    /// Times a socket was not read until its waiting events were handled.
+    READS_PAUSED = "roomwire_reads_paused_total", Kind::Counter;
+    /// Connections cut because they did not keep up, by reason.
+    SLOW_CONSUMERS = "roomwire_slow_consumers_total", Kind::Counter;
+    /// Messages that went through group commit, by result.
+    APPENDS = "roomwire_append_messages_total", Kind::Counter;
+    /// Messages per committed batch.
+    APPEND_BATCH = "roomwire_append_batch_messages", Kind::Histogram(BATCH);
+    /// Seconds a batch took to commit.
+    APPEND_DURATION = "roomwire_append_duration_seconds", Kind::Histogram(LATENCY);
+    /// Messages written to sockets' queues, by face.
+    DELIVERIES = "roomwire_deliveries_total", Kind::Counter;
+    /// Seconds from a message's commit to its handing to the node's sockets. Across nodes this
+    /// includes how far their clocks are apart.
+    DELIVERY_DURATION = "roomwire_delivery_duration_seconds", Kind::Histogram(LATENCY);
+    /// Hints received from Redis, by kind.
+    HINTS_RECEIVED = "roomwire_hints_received_total", Kind::Counter;
+    /// Hints that could not be read.
+    HINTS_MALFORMED = "roomwire_hints_malformed_total", Kind::Counter;
+    /// Hints given to Redis, by result.
+    HINTS_PUBLISHED = "roomwire_hints_published_total", Kind::Counter;
+    /// Hints that waited too long for their turn and were left to the outbox.
+    HINTS_SHED = "roomwire_hints_shed_total", Kind::Counter;
+    /// Log entries that came a second time and were dropped.
+    DUPLICATES_DROPPED = "roomwire_duplicates_dropped_total", Kind::Counter;
+    /// Holes in the order of hints that a read of the log had to fill.
+    GAPS_FILLED = "roomwire_gaps_filled_total", Kind::Counter;
+    /// Reads of the log for rooms that may have missed something.
+    CATCH_UPS = "roomwire_catch_ups_total", Kind::Counter;
+    /// Times that all local rooms were compared with the log, by cause.
+    RESYNCS = "roomwire_resyncs_total", Kind::Counter;
+    /// Age of the oldest change whose hints are not known to be published.
+    OUTBOX_AGE = "roomwire_outbox_age_seconds", Kind::Gauge;
+    /// Changes whose hints were published by the sweeper instead of their writer.
+    OUTBOX_SWEPT = "roomwire_outbox_swept_total", Kind::Counter;
+    /// Rooms with a socket on this node.
+    ROOMS = "roomwire_rooms", Kind::Gauge;
+    /// Redis channels this node listens to.
+    SUBSCRIPTIONS = "roomwire_subscriptions", Kind::Gauge;
+    /// Connections of the database pool, by state.
+    DATABASE_CONNECTIONS = "roomwire_database_connections", Kind::Gauge;
+    /// 1 while the subscriber's connection to Redis is up.
+    REDIS_UP = "roomwire_redis_up", Kind::Gauge;
+    /// Times the subscriber had to connect to Redis again.
+    REDIS_RECONNECTS = "roomwire_redis_reconnects_total", Kind::Counter;
+    /// Seconds from a request's head to its answer's, by route, method and status.
+    HTTP_DURATION = "roomwire_http_request_duration_seconds", Kind::Histogram(LATENCY);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_metric_is_named_once_and_in_one_grammar() {
+        let mut names = HashSet::new();
+        for metric in ALL {
+            assert!(names.insert(metric.name), "{} twice", metric.name);
+            assert!(metric.name.starts_with("roomwire_"), "{}", metric.name);
+            assert!(!metric.help.is_empty(), "{} has no help", metric.name);
+            let total = metric.name.ends_with("_total");
+            assert_eq!(matches!(metric.kind, Kind::Counter), total, "{}", metric.name);
+        }
+    }
+}

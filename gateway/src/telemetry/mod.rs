@@ -1,0 +1,10 @@
+//! What the gateway tells about itself: logs and metrics. A leaf that every layer may call.
+//!
+//! Must not: see a token or the text of a message. Nothing that carries one is ever a field.
+
+pub(crate) mod catalogue;
+mod logs;
+mod recorder;
+
+pub(crate) use logs::{LogsArgs, start_logs};
+pub(crate) use recorder::{Recorder, start_recorder};

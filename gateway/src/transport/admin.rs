@@ -1,0 +1,116 @@
+//! The admin port, never exposed: `/livez`, `/readyz`, `/startupz`, `/metrics`.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Router,
+    extract::{RawQuery, State},
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::Recorder;
+
+/// What the probes answer from; kept up to date by whoever checks.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    health: Arc<Mutex<Health>>,
+    recorder: Recorder,
+}
+
+#[derive(Default)]
+struct Health {
+    /// By dependency: what is wrong with it, if anything.
+    checks: BTreeMap<&'static str, Option<String>>,
+    started: bool,
+    draining: bool,
+}
+
+impl Admin {
+    /// Nothing is ready before it was checked.
+    pub(crate) fn new(recorder: Recorder, dependencies: &[&'static str]) -> Self {
+        let unchecked = |name: &&'static str| (*name, Some("not checked yet".to_owned()));
+        let health =
+            Health { checks: dependencies.iter().map(unchecked).collect(), ..Health::default() };
+        Self { health: Arc::new(Mutex::new(health)), recorder }
+    }
+
+    /// Notes the outcome of a check; true if it is another one than before.
+    pub(crate) fn note(&self, dependency: &'static str, problem: Option<String>) -> bool {
+        let mut health = self.lock();
+        let changed = health.checks.get(dependency) != Some(&problem);
+        health.checks.insert(dependency, problem);
+        health.started |= health.checks.values().all(Option::is_none);
+        changed
+    }
+
+    /// Not ready from now on, whatever the checks say.
+    pub(crate) fn drain(&self) {
+        self.lock().draining = true;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Serves the admin port until `stop`.
+pub(crate) async fn serve_admin(tcp: TcpListener, admin: Admin, stop: CancellationToken) {
+    let router = Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/startupz", get(startupz))
+        .route("/metrics", get(exposition))
+        .with_state(admin);
+    let served = axum::serve(tcp, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the admin port is not served any more");
+    }
+}
+
+/// The process runs and its event loop turns. Never depends on Postgres or Redis: restarting a
+/// gateway mends neither.
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> impl IntoResponse {
+    let health = admin.lock();
+    let ready = !health.draining && health.checks.values().all(Option::is_none);
+    let mut text = String::new();
+    let verbose = query.is_some_and(|query| query.contains("verbose"));
+    if verbose || !ready {
+        for (name, problem) in &health.checks {
+            let state = problem.as_deref().unwrap_or("ok");
+            writeln!(text, "{name}: {state}").unwrap_or_default();
+        }
+        if health.draining {
+            text.push_str("draining\n");
+        }
+    }
+    answer(ready, text)
+}
+
+async fn startupz(State(admin): State<Admin>) -> impl IntoResponse {
+    answer(admin.lock().started, String::new())
+}
+
+fn answer(good: bool, details: String) -> (StatusCode, String) {
+    if good {
+        (StatusCode::OK, details + "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, details + "not ok\n")
+    }
+}
+
+async fn exposition(State(admin): State<Admin>) -> impl IntoResponse {
+    let format = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, format)], admin.recorder.render())
+}

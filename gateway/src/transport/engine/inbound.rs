@@ -1,0 +1,227 @@
+//! One socket's events, handled in the order in which they came.
+//!
+//! The library spawns a task per event and keeps no order. So an event is queued before its task
+//! runs, and the first task works through the queue; the others find nothing left to do.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+
+use super::{outbound::Way, packet::Packet};
+use crate::{
+    chat::Lane,
+    domain::ChatError,
+    faces::{Answer, Done, Event, Face, Session},
+    live::{CloseReason, Outlet},
+    telemetry::catalogue,
+};
+
+/// Waiting events at which the socket is not read any more.
+const PAUSE_AT: usize = 64;
+/// Waiting events at which it is read again.
+const RESUME_AT: usize = 8;
+/// Waiting events at which the socket is cut. What is read in one go (a polling body, a read
+/// buffer) can still arrive after the pause; nothing well-behaved gets near this.
+const WAITING_MAX: usize = 8_192;
+/// The same in bytes.
+const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Events of one socket that are being committed at a time.
+const IN_FLIGHT_MAX: usize = 512;
+
+/// The queue of one socket.
+pub(super) struct Inbound<F> {
+    face: Arc<F>,
+    way: Way,
+    session: OnceLock<Arc<Session>>,
+    queue: Mutex<Queue>,
+    arrived: Notify,
+    busy: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Packet>,
+    bytes: usize,
+    /// A task is working through the queue.
+    drained: bool,
+    paused: bool,
+}
+
+/// A reply on its way, and what is needed to hand it over.
+type Flying = BoxFuture<'static, Landed>;
+
+/// An event that is done with, and is to be answered.
+struct Landed {
+    done: Done,
+    packet: Packet,
+    label: &'static str,
+    begun: Instant,
+}
+
+impl<F: Face> Inbound<F> {
+    pub(super) fn new(face: Arc<F>, way: Way, busy: watch::Sender<bool>) -> Self {
+        Self {
+            face,
+            way,
+            session: OnceLock::new(),
+            queue: Mutex::default(),
+            arrived: Notify::new(),
+            busy,
+        }
+    }
+
+    /// Notes whose events these are. Before that, none are handled.
+    pub(super) fn belongs_to(&self, session: Arc<Session>) {
+        self.session.set(session).unwrap_or_default();
+    }
+
+    /// The session, once the socket was admitted.
+    pub(super) fn session(&self) -> Option<&Arc<Session>> {
+        self.session.get()
+    }
+
+    /// Queues an event; called in the order of arrival. True if the caller has to [`drain`].
+    ///
+    /// [`drain`]: Self::drain
+    pub(super) fn push(&self, packet: Packet) -> bool {
+        let mut queue = self.lock();
+        if queue.waiting.len() >= WAITING_MAX || queue.bytes + packet.bytes() > WAITING_BYTES_MAX {
+            drop(queue);
+            self.way.cut(CloseReason::Flood);
+            return false;
+        }
+        queue.bytes += packet.bytes();
+        queue.waiting.push_back(packet);
+        if queue.waiting.len() >= PAUSE_AT && !queue.paused {
+            queue.paused = true;
+            self.way.pause(true);
+            self.busy.send_replace(true);
+        }
+        self.arrived.notify_one();
+        !std::mem::replace(&mut queue.drained, true)
+    }
+
+    fn pop(&self) -> Option<Packet> {
+        let mut queue = self.lock();
+        let packet = queue.waiting.pop_front();
+        queue.bytes -= packet.as_ref().map_or(0, Packet::bytes);
+        if queue.paused && queue.waiting.len() <= RESUME_AT {
+            queue.paused = false;
+            self.way.pause(false);
+            self.busy.send_replace(false);
+        }
+        packet
+    }
+
+    /// Ends draining, unless something has arrived meanwhile.
+    fn rest(&self) -> bool {
+        let mut queue = self.lock();
+        queue.drained = !queue.waiting.is_empty();
+        !queue.drained
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works through the queue until it is empty and everything is answered.
+    ///
+    /// Events of one lane follow each other without waiting for their replies, so that one socket's
+    /// messages share a commit. Anything else waits until all before it is done.
+    pub(super) async fn drain(self: Arc<Self>) {
+        let Some(session) = self.session.get().map(Arc::clone) else { return };
+        let mut flying: FuturesUnordered<Flying> = FuturesUnordered::new();
+        let mut lane = None;
+        loop {
+            let Some(packet) = self.pop() else {
+                if flying.is_empty() {
+                    if self.rest() {
+                        return;
+                    }
+                    continue;
+                }
+                tokio::select! {
+                    done = flying.next() => self.finish(done, &session),
+                    () = self.arrived.notified() => {}
+                }
+                continue;
+            };
+            self.handle(packet, &session, (&mut flying, &mut lane)).await;
+            while flying.len() >= IN_FLIGHT_MAX {
+                let done = flying.next().await;
+                self.finish(done, &session);
+            }
+        }
+    }
+
+    async fn handle(
+        &self,
+        packet: Packet,
+        session: &Arc<Session>,
+        (flying, lane): (&mut FuturesUnordered<Flying>, &mut Option<Lane>),
+    ) {
+        let begun = Instant::now();
+        let (label, command) = self.decode(&packet);
+        let command = match command {
+            Ok(command) => command,
+            Err(error) => {
+                let done = self.face.failure(&error, packet.wants_ack);
+                self.finish(Some(Landed { done, packet, label, begun }), session);
+                return;
+            }
+        };
+        let next = self.face.lane(&command);
+        if next.is_none() || next != *lane {
+            while let done @ Some(_) = flying.next().await {
+                self.finish(done, session);
+            }
+        }
+        *lane = next;
+        let reply = self.face.submit(session, command, packet.wants_ack).await;
+        let flight: Flying =
+            Box::pin(async move { Landed { done: reply.await, packet, label, begun } });
+        if next.is_some() {
+            flying.push(flight);
+        } else {
+            self.finish(Some(flight.await), session);
+        }
+    }
+
+    fn decode(&self, packet: &Packet) -> (&'static str, Result<F::Command, ChatError>) {
+        let Some((name, args)) = packet.parse() else {
+            return ("other", Err(ChatError::malformed("an event must begin with its name")));
+        };
+        let label = self.face.label(&name);
+        let event = Event { name: name.into(), args, wants_ack: packet.wants_ack };
+        (label, self.face.decode(&event))
+    }
+
+    fn finish(&self, landed: Option<Landed>, session: &Session) {
+        let Some(Landed { done, packet, label, begun }) = landed else { return };
+        metrics::histogram!(catalogue::EVENT_DURATION, "face" => F::NAME, "event" => label)
+            .record(begun.elapsed().as_secs_f64());
+        metrics::counter!(
+            catalogue::EVENTS,
+            "face" => F::NAME, "event" => label, "result" => done.outcome
+        )
+        .increment(1);
+        match done.answer {
+            Answer::Ack(value) => {
+                // An ack that does not fit means that the client does not keep up; it must not
+                // go on believing that its event is still under way.
+                if packet.ack.send(&value).is_err() {
+                    session.connection.cut(CloseReason::SlowConsumer);
+                }
+            }
+            Answer::Emit(frame) => session.connection.send(&frame),
+            Answer::Nothing => {}
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The only place that knows which library speaks Socket.IO: stock socketioxide.
+//!
+//! Above it there are connections, frames and decoded events; what the library does differently
+//! from what we promise (order, slow peers, refused peers) is put right in here.
+
+mod adapter;
+mod expiry;
+mod inbound;
+mod namespace;
+mod outbound;
+mod packet;
+
+use std::sync::Arc;
+
+use axum::Router;
+use socketioxide::{ParserConfig, SocketIo, TransportType, service::SocketIoService};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(crate) use self::namespace::Entry;
+use self::{adapter::{Direct, Registry}, expiry::Expiry, namespace::Namespace};
+use super::sessions::Sessions;
+use crate::{config, faces::Face};
+
+/// Frames that may wait for one connection before it counts as too slow. Costs nothing while idle.
+const FRAMES_WAITING_MAX: usize = 4_096;
+/// Small, because every idle connection keeps one.
+const READ_BUFFER_BYTES: usize = 512;
+/// Binary attachments are never meant, but must be read to be refused without closing.
+const ATTACHMENTS_MAX: usize = 8;
+
+/// HTTP service of one face's sockets; everything else goes to the router inside.
+pub(crate) type Service = SocketIoService<Router, Direct>;
+
+/// Where a face's sockets are.
+pub(crate) struct Mount<'a> {
+    /// Path of the Engine.IO handshake.
+    pub(crate) path: &'static str,
+    /// Namespaces of the face; the root takes connections of old clients, but serves nothing.
+    pub(crate) namespaces: &'a [&'static str],
+}
+
+/// Builds the service of a face around `inner`.
+pub(crate) fn build<F: Face>(
+    face: F,
+    mount: &Mount<'_>,
+    config: config::Sockets,
+    (sessions, inner): (Sessions, Router),
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+) -> Service {
+    let registry = Registry::default();
+    let parser = ParserConfig::common()
+        .max_incoming_binaries(ATTACHMENTS_MAX)
+        .max_incoming_binary_buf_size(config.ws_message_bytes_max);
+    let builder = SocketIo::builder()
+        .with_adapter::<Direct>(registry.clone())
+        .with_parser(parser)
+        .req_path(mount.path)
+        .ping_interval(config.ping_interval)
+        .ping_timeout(config.ping_timeout)
+        .connect_timeout(config.auth_timeout)
+        .max_payload(config.polling_bytes_max)
+        .max_buffer_size(FRAMES_WAITING_MAX)
+        .ws_read_buffer_size(READ_BUFFER_BYTES)
+        .ws_max_message_size(config.ws_message_bytes_max)
+        .ws_max_frame_size(config.ws_message_bytes_max);
+    let builder = match (config.polling, config.websocket) {
+        (true, false) => builder.transports([TransportType::Polling]),
+        (false, true) => builder.transports([TransportType::Websocket]),
+        _ => builder.transports([TransportType::Polling, TransportType::Websocket]),
+    };
+    let (service, io) = builder.build_with_inner_svc(inner);
+    let expiry = Expiry::start(tasks, stop);
+    let namespace = Arc::new(Namespace::new(face, registry, sessions, expiry, config));
+    namespace.open_root(&io);
+    for path in mount.namespaces {
+        Arc::clone(&namespace).open(&io, path);
+    }
+    service
+}

@@ -1,0 +1,121 @@
+//! The way out to one socket, and the ways to end it.
+
+use std::{
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use socketioxide_core::Sid;
+
+use super::adapter::Direct;
+use crate::{
+    faces::Session,
+    live::{CloseReason, Frame, Outlet, Overflow},
+    telemetry::catalogue,
+    transport::{guard::Handle, sessions::Sessions},
+};
+
+/// How long a client has to go by itself after it was told to.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// One socket's way out; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Way(Arc<Inner>);
+
+struct Inner {
+    sid: Sid,
+    adapter: Arc<Direct>,
+    /// The websocket, if the session began as one.
+    direct: Option<Arc<Handle>>,
+    sessions: Sessions,
+    session: OnceLock<Weak<Session>>,
+    why: OnceLock<CloseReason>,
+    ended: AtomicBool,
+}
+
+impl Way {
+    pub(super) fn new(
+        sid: Sid,
+        adapter: Arc<Direct>,
+        direct: Option<Arc<Handle>>,
+        sessions: Sessions,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            sid,
+            adapter,
+            direct,
+            sessions,
+            session: OnceLock::new(),
+            why: OnceLock::new(),
+            ended: AtomicBool::new(false),
+        }))
+    }
+
+    /// Notes whose way it is, for ending it where the library would not notice for a while.
+    pub(super) fn belongs_to(&self, session: &Arc<Session>) {
+        self.0.session.set(Arc::downgrade(session)).unwrap_or_default();
+    }
+
+    /// Why we ended it, if it was us.
+    pub(super) fn why(&self) -> Option<CloseReason> {
+        self.0.why.get().copied()
+    }
+
+    /// Stops or resumes reading from the socket's websocket, if it has one.
+    pub(super) fn pause(&self, paused: bool) {
+        let handle = self.0.direct.clone();
+        if let Some(handle) = handle.or_else(|| self.0.sessions.websocket(&self.0.sid.to_string())) {
+            handle.pause(paused);
+        }
+    }
+
+    /// Tells the client to go, with a last frame, and cuts it if it stays.
+    pub(super) fn part(&self, farewell: Option<&Frame>, reason: CloseReason) {
+        self.0.why.set(reason).unwrap_or_default();
+        if let Some(frame) = farewell {
+            // A client that does not take it is cut below.
+            self.send(frame).unwrap_or_default();
+        }
+        self.0.adapter.dismiss(self.0.sid);
+        let way = self.clone();
+        #[expect(clippy::disallowed_methods, reason = "ends by itself after a second")]
+        tokio::spawn(async move {
+            tokio::time::sleep(PARTING).await;
+            way.cut(reason);
+        });
+    }
+}
+
+impl Outlet for Way {
+    fn send(&self, frame: &Frame) -> Result<(), Overflow> {
+        self.0.adapter.send(self.0.sid, frame)
+    }
+
+    fn cut(&self, reason: CloseReason) {
+        self.0.why.set(reason).unwrap_or_default();
+        if self.0.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if reason == CloseReason::SlowConsumer {
+            metrics::counter!(catalogue::SLOW_CONSUMERS, "reason" => "queue_full").increment(1);
+        }
+        if let Some(handle) = &self.0.direct {
+            handle.kill();
+            return;
+        }
+        // A polling session has no connection of its own, so the library learns of its end from the
+        // missing heartbeat only. Out of its rooms it is at once; not from here, because whoever
+        // cuts may hold a room's lock.
+        self.0.sessions.end(&self.0.sid.to_string());
+        let session = self.0.session.get().and_then(Weak::upgrade);
+        #[expect(clippy::disallowed_methods, reason = "ends by itself at once")]
+        tokio::spawn(async move {
+            if let Some(session) = session {
+                session.end(reason.label());
+            }
+        });
+    }
+}

@@ -1,0 +1,56 @@
+//! A received event, taken whole: the library's own extractors refuse what we want to answer.
+
+use std::{convert::Infallible, sync::Arc};
+
+use serde_json::value::RawValue;
+use socketioxide::{
+    extract::AckSender,
+    handler::{FromMessage, FromMessageParts},
+    socket::Socket,
+};
+use socketioxide_core::{Str, Value};
+
+use super::adapter::Direct;
+
+/// One event as it came.
+pub(super) struct Packet {
+    json: Str,
+    pub(super) wants_ack: bool,
+    pub(super) ack: AckSender<Direct>,
+}
+
+impl Packet {
+    /// Size of what it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.json.len()
+    }
+
+    /// The event's name and its arguments, which are valid JSON but nothing more. Binary arguments
+    /// are still the placeholder objects of the protocol: no event has a binary argument.
+    pub(super) fn parse(&self) -> Option<(String, Vec<&RawValue>)> {
+        let mut parts: Vec<&RawValue> = serde_json::from_str(&self.json).ok()?;
+        if parts.is_empty() {
+            return None;
+        }
+        let name = serde_json::from_str(parts.remove(0).get()).ok()?;
+        Some((name, parts))
+    }
+}
+
+impl FromMessage<Direct> for Packet {
+    type Error = Infallible;
+
+    fn from_message(
+        socket: Arc<Socket<Direct>>,
+        mut value: Value,
+        ack_id: Option<i64>,
+    ) -> Result<Self, Infallible> {
+        let ack = AckSender::from_message_parts(&socket, &mut value, &ack_id)?;
+        let json = match value {
+            Value::Str(json, _) => json,
+            // Another parser's form, which this engine is not built with.
+            Value::Bytes(_) => Str::from("[]"),
+        };
+        Ok(Self { json, wants_ack: ack_id.is_some(), ack })
+    }
+}

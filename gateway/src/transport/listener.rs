@@ -1,0 +1,141 @@
+//! Accepts connections and serves HTTP/1.1 on them, under guard.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::{Layer, ServiceExt};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, Cors, CorsLayer};
+
+use super::{Edge, guard::Guarded};
+use crate::{
+    config::{self, CorsOrigins},
+    telemetry::catalogue,
+};
+
+/// How long a client may take for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait when the process is out of files, or the like.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} {address} cannot be listened on: {source}")]
+pub(crate) struct BindError {
+    variable: &'static str,
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// Listens on an address; the variable is for the error.
+pub(crate) async fn bind(
+    variable: &'static str,
+    address: SocketAddr,
+) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| BindError { variable, address, source })
+}
+
+/// The public port.
+pub(crate) struct Listener {
+    tcp: TcpListener,
+    service: Cors<Edge>,
+    permits: Arc<Semaphore>,
+    write_timeout: Duration,
+}
+
+impl Listener {
+    pub(crate) fn new(
+        tcp: TcpListener,
+        edge: Edge,
+        http: &config::Http,
+        sockets: config::Sockets,
+    ) -> Self {
+        Self {
+            tcp,
+            service: cors(&http.cors).layer(edge),
+            permits: Arc::new(Semaphore::new(http.connections_max)),
+            write_timeout: sockets.write_timeout,
+        }
+    }
+
+    /// Serves until `stop`, then lets what is under way finish.
+    pub(crate) async fn run(self, tasks: TaskTracker, stop: CancellationToken) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.tcp.accept() => accepted,
+                () = stop.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => match Arc::clone(&self.permits).try_acquire_owned() {
+                    Ok(permit) => {
+                        tasks.spawn(self.serve(stream, permit, stop.clone()));
+                    }
+                    Err(_) => metrics::counter!(catalogue::TCP_REFUSED).increment(1),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+    }
+
+    fn serve(
+        &self,
+        stream: TcpStream,
+        permit: OwnedSemaphorePermit,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
+        // Without it, small frames wait for the peer's delayed acknowledgement. A socket that
+        // refuses is about to fail anyway.
+        stream.set_nodelay(true).unwrap_or_default();
+        let guarded = Guarded::new(stream, self.write_timeout);
+        let handle = guarded.handle();
+        let service = self.service.clone();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Arc::clone(&handle));
+            service.clone().oneshot(request)
+        });
+        async move {
+            let open = metrics::gauge!(catalogue::TCP_CONNECTIONS);
+            open.increment(1.0);
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .serve_connection(TokioIo::new(guarded), service)
+                .with_upgrades();
+            let mut connection = std::pin::pin!(connection);
+            let served = tokio::select! {
+                served = connection.as_mut() => served,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            open.decrement(1.0);
+            drop(permit);
+        }
+    }
+}
+
+fn cors(origins: &CorsOrigins) -> CorsLayer {
+    match origins {
+        CorsOrigins::Any => {
+            CorsLayer::new().allow_methods(Any).allow_headers(Any).allow_origin(Any)
+        }
+        CorsOrigins::Listed(listed) => CorsLayer::new()
+            .allow_methods(AllowMethods::mirror_request())
+            .allow_headers(AllowHeaders::mirror_request())
+            .allow_credentials(true)
+            .allow_origin(AllowOrigin::list(listed.iter().cloned())),
+    }
+}

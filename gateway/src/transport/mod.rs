@@ -1,0 +1,15 @@
+//! From TCP to faces and back: accepting, guarding, sockets, probes.
+//!
+//! Must not: know what an event means. Only `engine` knows which library speaks Socket.IO.
+
+mod admin;
+mod edge;
+pub(crate) mod engine;
+mod guard;
+mod listener;
+mod sessions;
+
+pub(crate) use admin::{Admin, serve_admin};
+pub(crate) use edge::Edge;
+pub(crate) use listener::{Listener, bind};
+pub(crate) use sessions::Sessions;

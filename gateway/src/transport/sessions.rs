@@ -1,0 +1,129 @@
+//! What the edge knows about Engine.IO sessions beside the library that keeps them: how to pause
+//! and how to end them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+use super::guard::Handle;
+
+/// How long a session that was ended is answered as unknown. Longer than any heartbeat, after which
+/// the library has forgotten it too.
+const FORGET_AFTER: Duration = Duration::from_secs(300);
+
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Sessions by Engine.IO id; cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Sessions(Arc<Mutex<HashMap<String, Known>>>);
+
+#[derive(Default)]
+struct Known {
+    /// The websocket that the session was upgraded to.
+    upgraded: Weak<Handle>,
+    /// The connection on which a poll is waiting.
+    polling: Option<Arc<Handle>>,
+    /// True while posted packets have to wait.
+    busy: Option<watch::Receiver<bool>>,
+    /// Ended by us: the client is told that it does not exist.
+    ended: Option<Instant>,
+}
+
+impl Known {
+    fn matters(&self) -> bool {
+        match self.ended {
+            Some(ended) => ended.elapsed() < FORGET_AFTER,
+            None => {
+                let live = self.busy.as_ref().is_some_and(|busy| busy.has_changed().is_ok());
+                live || self.polling.is_some() || self.upgraded.strong_count() > 0
+            }
+        }
+    }
+}
+
+impl Sessions {
+    /// Notes the websocket that a polling session is being upgraded to.
+    pub(super) fn upgraded(&self, sid: &str, handle: &Arc<Handle>) {
+        self.lock().entry(sid.to_owned()).or_default().upgraded = Arc::downgrade(handle);
+    }
+
+    /// The websocket that a session was upgraded to, while it lives.
+    pub(super) fn websocket(&self, sid: &str) -> Option<Arc<Handle>> {
+        self.lock().get(sid)?.upgraded.upgrade()
+    }
+
+    /// Notes the connection on which a session's poll waits, or that none does.
+    pub(super) fn polls(&self, sid: &str, connection: Option<&Arc<Handle>>) {
+        let mut sessions = self.lock();
+        match connection {
+            Some(handle) => {
+                sessions.entry(sid.to_owned()).or_default().polling = Some(Arc::clone(handle));
+            }
+            None => {
+                let Some(known) = sessions.get_mut(sid) else { return };
+                known.polling = None;
+                // Whoever asked for a session that does not exist must leave nothing behind.
+                if !known.matters() {
+                    sessions.remove(sid);
+                }
+            }
+        }
+    }
+
+    /// Makes posts to a session wait for as long as the sender says true.
+    pub(super) fn set_busy(&self, sid: &str, busy: watch::Receiver<bool>) {
+        self.lock().entry(sid.to_owned()).or_default().busy = Some(busy);
+    }
+
+    /// Waits until a session takes posts again.
+    pub(super) async fn until_idle(&self, sid: &str) {
+        let busy = self.lock().get(sid).and_then(|known| known.busy.clone());
+        if let Some(mut busy) = busy {
+            // An error means that the session has ended, which the library will tell the client.
+            drop(busy.wait_for(|busy| !*busy).await);
+        }
+    }
+
+    /// Answers a session as unknown from now on, and cuts the connection on which it
+    /// waits.
+    pub(super) fn end(&self, sid: &str) {
+        let mut sessions = self.lock();
+        let known = sessions.entry(sid.to_owned()).or_default();
+        known.ended = Some(Instant::now());
+        if let Some(websocket) = known.upgraded.upgrade() {
+            websocket.kill();
+        }
+        if let Some(polling) = known.polling.take() {
+            polling.kill();
+        }
+    }
+
+    /// True if the session was ended here.
+    pub(super) fn is_ended(&self, sid: &str) -> bool {
+        self.lock().get(sid).is_some_and(|known| known.ended.is_some())
+    }
+
+    /// Forgets a session that has gone by itself; one that was ended stays known as such.
+    pub(super) fn gone(&self, sid: &str) {
+        let mut sessions = self.lock();
+        if sessions.get(sid).is_some_and(|known| known.ended.is_none()) {
+            sessions.remove(sid);
+        }
+    }
+
+    /// Drops what is too old to matter, every few seconds.
+    pub(crate) async fn sweep_forever(self) {
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            self.lock().retain(|_, known| known.matters());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

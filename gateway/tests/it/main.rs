@@ -1,0 +1,20 @@
+//! The gateway as its clients see it: real processes, real servers, real JavaScript clients.
+//!
+//! Nothing here knows the gateway from the inside. A test speaks to it through its ports only, and
+//! expects what the contract says. Must not: import the gateway, or wait for time to pass instead
+//! of for a condition. That something is *not* received is shown by what is received after it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "whatever fails here should fail its test"
+)]
+
+mod cluster;
+mod ops;
+mod rest;
+mod socket;
+mod support;
+mod wire;

@@ -1,0 +1,9 @@
+//! Contract A over HTTP.
+
+mod changes;
+mod errors;
+mod messages;
+mod own_messages;
+mod paging;
+mod rooms;
+mod tokens;

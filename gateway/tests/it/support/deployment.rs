@@ -1,0 +1,112 @@
+//! Gateways over one database and one Redis prefix, as an operator would run them.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use roomwire_dev::gateway::Gateway;
+
+use super::js::{Connect, Js};
+use super::{Database, GATEWAY, Rest, SECRET, servers, token};
+
+/// Makes the Redis prefixes of this process differ.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Some nodes that belong together and to nobody else.
+#[derive(Debug)]
+pub(crate) struct Deployment {
+    // Before the database: dropped in this order.
+    nodes: Vec<Gateway>,
+    js: Option<Js>,
+    http: reqwest::Client,
+    _database: Database,
+}
+
+impl Deployment {
+    /// So many nodes with everything at its default, except that no rate is limited.
+    pub(crate) async fn start(nodes: usize) -> Self {
+        Self::with_settings(nodes, &[]).await
+    }
+
+    /// As [`Deployment::start`], with some environment variables set.
+    pub(crate) async fn with_settings(nodes: usize, settings: &[(&str, &str)]) -> Self {
+        let database = Database::migrated().await;
+        let mut env = environment(&database);
+        env.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let starts = (0..nodes).map(|_| Gateway::spawn(Path::new(GATEWAY), &env));
+        let nodes = futures_util::future::join_all(starts)
+            .await
+            .into_iter()
+            .map(|started| started.expect("a gateway starts"))
+            .collect();
+        Self { nodes, js: None, http: reqwest::Client::new(), _database: database }
+    }
+
+    /// As [`Deployment::start`], with JavaScript clients at hand.
+    ///
+    /// None where there is no Node.js, which has then been said aloud: skip the test.
+    pub(crate) async fn with_clients(nodes: usize) -> Option<Self> {
+        Self::with_clients_and_settings(nodes, &[]).await
+    }
+
+    /// As [`Deployment::with_clients`], with some environment variables set.
+    pub(crate) async fn with_clients_and_settings(
+        nodes: usize,
+        settings: &[(&str, &str)],
+    ) -> Option<Self> {
+        let js = Js::start().await?;
+        let mut deployment = Self::with_settings(nodes, settings).await;
+        deployment.js = Some(js);
+        Some(deployment)
+    }
+
+    /// One node.
+    pub(crate) fn node(&self, node: usize) -> &Gateway {
+        &self.nodes[node]
+    }
+
+    /// Calls the first node as this user.
+    pub(crate) fn rest(&self, user: &str) -> Rest {
+        self.rest_on(0, user)
+    }
+
+    /// Calls a node as this user.
+    pub(crate) fn rest_on(&self, node: usize, user: &str) -> Rest {
+        self.anonymous().on(self.nodes[node].url()).bearer(token(user))
+    }
+
+    /// Calls the first node without a token.
+    pub(crate) fn anonymous(&self) -> Rest {
+        Rest::new(self.http.clone(), self.nodes[0].url())
+    }
+
+    /// Calls the first node's admin port.
+    pub(crate) fn admin(&self) -> Rest {
+        self.anonymous().on(self.nodes[0].admin_url())
+    }
+
+    /// A socket of this user, yet to be opened: by default the newest client, over a websocket, to
+    /// `/chat/` of the first node.
+    pub(crate) fn socket(&self, user: &str) -> Connect<'_> {
+        self.socket_on(0, user)
+    }
+
+    /// As [`Deployment::socket`], to a chosen node.
+    pub(crate) fn socket_on(&self, node: usize, user: &str) -> Connect<'_> {
+        let js = self.js.as_ref().expect("a deployment with clients");
+        Connect::new(js, self.nodes[node].url(), user)
+    }
+}
+
+/// What a gateway of this database needs.
+pub(crate) fn environment(database: &Database) -> Vec<(&'static str, String)> {
+    let prefix = format!("it{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    vec![
+        ("DATABASE_URL", database.url().to_owned()),
+        ("REDIS_URL", servers().redis_url().to_owned()),
+        ("REDIS_PREFIX", prefix),
+        ("JWT_HS256_SECRET", SECRET.to_owned()),
+        ("JWT_JWKS", String::new()),
+        ("RATE_LIMITS", "off".to_owned()),
+        ("RUST_LOG", "info".to_owned()),
+    ]
+}

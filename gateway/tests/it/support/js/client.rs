@@ -1,0 +1,146 @@
+//! One connected client.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::{Duration, timeout};
+
+use super::driver::{Line, Reply, Report};
+use crate::support::DEADLINE;
+
+/// How long many pipelined events may take together.
+const BURST_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A client of some generation, with everything it hears in order.
+///
+/// What it hears must be consumed in order: an event that a test did not expect fails it. So a test
+/// shows that something was not received by expecting what was sent after it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    id: u64,
+    label: String,
+    line: Arc<Line>,
+    reports: mpsc::Receiver<Report>,
+}
+
+/// The answers to many events.
+#[derive(Debug)]
+pub(crate) struct Burst {
+    /// By number; null where none came.
+    pub(crate) acks: Vec<Value>,
+    /// The numbers as their answers arrived.
+    pub(crate) order: Vec<usize>,
+}
+
+impl Client {
+    pub(super) fn new(
+        id: u64,
+        label: String,
+        line: Arc<Line>,
+        reports: mpsc::Receiver<Report>,
+    ) -> Self {
+        Self { id, label, line, reports }
+    }
+
+    /// Emits, and returns the server's answer.
+    pub(crate) async fn ask(&self, event: &str, args: Value) -> Value {
+        let (seq, reply) = self.line.new_question();
+        let command = json!({ "cmd": "emit", "id": self.id, "event": event, "args": args,
+            "seq": seq, "ackTimeoutMs": DEADLINE.as_millis() as u64 });
+        self.line.send(command).await;
+        match reply.await {
+            Ok(Reply::Ack { args }) => {
+                assert_eq!(args.len(), 1, "{}: {event} was answered {args:?}", self.label);
+                args.into_iter().next().unwrap()
+            }
+            other => panic!("{}: {event} {args} was not answered: {other:?}", self.label),
+        }
+    }
+
+    /// Emits without asking for an answer.
+    pub(crate) async fn tell(&self, event: &str, args: Value) {
+        let command = json!({ "cmd": "emit", "id": self.id, "event": event, "args": args });
+        self.line.send(command).await;
+    }
+
+    /// Sends a message and returns its ack, which must be a good one.
+    pub(crate) async fn say(&self, room: &str, text: &str) -> Value {
+        let ack = self.ask("message", json!([room, text])).await;
+        assert!(ack.get("error").is_none(), "{}: {text:?} in {room}: {ack}", self.label);
+        ack
+    }
+
+    /// Emits many events at once; `{i}` in texts stands for the number, from 0.
+    pub(crate) async fn burst(&self, event: &str, args: Value, count: usize) -> Burst {
+        let (seq, reply) = self.line.new_question();
+        let command = json!({ "cmd": "burst", "id": self.id, "event": event, "args": args,
+            "count": count, "seq": seq, "ackTimeoutMs": BURST_DEADLINE.as_millis() as u64 });
+        self.line.send(command).await;
+        match reply.await {
+            Ok(Reply::Burst { acks, order }) => Burst { acks, order },
+            other => panic!("{}: a burst of {event} ended in {other:?}", self.label),
+        }
+    }
+
+    /// The payload of the next event, which must have this name.
+    pub(crate) async fn hears(&mut self, name: &str) -> Value {
+        let (heard, payload) = self.hears_something(name).await;
+        assert_eq!(heard, name, "{} heard {payload}", self.label);
+        payload
+    }
+
+    /// The next event's name and payload; `wanted` is for the failure's text.
+    pub(crate) async fn hears_something(&mut self, wanted: &str) -> (String, Value) {
+        loop {
+            match self.report_in_time(wanted).await {
+                Report::Event { name, args } => {
+                    assert_eq!(args.len(), 1, "{} heard {name} with {args:?}", self.label);
+                    return (name, args.into_iter().next().unwrap());
+                }
+                Report::Upgrade { .. } => {}
+                other => panic!("{} waited for {wanted}, but: {other:?}", self.label),
+            }
+        }
+    }
+
+    /// Checks that the next event is this message.
+    pub(crate) async fn hears_text(&mut self, text: &str) {
+        let heard = self.hears("message").await;
+        assert_eq!(heard["message"], text, "{} heard {heard}", self.label);
+    }
+
+    /// Waits until it is out of the namespace, without hearing anything before.
+    pub(crate) async fn is_disconnected(&mut self) -> String {
+        loop {
+            match self.report_in_time("the end").await {
+                Report::Disconnect { reason } => return reason,
+                Report::Closed { .. } | Report::Upgrade { .. } => {}
+                other => panic!("{} waited for its end, but: {other:?}", self.label),
+            }
+        }
+    }
+
+    /// Leaves politely and waits until that is done.
+    pub(crate) async fn disconnect(&mut self) {
+        self.line.send(json!({ "cmd": "disconnect", "id": self.id })).await;
+        self.is_disconnected().await;
+    }
+
+    /// Closes the transport without a word.
+    pub(crate) async fn drop_transport(&mut self) {
+        self.line.send(json!({ "cmd": "drop", "id": self.id })).await;
+        self.is_disconnected().await;
+    }
+
+    pub(super) async fn next_report(&mut self) -> Report {
+        let report = self.reports.recv().await;
+        report.unwrap_or_else(|| panic!("{}: the driver has ended or hears too much", self.label))
+    }
+
+    async fn report_in_time(&mut self, wanted: &str) -> Report {
+        let label = self.label.clone();
+        let report = timeout(DEADLINE, self.next_report()).await;
+        report.unwrap_or_else(|_| panic!("{label} waited for {wanted} in vain"))
+    }
+}

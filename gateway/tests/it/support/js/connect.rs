@@ -1,0 +1,213 @@
+//! What a client needs to know in order to connect.
+
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use super::client::Client;
+use super::driver::{Js, Report};
+use crate::support::{DEADLINE, token};
+
+/// A generation of the JavaScript client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Generation {
+    /// 1.7, Engine.IO 3.
+    V1,
+    /// 2.5, Engine.IO 3.
+    V2,
+    /// 3.1, Engine.IO 4.
+    V3,
+    /// 4.8, Engine.IO 4.
+    V4,
+}
+
+impl Generation {
+    /// Oldest first.
+    pub(crate) const ALL: [Self; 4] = [Self::V1, Self::V2, Self::V3, Self::V4];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "1.7",
+            Self::V2 => "2.5",
+            Self::V3 => "3.1",
+            Self::V4 => "4.8",
+        }
+    }
+
+    /// Whether the client can send `auth` when it connects.
+    pub(crate) fn has_auth(self) -> bool {
+        matches!(self, Self::V3 | Self::V4)
+    }
+}
+
+/// Which transports a client uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transports {
+    /// Only a websocket.
+    Websocket,
+    /// Only polling.
+    Polling,
+    /// Polling first, then a websocket.
+    Upgrade,
+}
+
+impl Transports {
+    pub(crate) const ALL: [Self; 3] = [Self::Websocket, Self::Polling, Self::Upgrade];
+
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Websocket => &["websocket"],
+            Self::Polling => &["polling"],
+            Self::Upgrade => &["polling", "websocket"],
+        }
+    }
+}
+
+/// A client that is about to connect.
+#[derive(Debug, Clone)]
+pub(crate) struct Connect<'a> {
+    js: &'a Js,
+    url: String,
+    user: String,
+    generation: Generation,
+    transports: Transports,
+    namespace: String,
+    token: Option<String>,
+    auth: Map<String, Value>,
+    query: Map<String, Value>,
+    headers: Map<String, Value>,
+}
+
+impl<'a> Connect<'a> {
+    pub(crate) fn new(js: &'a Js, url: &str, user: &str) -> Self {
+        Self {
+            js,
+            url: url.to_owned(),
+            user: user.to_owned(),
+            generation: Generation::V4,
+            transports: Transports::Websocket,
+            namespace: "/chat/".to_owned(),
+            token: Some(token(user)),
+            auth: Map::new(),
+            query: Map::new(),
+            headers: Map::new(),
+        }
+    }
+
+    pub(crate) fn generation(mut self, generation: Generation) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    pub(crate) fn transports(mut self, transports: Transports) -> Self {
+        self.transports = transports;
+        self
+    }
+
+    pub(crate) fn namespace(mut self, namespace: &str) -> Self {
+        namespace.clone_into(&mut self.namespace);
+        self
+    }
+
+    /// Another token than the user's good one; sent where the generation usually has it.
+    pub(crate) fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// No token, unless one is put somewhere by hand.
+    pub(crate) fn without_token(mut self) -> Self {
+        self.token = None;
+        self
+    }
+
+    pub(crate) fn auth(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.auth.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(crate) fn query(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.query.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.headers.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Asks for the additional fields of `message`.
+    pub(crate) fn meta(self) -> Self {
+        self.auth("meta", true)
+    }
+
+    /// Connects, and changes over to a websocket if that was asked for.
+    pub(crate) async fn open(self) -> Client {
+        let transports = self.transports;
+        let label = format!("{} ({:?} {:?})", self.user, self.generation, self.transports);
+        let mut client = self.start(label.clone()).await;
+        let (mut connected, mut upgraded) = (false, transports != Transports::Upgrade);
+        let deadline = Instant::now() + DEADLINE;
+        while !(connected && upgraded) {
+            let report = timeout_at(deadline, client.next_report()).await;
+            match report.unwrap_or_else(|_| panic!("{label} did not connect in time")) {
+                Report::Connected { transport } => {
+                    connected = true;
+                    assert_eq!(transport, transports.names()[0], "{label}");
+                }
+                Report::Upgrade { transport } => {
+                    upgraded = true;
+                    assert_eq!(transport, "websocket", "{label}");
+                }
+                other => panic!("{label} did not connect: {other:?}"),
+            }
+        }
+        client
+    }
+
+    /// Connects, and returns the payload with which it was refused.
+    pub(crate) async fn refused(self) -> Value {
+        let newer = self.generation.has_auth();
+        let label = format!("{} ({:?} {:?})", self.user, self.generation, self.transports);
+        let mut client = self.start(label.clone()).await;
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let report = timeout_at(deadline, client.next_report()).await;
+            match report.unwrap_or_else(|_| panic!("{label} was not answered in time")) {
+                Report::ConnectError { payload } if newer => return payload,
+                Report::Error { payload } if !newer => return payload,
+                Report::Upgrade { .. } | Report::Closed { .. } => {}
+                other => panic!("{label} was not refused: {other:?}"),
+            }
+        }
+    }
+
+    async fn start(mut self, label: String) -> Client {
+        if let Some(token) = self.token.take() {
+            self = if self.generation.has_auth() {
+                self.auth("token", token)
+            } else {
+                self.header("Authorization", format!("Bearer {token}"))
+            };
+        }
+        let (id, reports) = self.js.line().new_client();
+        let command = json!({
+            "cmd": "connect",
+            "id": id,
+            "version": self.generation.name(),
+            "url": self.url,
+            "path": "/realtime",
+            "namespace": self.namespace,
+            "transports": self.transports.names(),
+            "auth": some(self.auth),
+            "query": some(self.query),
+            "extraHeaders": some(self.headers),
+        });
+        self.js.line().send(command).await;
+        Client::new(id, label, std::sync::Arc::clone(self.js.line()), reports)
+    }
+}
+
+/// An option that is not used is not given.
+fn some(fields: Map<String, Value>) -> Value {
+    if fields.is_empty() { Value::Null } else { Value::Object(fields) }
+}

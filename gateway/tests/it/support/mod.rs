@@ -1,0 +1,23 @@
+//! What the tests have in common: servers, gateways, tokens, a REST caller and JavaScript clients.
+
+mod deployment;
+mod js;
+mod rest;
+mod servers;
+mod shape;
+mod tokens;
+
+use std::time::Duration;
+
+pub(crate) use deployment::Deployment;
+pub(crate) use js::{Client, Generation, Transports};
+pub(crate) use rest::{MALFORMED_IDS, Rest, UNKNOWN_ID};
+pub(crate) use servers::{Database, servers};
+pub(crate) use shape::{is_date, is_id, keys, redacted};
+pub(crate) use tokens::{SECRET, said_about, sign, sign_with, token, token_for, unsigned};
+
+/// The program under test.
+pub(crate) const GATEWAY: &str = env!("CARGO_BIN_EXE_roomwire-gateway");
+
+/// How long anything single may take on a busy machine before its test fails.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(15);

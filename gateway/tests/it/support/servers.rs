@@ -1,0 +1,104 @@
+//! One Postgres and one Redis for this test process, and a migrated database for each test.
+
+use std::process::{Command, id};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use roomwire_dev::servers::{Durability, Servers};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use tokio::sync::OnceCell;
+
+use super::GATEWAY;
+
+/// Never dropped; what it started ends with this process all the same.
+static SERVERS: OnceLock<Servers> = OnceLock::new();
+
+/// The database that all others are copies of.
+static TEMPLATE: OnceCell<Database> = OnceCell::const_new();
+
+/// Makes the names of this process's databases differ.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// The servers, started by the first to ask.
+pub(crate) fn servers() -> &'static Servers {
+    SERVERS.get_or_init(|| Servers::start(Durability::Fast).expect("servers start"))
+}
+
+/// A database of its own, removed with its value where the server outlives this process.
+#[derive(Debug)]
+pub(crate) struct Database {
+    name: String,
+    url: String,
+}
+
+impl Database {
+    /// A database without any table.
+    pub(crate) async fn empty() -> Self {
+        let name = new_name();
+        let url = servers().create_database(&name).await.unwrap();
+        Self { name, url }
+    }
+
+    /// A database in which `roomwire-gateway migrate` has done its work.
+    pub(crate) async fn migrated() -> Self {
+        let template = TEMPLATE.get_or_init(Self::template).await;
+        let name = new_name();
+        execute(format!("create database {name} template {}", template.name)).await;
+        let url = server().database(&name).to_url_lossy().to_string();
+        Self { name, url }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Applies the migrations by the program itself, once per process.
+    async fn template() -> Self {
+        let database = Self::empty().await;
+        let done = Command::new(GATEWAY)
+            .arg("migrate")
+            .env("DATABASE_URL", &database.url)
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "migrate failed: {}\n{}{}",
+            done.status,
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
+        database
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if servers().postgres_pid().is_some() {
+            return;
+        }
+        let statement = format!("drop database if exists {} with (force)", self.name);
+        // A thread of its own, because the test's runtime cannot be waited for from here.
+        let run = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(execute(statement));
+        };
+        thread::spawn(run).join().ok();
+    }
+}
+
+fn new_name() -> String {
+    format!("it_{}_{}", id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn server() -> PgConnectOptions {
+    let options: PgConnectOptions = servers().database_url().parse().unwrap();
+    options.disable_statement_logging()
+}
+
+async fn execute(statement: String) {
+    let mut connection = server().connect().await.unwrap();
+    connection.execute(AssertSqlSafe(statement)).await.unwrap();
+    connection.close().await.unwrap();
+}

@@ -1,0 +1,233 @@
+//! TCP connections to the target: resolving, choosing a source address, counting reads.
+//!
+//! One source address has about 28,000 ports to give. Loopback is a whole network of addresses
+//! (127.0.0.0/8), so a generator on the server's own machine can spread over many of them.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::timeout;
+
+/// How long one TCP connect may take.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// Connections one source address is asked to carry, well below the usual ephemeral range.
+pub const CONNECTIONS_PER_SOURCE: usize = 20_000;
+
+/// Why an address could not be used as a target.
+#[derive(Debug, Error)]
+pub enum TargetError {
+    /// Not `http://host[:port]`.
+    #[error("{0:?} is not of the form http://host[:port]; TLS is not spoken here")]
+    Form(String),
+    /// The name has no address.
+    #[error("cannot resolve {host}: {source}")]
+    Resolve {
+        /// The name asked for.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+}
+
+/// One gateway: where to connect, and what to call it in the `Host` header.
+#[derive(Debug, Clone)]
+pub struct Target {
+    authority: String,
+    address: SocketAddr,
+}
+
+impl Target {
+    /// Parses `http://host[:port]` and resolves the host once, so that later connects need no
+    /// lookup. IPv4 is preferred, since only there source addresses can be chosen.
+    pub async fn resolve(url: &str) -> Result<Self, TargetError> {
+        let form = || TargetError::Form(url.to_owned());
+        let uri: Uri = url.parse().map_err(|_| form())?;
+        if uri.scheme_str() != Some("http") {
+            return Err(form());
+        }
+        let host = uri
+            .host()
+            .ok_or_else(form)?
+            .trim_matches(['[', ']'])
+            .to_owned();
+        let port = uri.port_u16().unwrap_or(80);
+        let authority = uri.authority().ok_or_else(form)?.to_string();
+        let resolve = |source| TargetError::Resolve {
+            host: host.clone(),
+            source,
+        };
+        let found: Vec<SocketAddr> = lookup_host((host.as_str(), port))
+            .await
+            .map_err(resolve)?
+            .collect();
+        let address = found
+            .iter()
+            .find(|address| address.is_ipv4())
+            .or(found.first())
+            .copied();
+        let missing = || resolve(io::Error::from(io::ErrorKind::NotFound));
+        Ok(Self {
+            authority,
+            address: address.ok_or_else(missing)?,
+        })
+    }
+
+    /// Host and port as the URL spelled them.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The address that is connected to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The `index`th of `sources` loopback addresses to connect from, or `None` when the target is
+    /// not on IPv4 loopback or one source is enough.
+    #[must_use]
+    pub fn source(&self, index: usize, sources: usize) -> Option<Ipv4Addr> {
+        let loopback = matches!(self.address.ip(), IpAddr::V4(ip) if ip.is_loopback());
+        (loopback && sources > 1).then(|| loopback_source(index % sources))
+    }
+
+    /// Opens a connection, from `source` if one is given.
+    pub async fn dial(&self, source: Option<Ipv4Addr>) -> io::Result<Counted> {
+        let socket = match self.address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if let Some(source) = source {
+            // The port is then chosen at connect, where one port can serve many targets.
+            setsockopt(&socket, IpBindAddressNoPort, &true)?;
+            socket.bind(SocketAddr::from((source, 0)))?;
+        }
+        let stream = timeout(CONNECT_DEADLINE, socket.connect(self.address))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        stream.set_nodelay(true)?;
+        Ok(Counted {
+            stream,
+            reads: Reads::default(),
+        })
+    }
+}
+
+/// The `index`th source address: 127.1.0.1 and up, 250 to a /24.
+fn loopback_source(index: usize) -> Ipv4Addr {
+    let third = u8::try_from(index / 250 % 256).unwrap_or_default();
+    let fourth = u8::try_from(index % 250 + 1).unwrap_or(1);
+    Ipv4Addr::new(127, 1, third, fourth)
+}
+
+/// What came in through one TCP connection.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Reads {
+    /// Reads that brought data. Several messages in one read mean that the server (or a reader
+    /// that was late) let them gather.
+    pub calls: u64,
+    /// Bytes in all.
+    pub bytes: u64,
+}
+
+/// A TCP stream that counts its reads.
+#[derive(Debug)]
+pub struct Counted {
+    stream: TcpStream,
+    reads: Reads,
+}
+
+impl Counted {
+    /// The counts so far.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        self.reads
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = buf.filled().len().saturating_sub(before);
+        if read > 0 {
+            self.reads.calls += 1;
+            self.reads.bytes += u64::try_from(read).unwrap_or_default();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn source_addresses_differ_and_stay_on_loopback() {
+        let sources: HashSet<Ipv4Addr> = (0..1000).map(loopback_source).collect();
+        assert_eq!(sources.len(), 1000);
+        assert!(sources.iter().all(Ipv4Addr::is_loopback));
+    }
+
+    #[tokio::test]
+    async fn a_connection_comes_from_the_chosen_source() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let target = Target::resolve(&url).await.unwrap();
+        let source = target.source(7, 9);
+        let _connection = target.dial(source).await.unwrap();
+        let (_, peer) = listener.accept().await.unwrap();
+        assert_eq!(Some(peer.ip()), source.map(IpAddr::V4));
+        assert_eq!(target.source(7, 1), None);
+    }
+
+    #[tokio::test]
+    async fn only_plain_http_is_a_target() {
+        for url in [
+            "https://localhost",
+            "localhost:3001",
+            "http://",
+            "ws://localhost",
+        ] {
+            assert!(
+                matches!(Target::resolve(url).await, Err(TargetError::Form(_))),
+                "{url}"
+            );
+        }
+    }
+}

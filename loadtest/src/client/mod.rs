@@ -1,0 +1,33 @@
+//! A thin Socket.IO client for the gateway's `rooms` face, written for load: one task, one small
+//! read buffer and no timers but one per connection.
+//!
+//! Layers, from the wire up: `dial` (TCP, source addresses), `engine` and `packet` (the two text
+//! codecs), [`Connection`] (handshake, heartbeats, one packet at a time). On top of it two ways to
+//! use a connection: [`Client`], where events are a stream and acks are futures, and [`Light`],
+//! where an observer sees each packet in place and nothing is stored.
+//!
+//! Websocket transport only, Engine.IO 4 and Socket.IO 5 only, no TLS, no automatic reconnect: what
+//! happens to a connection is what a load test wants to see.
+
+mod connection;
+mod dial;
+mod engine;
+mod full;
+mod light;
+mod packet;
+#[cfg(test)]
+pub(crate) mod test_server;
+
+pub use connection::{
+    CloseReason, ConnectError, ConnectOptions, Connection, Incoming, Payload, Signal,
+};
+pub use dial::{CONNECTIONS_PER_SOURCE, Reads, Target, TargetError};
+pub use engine::{EnginePacket, Handshake};
+pub use full::{AckError, Client, Event, Events};
+pub use light::{Light, LightReport, Observer, SendError};
+pub use packet::{DecodeError, Kind, Packet, event_parts, event_payload};
+
+/// The path of the `rooms` face, as its clients configure it.
+pub const PATH: &str = "/realtime/";
+/// The namespace of the `rooms` face.
+pub const NAMESPACE: &str = "/chat/";

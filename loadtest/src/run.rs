@@ -1,0 +1,134 @@
+//! From a parsed command line to a report: finds or starts the target, runs the measurement.
+
+use secrecy::SecretString;
+use thiserror::Error;
+
+use crate::bench::{BenchError, appends, deliveries, idle};
+use crate::cli::{Bench, Cli, Command};
+use crate::client::{Target, TargetError};
+use crate::cohort::Access;
+use crate::process::Processes;
+use crate::report::Report;
+use crate::stack::{LocalStack, StackError};
+use crate::tokens::Signer;
+
+/// Why a command has no report.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The flags do not go together.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// The target's address is wrong or unknown.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The private stack could not be started or removed.
+    #[error("local stack: {0}")]
+    Stack(#[from] StackError),
+    /// The measurement broke off.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+}
+
+/// Runs the command to its end; a private stack is gone afterwards.
+pub async fn run(cli: &Cli) -> Result<Report, RunError> {
+    let Command::Bench(bench) = &cli.command;
+    let flags = bench.target();
+    if !flags.url.is_empty() {
+        let secret = flags.jwt_secret.clone();
+        let secret = secret.ok_or(RunError::Usage("--url needs --jwt-secret"))?;
+        let access = access(bench, &flags.url, &secret).await?;
+        return Ok(Box::pin(measure(bench, &access, None)).await?);
+    }
+    let random = || SecretString::from(format!("{:032x}", rand::random::<u128>()));
+    let secret = flags.jwt_secret.clone().unwrap_or_else(random);
+    let stack = Box::pin(LocalStack::start(flags.gateway.clone(), &secret)).await?;
+    let access = access(bench, &[stack.url().to_owned()], &secret).await?;
+    let report = Box::pin(measure(bench, &access, Some(&stack))).await;
+    stack.stop().await?;
+    Ok(report?)
+}
+
+async fn access(
+    bench: &Bench,
+    urls: &[String],
+    secret: &SecretString,
+) -> Result<Access, TargetError> {
+    let flags = bench.target();
+    let mut targets = Vec::new();
+    for url in urls {
+        targets.push(Target::resolve(url).await?);
+    }
+    let sources = flags.source_addresses.map(usize::from);
+    Ok(Access::new(
+        targets,
+        Signer::new(secret),
+        flags.users.clone(),
+        sources,
+    ))
+}
+
+async fn measure(
+    bench: &Bench,
+    access: &Access,
+    stack: Option<&LocalStack>,
+) -> Result<Report, BenchError> {
+    match bench {
+        Bench::Deliveries(flags) => {
+            let plan = deliveries::DeliveriesPlan {
+                shapes: flags.shape.clone(),
+                per_second: flags.rate,
+                text_bytes: flags.text_bytes,
+                warm_up_seconds: flags.warm_up,
+                seconds: flags.seconds,
+                floor_seconds: flags.floor_seconds,
+            };
+            Box::pin(deliveries::run(
+                access,
+                &processes(bench, access, stack)?,
+                &plan,
+            ))
+            .await
+        }
+        Bench::Idle(flags) => {
+            let plan = idle::IdlePlan {
+                connections: flags.connections,
+                room_members: flags.room_members,
+                messages: flags.messages,
+                text_bytes: flags.text_bytes,
+                per_second: flags.rate,
+            };
+            Box::pin(idle::run(access, &processes(bench, access, stack)?, &plan)).await
+        }
+        Bench::Appends(flags) => {
+            let plan = appends::AppendsPlan {
+                senders: flags.senders,
+                rooms: flags.rooms,
+                window: flags.window.into(),
+                warm_up_seconds: flags.warm_up,
+                seconds: flags.seconds,
+                text_bytes: flags.text_bytes,
+            };
+            let database = flags
+                .database_url
+                .as_ref()
+                .or(stack.map(LocalStack::database_url));
+            Box::pin(appends::run(access, database, &plan)).await
+        }
+    }
+}
+
+/// The processes whose figures count: those named, else the stack's, else those on the ports.
+fn processes(
+    bench: &Bench,
+    access: &Access,
+    stack: Option<&LocalStack>,
+) -> Result<Processes, BenchError> {
+    let named = &bench.target().pid;
+    if !named.is_empty() {
+        return Ok(Processes::new(named.clone()));
+    }
+    if let Some(stack) = stack {
+        return Ok(Processes::new(vec![stack.pid()]));
+    }
+    Ok(Processes::listening_on(&access.ports())?)
+}

@@ -1,0 +1,204 @@
+//! What the measurements report about a stand-in, and which faults they catch.
+
+use std::process::{Command, Output, Stdio};
+
+use clap::Parser;
+use roomwire_dev::servers::{Durability, Postgres};
+use roomwire_loadtest::cli::Cli;
+use roomwire_loadtest::report::Report;
+use roomwire_loadtest::run::{RunError, run};
+use serde_json::Value;
+
+use crate::stand_in::{Fault, SECRET, StandIn};
+
+/// Without warm-up and floor, to be short.
+const DELIVERIES: &str = "bench deliveries --shape 2x5 --rate 200 --warm-up 0 --seconds 1 \
+                          --floor-seconds 0";
+const WITH_FLOOR: &str = "bench deliveries --shape 2x5 --rate 200 --warm-up 1 --seconds 1 \
+                          --floor-seconds 1";
+const IDLE: &str = "bench idle --connections 19 --room-members 10 --messages 10 --rate 200";
+const APPENDS: &str = "bench appends --senders 6 --rooms 3 --seconds 1 --warm-up 0 --window 2";
+
+async fn report(command: &str, server: &StandIn) -> Result<Report, RunError> {
+    let url = server.url();
+    let words = ["roomwire-loadtest"]
+        .into_iter()
+        .chain(command.split_ascii_whitespace());
+    let flags = ["--url", &url, "--jwt-secret", SECRET];
+    run(&Cli::try_parse_from(words.chain(flags)).unwrap()).await
+}
+
+async fn problems(fault: Fault) -> Vec<String> {
+    let server = StandIn::start(fault).await;
+    report(DELIVERIES, &server).await.unwrap().problems
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_are_counted_timed_and_compared_to_the_floor() {
+    let server = StandIn::start(Fault::None).await;
+    let report = report(WITH_FLOOR, &server).await.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    let shape = &report.result[0];
+    assert_eq!(
+        (&shape["deliveries"], &shape["deliveries_expected"]),
+        (&800.into(), &800.into())
+    );
+    assert_eq!(shape["latency"]["count"], 800);
+    assert_eq!(shape["messages_per_frame"], 1.0);
+    for figure in ["floor_us_per_send", "ratio_to_floor", "messages_per_read"] {
+        assert!(shape[figure].is_number(), "{figure} in {shape}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_delivery_fails_the_run() {
+    assert_eq!(
+        problems(Fault::Loses).await,
+        ["2 x 5: 1 deliveries of acknowledged messages lost"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubled_delivery_fails_the_run() {
+    assert_eq!(
+        problems(Fault::Doubles).await,
+        ["2 x 5: 1 deliveries came twice"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn swapped_deliveries_fail_the_run() {
+    assert_eq!(
+        problems(Fault::Swaps).await,
+        ["2 x 5: 1 deliveries came out of the order of their positions"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_message_fails_the_run_with_the_servers_words() {
+    let problems = problems(Fault::Refuses).await;
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].contains("1 messages refused") && problems[0].contains("NOT_FOUND"));
+    assert!(problems[1].contains("1 messages never acknowledged"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_are_rounded_up_and_all_hear_everything() {
+    let server = StandIn::start(Fault::None).await;
+    // Its memory stands still, unlike that of a process with other tests in it.
+    let mut quiet = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let report = report(&format!("{IDLE} --pid {}", quiet.id()), &server).await;
+    drop(quiet.stdin.take());
+    assert!(quiet.wait().unwrap().success());
+    let report = report.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert_eq!(report.result["connections"], 20);
+    assert_eq!(report.result["messages"], 20);
+    assert_eq!(report.result["deliveries"], 20 * 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appends_are_measured_in_many_rooms_and_in_one_next_to_the_database() {
+    let postgres = tokio::task::spawn_blocking(|| Postgres::start(Durability::Fast));
+    let postgres = postgres.await.unwrap().unwrap();
+    let server = StandIn::start(Fault::None).await;
+    let command = format!("{APPENDS} --database-url {}", postgres.url());
+    let report = report(&command, &server).await.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    let parts = report.result["parts"].as_array().unwrap();
+    let rooms: Vec<&Value> = parts.iter().map(|part| &part["rooms"]).collect();
+    assert_eq!(rooms, [3, 1]);
+    for part in parts {
+        assert_eq!(part["acknowledged"], part["latency"]["count"]);
+        assert!(part["ratio_to_baseline"].is_number(), "{part}");
+    }
+    assert_eq!(report.result["baseline"]["connections"], 64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_keeps_everybody_out_is_an_error() {
+    let server = StandIn::start(Fault::KeepsOut).await;
+    let error = report(IDLE, &server).await.unwrap_err();
+    assert!(error.to_string().contains("UNAUTHORIZED"), "{error}");
+}
+
+fn program(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"));
+    command
+        .args(arguments)
+        .env_remove("JWT_HS256_SECRET")
+        .output()
+        .unwrap()
+}
+
+async fn program_on(fault: Fault) -> Output {
+    let server = StandIn::start(fault).await;
+    let url = server.url();
+    let pid = std::process::id().to_string();
+    let mut arguments: Vec<String> = DELIVERIES
+        .split_ascii_whitespace()
+        .map(str::to_owned)
+        .collect();
+    for argument in [
+        "--url",
+        &url,
+        "--pid",
+        &pid,
+        "--jwt-secret",
+        SECRET,
+        "--json",
+    ] {
+        arguments.push(argument.to_owned());
+    }
+    let run = move || program(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_run_exits_with_0_and_prints_json() {
+    let output = program_on(Fault::None).await;
+    assert_eq!(output.status.code(), Some(0));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&json["command"], &json["passed"]),
+        (&"bench deliveries".into(), &true.into())
+    );
+    let table = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        table.contains("us/delivery") && table.contains("2 x 5"),
+        "{table}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_check_exits_with_2() {
+    let output = program_on(Fault::Doubles).await;
+    assert_eq!(output.status.code(), Some(2));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["passed"], false);
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("FAILED: ")
+    );
+}
+
+#[test]
+fn wrong_usage_exits_with_1_and_an_absent_target_with_2() {
+    let code = |arguments: &[&str]| program(arguments).status.code();
+    assert_eq!(code(&["--help"]), Some(0));
+    assert_eq!(code(&["bench", "nothing"]), Some(1));
+    assert_eq!(
+        code(&["bench", "idle", "--url", "http://127.0.0.1:1"]),
+        Some(1)
+    );
+    let absent = [
+        "bench",
+        "idle",
+        "--url",
+        "http://127.0.0.1:1",
+        "--jwt-secret",
+        "s",
+    ];
+    assert_eq!(code(&absent), Some(2));
+}

@@ -1,0 +1,207 @@
+-- Writing messages. Each function is one transaction and one round trip; it locks the rooms it
+-- touches before it reads anything of them, so that positions follow the order of commits.
+
+-- Appends a batch. Every input gets exactly one row back, whatever becomes of the others:
+-- status 0 stored, 1 stored earlier under the same key, 2 not a member, 3 key used for another text.
+create function append_messages(
+    in_rooms bytea[],
+    in_ids bytea[],
+    in_senders text[],
+    in_bodies text[],
+    in_client_ids text[],
+    in_origins text[]
+) returns table (
+    input integer,
+    status smallint,
+    message_id bytea,
+    message_position bigint,
+    written_at timestamptz,
+    outbox_id bigint
+)
+language plpgsql
+-- A plan made while the tables were small must not outlive that: always look up by index.
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    now_ms timestamptz;
+begin
+    -- Always in the order of ids, so that two batches never wait for each other in a circle.
+    perform 1 from rooms where id = any (in_rooms) order by id for no key update;
+    now_ms := date_trunc('milliseconds', clock_timestamp());
+
+    return query
+    with given as (
+        select
+            i.ord::integer as ord,
+            i.room_id,
+            i.id,
+            i.sender,
+            i.body,
+            i.client_id,
+            i.origin,
+            case when i.client_id is not null
+                then substr(sha256(convert_to(i.body, 'UTF8')), 1, 8)
+            end as digest,
+            case when i.client_id is null then i.ord
+                else min(i.ord) over (partition by i.room_id, i.sender, i.client_id)
+            end::integer as first_ord
+        from unnest(in_rooms, in_ids, in_senders, in_bodies, in_client_ids, in_origins)
+            with ordinality as i (room_id, id, sender, body, client_id, origin, ord)
+    ),
+    judged as (
+        select
+            g.*,
+            exists (
+                select 1 from members m
+                where m.room_id = g.room_id and m.user_id = g.sender and not m.departed
+            ) as allowed,
+            old.id as old_id,
+            old.position as old_position,
+            old.created_at as old_created_at,
+            old.client_digest as old_digest
+        from given g
+        left join messages old
+            on g.client_id is not null
+            and old.room_id = g.room_id and old.sender = g.sender and old.client_id = g.client_id
+    ),
+    fresh as (
+        select
+            j.ord,
+            j.room_id,
+            j.id,
+            j.sender,
+            j.body,
+            j.client_id,
+            j.digest,
+            j.origin,
+            r.position + row_number() over (partition by j.room_id order by j.ord) as position,
+            greatest(now_ms, r.updated_at) as created_at
+        from judged j
+        join rooms r on r.id = j.room_id
+        where j.allowed and j.old_id is null and j.ord = j.first_ord
+    ),
+    stored as (
+        insert into messages (
+            room_id, position, id, sender, body, created_at, updated_at, changed_position,
+            client_id, client_digest, origin
+        )
+        select
+            f.room_id, f.position, f.id, f.sender, f.body, f.created_at, f.created_at, f.position,
+            f.client_id, f.digest, f.origin
+        from fresh f
+    ),
+    heads as (
+        select f.room_id, max(f.position) as position, count(*) as written,
+            max(f.created_at) as at
+        from fresh f
+        group by f.room_id
+    ),
+    moved as (
+        update rooms r
+        set position = h.position, updated_at = h.at, message_count = r.message_count + h.written
+        from heads h
+        where r.id = h.room_id
+    ),
+    posted as (
+        insert into outbox (rooms, positions)
+        select array_agg(h.room_id), array_agg(h.position) from heads h having count(*) > 0
+        returning id
+    )
+    select
+        j.ord,
+        case
+            when not j.allowed then 2
+            when coalesce(j.old_digest, first.digest) <> j.digest then 3
+            when j.old_id is not null or j.ord <> j.first_ord then 1
+            else 0
+        end::smallint,
+        coalesce(j.old_id, first.id),
+        coalesce(j.old_position, first.position),
+        coalesce(j.old_created_at, first.created_at),
+        (select p.id from posted p)
+    from judged j
+    left join fresh first on first.ord = j.first_ord
+    order by j.ord;
+end
+$$;
+
+-- Gives a message a new text. Null row: unknown, deleted, not the caller's, or the caller has left.
+create function edit_message(in_id bytea, in_by text, in_body text)
+returns table (
+    room_id bytea,
+    message_position bigint,
+    changed_position bigint,
+    changed_at timestamptz,
+    outbox_id bigint
+)
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    place record;
+    head record;
+    posted bigint;
+begin
+    select m.room_id, m.position into place from messages m where m.id = in_id and m.sender = in_by;
+    if not found then
+        return;
+    end if;
+    perform 1 from rooms r where r.id = place.room_id for no key update;
+    if not exists (
+        select 1 from members m
+        where m.room_id = place.room_id and m.user_id = in_by and not m.departed
+    ) then
+        return;
+    end if;
+    update messages m
+    set body = in_body,
+        changed_position = r.position + 1,
+        updated_at = greatest(date_trunc('milliseconds', clock_timestamp()), r.updated_at)
+    from rooms r
+    where r.id = place.room_id
+        and m.room_id = place.room_id and m.position = place.position and not m.deleted
+    returning m.changed_position, m.updated_at into head;
+    if not found then
+        return;
+    end if;
+    update rooms r
+    set position = head.changed_position, updated_at = head.updated_at
+    where r.id = place.room_id;
+    insert into outbox (rooms, positions)
+    values (array[place.room_id], array[head.changed_position])
+    returning id into posted;
+    return query select
+        place.room_id::bytea, place.position::bigint, head.changed_position::bigint,
+        head.updated_at::timestamptz, posted;
+end
+$$;
+
+-- Deletes a message: its text is gone, its place stays. Null row as for edit_message.
+create function delete_message(in_id bytea, in_by text)
+returns table (
+    room_id bytea,
+    message_position bigint,
+    changed_position bigint,
+    changed_at timestamptz,
+    outbox_id bigint
+)
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    changed record;
+begin
+    select * into changed from edit_message(in_id, in_by, '');
+    if not found then
+        return;
+    end if;
+    update messages m
+    set deleted = true
+    where m.room_id = changed.room_id and m.position = changed.message_position;
+    update rooms r set message_count = r.message_count - 1 where r.id = changed.room_id;
+    return query select
+        changed.room_id, changed.message_position, changed.changed_position,
+        changed.changed_at, changed.outbox_id;
+end
+$$;

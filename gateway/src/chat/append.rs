@@ -14,12 +14,12 @@ use crate::{
     bus::{Announcement, Hint, Publisher, Topic},
     domain::{ChatError, Kind, LogEntry, NewMessage, Stored, What},
     live::Hub,
-    store::{Appended, Store, Verdict},
+    store::{Appended, Store, Verdict, Writer},
     telemetry::catalogue,
 };
 
 /// Batches in flight at a time. More lanes than the disk syncs at once only make batches smaller.
-const LANES: u8 = 4;
+const LANES: u8 = 2;
 /// Messages that may wait in a lane; beyond that, sockets wait.
 const WAITING_MAX: usize = 4_096;
 /// Messages in one batch.
@@ -76,7 +76,7 @@ impl Lanes {
         let start = |_| {
             let (submit, waiting) = mpsc::channel(WAITING_MAX);
             let lane = Committer {
-                store: store.clone(),
+                writer: Writer::new(store.clone()),
                 hub: hub.clone(),
                 publisher: publisher.clone(),
             };
@@ -98,13 +98,13 @@ impl Lanes {
 }
 
 struct Committer {
-    store: Store,
+    writer: Writer,
     hub: Hub,
     publisher: Publisher,
 }
 
 impl Committer {
-    async fn run(self, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {
         let mut held = None;
         loop {
             let first = match held.take() {
@@ -138,12 +138,12 @@ impl Committer {
     }
 
     async fn commit(
-        &self,
+        &mut self,
         messages: Vec<NewMessage>,
         writers: Vec<oneshot::Sender<Result<Receipt, ChatError>>>,
     ) {
         let begun = Instant::now();
-        let appended = self.store.append(&messages).await;
+        let appended = self.writer.append(&messages).await;
         metrics::histogram!(catalogue::APPEND_DURATION).record(begun.elapsed().as_secs_f64());
         let size = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         metrics::histogram!(catalogue::APPEND_BATCH).record(f64::from(size));

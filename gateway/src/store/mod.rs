@@ -21,7 +21,7 @@ use sqlx::{
 pub(crate) use changes::{ApiChange, CaughtUp, MessageRow, RoomChanges, Since};
 pub(crate) use error::Error;
 pub(crate) use members::{Membership, Profile};
-pub(crate) use messages::{Appended, Changed, Verdict};
+pub(crate) use messages::{Appended, Changed, Verdict, Writer};
 pub(crate) use outbox::Unpublished;
 pub(crate) use read_marks::Readers;
 pub(crate) use rooms::{Added, Created, RoomRow};

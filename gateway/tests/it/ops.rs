@@ -1,1 +1,318 @@
-//! Soon.
+//! What operators meet: commands, start-up, probes, metrics, logs, the end.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::support::{
+    DEADLINE, Database, Deployment, GATEWAY, SECRET, Transports, token, token_for,
+};
+
+#[test]
+fn all_that_is_missing_is_told_at_once() {
+    let ended = run(&["serve"], &[]);
+    assert_eq!(ended.status.code(), Some(2), "{}", text(&ended));
+    for variable in ["DATABASE_URL", "REDIS_URL", "JWT_HS256_SECRET"] {
+        assert!(
+            text(&ended).contains(variable),
+            "{variable}: {}",
+            text(&ended)
+        );
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_by_name_and_without_values() {
+    let wrong = [
+        ("DATABASE_URL", "gopher://user:swordfish1@nowhere"),
+        ("REDIS_URL", "gopher://user:swordfish2@nowhere"),
+        ("JWT_HS256_SECRET", "swordfish3"),
+        ("LISTEN_ADDR", "swordfish4"),
+        ("ADMIN_ADDR", "nowhere"),
+        ("ALLOW_MESSAGE_EDIT", "perhaps"),
+        ("ALLOW_MESSAGE_DELETE", "perhaps"),
+        ("MAX_MESSAGE_BYTES", "many"),
+        ("UNKNOWN_USERS", "greet"),
+        ("DRAIN_SECONDS", "-1"),
+    ];
+    let ended = run(&["serve"], &wrong);
+    assert_eq!(ended.status.code(), Some(2), "{}", text(&ended));
+    for (variable, _) in wrong {
+        assert!(
+            text(&ended).contains(variable),
+            "{variable}: {}",
+            text(&ended)
+        );
+    }
+    assert!(!text(&ended).contains("swordfish"), "{}", text(&ended));
+}
+
+#[test]
+fn an_unknown_command_is_a_mistake_of_usage() {
+    for arguments in [&["dance"][..], &["serve", "--dance"]] {
+        assert_eq!(run(arguments, &[]).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_names_every_variable_that_must_be_set() {
+    let help = run(&["serve", "--help"], &[]);
+    assert!(help.status.success());
+    for variable in [
+        "DATABASE_URL",
+        "REDIS_URL",
+        "JWT_HS256_SECRET",
+        "LISTEN_ADDR",
+        "ADMIN_ADDR",
+    ] {
+        assert!(text(&help).contains(variable), "{variable}");
+    }
+}
+
+#[test]
+fn config_shows_what_is_in_force_without_secrets() {
+    let shown = run(
+        &["config"],
+        &[
+            ("DATABASE_URL", "postgres://user:swordfish@db.example/chat"),
+            ("REDIS_URL", "redis://:swordfish@redis.example"),
+            ("JWT_HS256_SECRET", "swordfish and some more"),
+            ("MAX_MESSAGE_BYTES", "1234"),
+        ],
+    );
+    assert!(shown.status.success(), "{}", text(&shown));
+    assert!(text(&shown).contains("1234"), "{}", text(&shown));
+    assert!(!text(&shown).contains("swordfish"), "{}", text(&shown));
+}
+
+#[tokio::test]
+async fn a_development_token_opens_the_door() {
+    let deployment = Deployment::start(1).await;
+    let secret = [("JWT_HS256_SECRET", SECRET)];
+    let printed = run(&["token", "--sub", "alice", "--name", "Alice"], &secret);
+    assert!(printed.status.success(), "{}", text(&printed));
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let alice = deployment.anonymous().bearer(printed.trim());
+    let room = alice.new_room("tea", &["alice"]).await;
+    assert_eq!(alice.room(&room).await["participants"], json!(["alice"]));
+}
+
+#[tokio::test]
+async fn migrations_may_be_applied_by_many_at_once_and_again() {
+    let database = Database::empty().await;
+    let url = database.url().to_owned();
+    let runs: Vec<_> = (0..3)
+        .map(|_| {
+            let url = url.clone();
+            std::thread::spawn(move || run(&["migrate"], &[("DATABASE_URL", &url)]))
+        })
+        .collect();
+    for ended in runs.into_iter().map(|run| run.join().unwrap()) {
+        assert!(ended.status.success(), "{}", text(&ended));
+    }
+    let again = run(&["migrate"], &[("DATABASE_URL", &url)]);
+    assert!(again.status.success(), "{}", text(&again));
+}
+
+#[tokio::test]
+async fn a_secret_may_come_from_a_file() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("secret-{}", std::process::id()));
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let settings = [
+        ("JWT_HS256_SECRET", ""),
+        ("JWT_HS256_SECRET_FILE", file.to_str().unwrap()),
+    ];
+    let deployment = Deployment::with_settings(1, &settings).await;
+    std::fs::remove_file(&file).unwrap();
+    deployment.rest("alice").get("/chat/rooms").await.ok();
+}
+
+#[tokio::test]
+async fn probes_and_metrics_are_on_the_admin_port_only() {
+    let deployment = Deployment::start(1).await;
+    let (admin, public) = (deployment.admin(), deployment.rest("alice"));
+    for path in ["/livez", "/readyz", "/startupz", "/metrics"] {
+        let answer = admin.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        public.get(path).await.error(404, "NOT_FOUND");
+    }
+    let rooms = admin.bearer(token("alice")).get("/chat/rooms").await;
+    assert_eq!(rooms.status, 404, "the API is not on the admin port");
+}
+
+#[tokio::test]
+async fn metrics_bear_the_products_name_and_describe_themselves() {
+    let Some(deployment) = Deployment::with_clients(1).await else {
+        return;
+    };
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    deployment
+        .socket("alice")
+        .open()
+        .await
+        .say(&room, "hello")
+        .await;
+    let metrics = deployment.admin().get("/metrics").await;
+    assert!(
+        metrics.header("content-type").starts_with("text/plain"),
+        "{metrics:?}"
+    );
+    let mut described = Vec::new();
+    for line in metrics.text.lines().filter(|line| !line.is_empty()) {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            described.push(help.split(' ').next().unwrap());
+        } else if !line.starts_with('#') {
+            let name = line.split([' ', '{']).next().unwrap();
+            assert!(name.starts_with("roomwire_"), "{line}");
+            assert!(
+                described.iter().any(|known| name.starts_with(known)),
+                "no help: {line}"
+            );
+        }
+    }
+    assert!(described.len() > 5, "{}", metrics.text);
+    assert!(!metrics.text.contains(&room), "a room in a label");
+}
+
+#[tokio::test]
+async fn neither_tokens_nor_texts_reach_logs_or_metrics() {
+    let settings = [("RUST_LOG", "debug")];
+    let Some(deployment) = Deployment::with_clients_and_settings(1, &settings).await else {
+        return;
+    };
+    let (before, mut lines) = deployment.node(0).follow();
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    let (good, old, bad) = (
+        token("alice"),
+        token_for("alice", -5),
+        "nonsense.swordfish.token",
+    );
+    for transports in Transports::ALL {
+        let socket = deployment
+            .socket("alice")
+            .without_token()
+            .transports(transports);
+        let alice = socket.query("token", good.clone()).open().await;
+        let ack = alice.say(&room, "swordfish text").await;
+        let path = format!("/chat/messages/{}", ack["_id"].as_str().unwrap());
+        let edit = json!({ "newMessage": "swordfish edit" });
+        deployment.rest("alice").put(&path, &edit).await.ok();
+        alice
+            .ask("message", json!([room, ["swordfish list"]]))
+            .await;
+        alice
+            .ask("swordfish event", json!(["swordfish argument"]))
+            .await;
+        for refused in [old.as_str(), bad] {
+            let socket = deployment
+                .socket("alice")
+                .without_token()
+                .transports(transports);
+            socket.query("auth_token", refused).refused().await;
+            deployment
+                .socket("alice")
+                .transports(transports)
+                .token(refused)
+                .refused()
+                .await;
+        }
+    }
+    let rest = deployment.anonymous();
+    for refused in [old.as_str(), bad] {
+        rest.clone()
+            .bearer(refused)
+            .get("/chat/rooms")
+            .await
+            .error(401, "UNAUTHORIZED");
+        rest.get(&format!("/chat/rooms?token={refused}"))
+            .await
+            .error(401, "UNAUTHORIZED");
+    }
+    deployment
+        .rest("alice")
+        .post("/chat/new", &json!({ "swordfish": "body" }))
+        .await
+        .bad_request();
+
+    let mut logged = before;
+    while let Ok(line) = lines.try_recv() {
+        logged += &line;
+        logged.push('\n');
+    }
+    let metrics = deployment.admin().get("/metrics").await.text;
+    for (place, written) in [("logs", logged), ("metrics", metrics)] {
+        for secret in [&good, &old, SECRET] {
+            // The signature alone would be enough to give a token away.
+            let tail = secret.rsplit('.').next().unwrap();
+            assert!(!written.contains(tail), "a token is in the {place}");
+        }
+        let line = written.lines().find(|line| line.contains("swordfish"));
+        assert_eq!(line, None, "in the {place}");
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_told_to_stop_lets_its_clients_go_and_ends_well() {
+    let settings = [("DRAIN_SECONDS", "1")];
+    let Some(mut deployment) = Deployment::with_clients_and_settings(1, &settings).await else {
+        return;
+    };
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    let mut sockets = Vec::new();
+    for transports in [
+        Transports::Websocket,
+        Transports::Polling,
+        Transports::Upgrade,
+    ] {
+        sockets.push(deployment.socket("bob").transports(transports).open().await);
+    }
+    sockets[0].say(&room, "hello").await;
+    for socket in &mut sockets[1..] {
+        socket.hears_text("hello").await;
+    }
+    deployment.node(0).signal("TERM").unwrap();
+    for socket in &mut sockets {
+        let reason = socket.is_disconnected().await;
+        assert_ne!(
+            reason, "io server disconnect",
+            "after that, clients do not come back"
+        );
+    }
+    let ended = timeout(DEADLINE, deployment.node_mut(0).wait())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(ended.code(), Some(0), "{}", deployment.node(0).output());
+}
+
+#[tokio::test]
+async fn a_gateway_says_when_it_cannot_reach_its_database() {
+    let nowhere = roomwire_dev::free_port().unwrap();
+    let url = format!("postgres://user:swordfish@127.0.0.1:{nowhere}/chat");
+    let ended = tokio::task::spawn_blocking(move || run(&["migrate"], &[("DATABASE_URL", &url)]));
+    let ended = timeout(Duration::from_secs(30), ended)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(!ended.status.success());
+    assert!(!text(&ended).is_empty());
+    assert!(!text(&ended).contains("swordfish"), "{}", text(&ended));
+}
+
+/// Runs the program with nothing but these variables, to its end.
+fn run(arguments: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(GATEWAY);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(env.iter().copied());
+    command.output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    let parts = [output.stdout.as_slice(), &output.stderr].concat();
+    String::from_utf8(parts).unwrap()
+}

@@ -1,1 +1,7 @@
-//! Soon.
+//! Two nodes, one chat: what is said on one is heard on the other, once and in one order.
+
+mod delivery;
+mod membership;
+mod order;
+mod polling;
+mod retries;

@@ -10,14 +10,28 @@ async fn a_body_that_is_no_json_is_a_user_input_error() {
     let deployment = Deployment::start(1).await;
     let alice = deployment.rest("alice");
     let room = alice.new_room("tea", &["bob"]).await;
-    let bodies = ["", "{", "{\"roomName\": \"tea\", \"users\": [\"bob\"", "roomName=tea", "\u{0}"];
+    let bodies = [
+        "",
+        "{",
+        "{\"roomName\": \"tea\", \"users\": [\"bob\"",
+        "roomName=tea",
+        "\u{0}",
+    ];
     for body in bodies {
         let made = alice.send(Method::POST, "/chat/new", body.into()).await;
         made.error(400, "USER_INPUT_ERROR");
-        let added = alice.send(Method::PUT, &format!("/chat/add/{room}"), body.into()).await;
+        let added = alice
+            .send(Method::PUT, &format!("/chat/add/{room}"), body.into())
+            .await;
         added.error(400, "USER_INPUT_ERROR");
     }
-    let no_text = alice.send(Method::POST, "/chat/new", Body::from(vec![0xff, 0xfe, b'{'])).await;
+    let no_text = alice
+        .send(
+            Method::POST,
+            "/chat/new",
+            Body::from(vec![0xff, 0xfe, b'{']),
+        )
+        .await;
     no_text.error(400, "USER_INPUT_ERROR");
 }
 
@@ -25,11 +39,20 @@ async fn a_body_that_is_no_json_is_a_user_input_error() {
 async fn a_body_that_is_no_object_is_refused() {
     let deployment = Deployment::start(1).await;
     let alice = deployment.rest("alice");
-    for body in [json!([]), json!("text"), json!(5), json!(null), json!([{ "users": ["bob"] }])] {
+    for body in [
+        json!([]),
+        json!("text"),
+        json!(5),
+        json!(null),
+        json!([{ "users": ["bob"] }]),
+    ] {
         alice.post("/chat/new", &body).await.bad_request();
     }
     let deep = "[".repeat(5_000) + &"]".repeat(5_000);
-    alice.send(Method::POST, "/chat/new", deep.into()).await.bad_request();
+    alice
+        .send(Method::POST, "/chat/new", deep.into())
+        .await
+        .bad_request();
 }
 
 #[tokio::test]
@@ -37,7 +60,10 @@ async fn a_body_that_is_too_large_is_refused() {
     let deployment = Deployment::start(1).await;
     let alice = deployment.rest("alice");
     let body = json!({ "roomName": "x".repeat(1024 * 1024), "users": ["bob"] });
-    alice.post("/chat/new", &body).await.error(413, "PAYLOAD_TOO_LARGE");
+    alice
+        .post("/chat/new", &body)
+        .await
+        .error(413, "PAYLOAD_TOO_LARGE");
     alice.new_room("the next request is fine", &["bob"]).await;
 }
 
@@ -45,8 +71,15 @@ async fn a_body_that_is_too_large_is_refused() {
 async fn an_unknown_route_is_not_found() {
     let deployment = Deployment::start(1).await;
     let alice = deployment.rest("alice");
-    for path in ["/", "/chat", "/chat/", "/nothing", "/chat/new/more", "/chat/rooms/a/b", "/CHAT/new"]
-    {
+    for path in [
+        "/",
+        "/chat",
+        "/chat/",
+        "/nothing",
+        "/chat/new/more",
+        "/chat/rooms/a/b",
+        "/CHAT/new",
+    ] {
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
             let answer = alice.send(method, path, Body::default()).await;
             answer.error(404, "NOT_FOUND");
@@ -65,7 +98,10 @@ async fn a_known_path_with_another_method_is_not_found() {
         (Method::PATCH, "/chat/messages/0123456789abcdef01234567"),
         (Method::GET, "/chat/leave/0123456789abcdef01234567"),
     ] {
-        alice.send(method, path, Body::default()).await.error(404, "NOT_FOUND");
+        alice
+            .send(method, path, Body::default())
+            .await
+            .error(404, "NOT_FOUND");
     }
 }
 
@@ -88,7 +124,12 @@ async fn odd_paths_and_queries_are_never_a_fault_of_the_gateway() {
         "/chat/rooms/0123456789abcdef01234567/changes?since=99999999999999999999",
     ] {
         let answer = alice.get(path).await;
-        assert!(answer.status < 500, "{path}: {} {}", answer.status, answer.text);
+        assert!(
+            answer.status < 500,
+            "{path}: {} {}",
+            answer.status,
+            answer.text
+        );
         answer.json();
     }
 }
@@ -104,5 +145,8 @@ async fn a_text_that_the_database_cannot_hold_is_the_clients_mistake() {
         answer.bad_request();
     }
     let lone_surrogate = r#"{"roomName": "\ud800", "users": ["bob"]}"#;
-    alice.send(Method::POST, "/chat/new", lone_surrogate.into()).await.bad_request();
+    alice
+        .send(Method::POST, "/chat/new", lone_surrogate.into())
+        .await
+        .bad_request();
 }

@@ -6,7 +6,9 @@ use crate::support::{Deployment, Rest};
 
 #[tokio::test]
 async fn messages_come_in_pages_of_50_and_at_most_200() {
-    let Some(deployment) = Deployment::with_clients(1).await else { return };
+    let Some(deployment) = Deployment::with_clients(1).await else {
+        return;
+    };
     let alice = deployment.rest("alice");
     let room = alice.new_room("tea", &["bob"]).await;
     let socket = deployment.socket("alice").open().await;
@@ -29,12 +31,19 @@ async fn messages_come_in_pages_of_50_and_at_most_200() {
         ("&limit=0", Vec::new()),
         ("&skip=0&limit=1", expected(204, 1)),
     ] {
-        let page = alice.get(&format!("/chat/messages?roomId={room}{query}")).await.ok();
+        let page = alice
+            .get(&format!("/chat/messages?roomId={room}{query}"))
+            .await
+            .ok();
         assert_eq!(page["count"], 205, "{query}");
         assert_eq!(texts_of(&page), texts, "{query}");
         // The same rules hold across all rooms.
         let page = alice.get(&format!("/chat/messages?{query}")).await.ok();
-        assert_eq!((&page["count"], texts_of(&page)), (&json!(205), texts), "{query}");
+        assert_eq!(
+            (&page["count"], texts_of(&page)),
+            (&json!(205), texts),
+            "{query}"
+        );
     }
 }
 
@@ -47,7 +56,10 @@ async fn rooms_come_in_pages() {
     for name in ["a", "b", "c"] {
         alice.new_room(name, &["alice"]).await;
     }
-    deployment.rest("bob").new_room("not alice's", &["bob"]).await;
+    deployment
+        .rest("bob")
+        .new_room("not alice's", &["bob"])
+        .await;
 
     let mut seen = Vec::new();
     for (query, length) in [
@@ -86,7 +98,14 @@ async fn a_skip_or_limit_that_is_no_integer_is_refused() {
     let alice = deployment.rest("alice");
     let room = alice.new_room("tea", &["bob"]).await;
     for path in paged_routes(&room) {
-        for query in ["skip=x", "limit=ten", "limit=1.5", "skip=1e3", "limit=0x10", "skip=NaN"] {
+        for query in [
+            "skip=x",
+            "limit=ten",
+            "limit=1.5",
+            "skip=1e3",
+            "limit=0x10",
+            "skip=NaN",
+        ] {
             alice.get(&format!("{path}{query}")).await.bad_request();
         }
     }
@@ -94,29 +113,55 @@ async fn a_skip_or_limit_that_is_no_integer_is_refused() {
 
 #[tokio::test]
 async fn an_empty_room_id_counts_as_missing() {
-    let Some(deployment) = Deployment::with_clients(1).await else { return };
+    let Some(deployment) = Deployment::with_clients(1).await else {
+        return;
+    };
     let alice = deployment.rest("alice");
     let (tea, soup) = two_rooms_with_a_message_each(&deployment, &alice).await;
-    for path in ["/chat/messages", "/chat/messages?roomId=", "/chat/messages?roomId=&limit=50"] {
+    for path in [
+        "/chat/messages",
+        "/chat/messages?roomId=",
+        "/chat/messages?roomId=&limit=50",
+    ] {
         let page = alice.get(path).await.ok();
         assert_eq!(page["count"], 2, "{path}");
         assert_eq!(texts_of(&page), ["in soup", "in tea"], "{path}");
     }
-    let page = alice.get(&format!("/chat/messages?roomId={tea}")).await.ok();
-    assert_eq!((&page["count"], texts_of(&page)), (&json!(1), vec!["in tea".to_owned()]));
-    let page = alice.get(&format!("/chat/messages?roomId={soup}")).await.ok();
-    assert_eq!((&page["count"], texts_of(&page)), (&json!(1), vec!["in soup".to_owned()]));
+    let page = alice
+        .get(&format!("/chat/messages?roomId={tea}"))
+        .await
+        .ok();
+    assert_eq!(
+        (&page["count"], texts_of(&page)),
+        (&json!(1), vec!["in tea".to_owned()])
+    );
+    let page = alice
+        .get(&format!("/chat/messages?roomId={soup}"))
+        .await
+        .ok();
+    assert_eq!(
+        (&page["count"], texts_of(&page)),
+        (&json!(1), vec!["in soup".to_owned()])
+    );
 }
 
 #[tokio::test]
 async fn without_a_room_id_only_current_rooms_count() {
-    let Some(deployment) = Deployment::with_clients(1).await else { return };
+    let Some(deployment) = Deployment::with_clients(1).await else {
+        return;
+    };
     let alice = deployment.rest("alice");
     let (tea, _) = two_rooms_with_a_message_each(&deployment, &alice).await;
-    deployment.rest("bob").new_room("elsewhere", &["carol"]).await;
+    deployment
+        .rest("bob")
+        .new_room("elsewhere", &["carol"])
+        .await;
     alice.leave(&tea).await;
     let page = alice.get("/chat/messages").await.ok();
-    assert_eq!((&page["count"], texts_of(&page)), (&json!(1), vec!["in soup".to_owned()]));
+    assert_eq!(
+        (&page["count"], texts_of(&page)),
+        (&json!(1), vec!["in soup".to_owned()])
+    );
 }
 
 async fn two_rooms_with_a_message_each(deployment: &Deployment, alice: &Rest) -> (String, String) {
@@ -130,10 +175,16 @@ async fn two_rooms_with_a_message_each(deployment: &Deployment, alice: &Rest) ->
 
 fn paged_routes(room: &str) -> [String; 3] {
     let of_room = format!("/chat/messages?roomId={room}&");
-    [of_room, "/chat/messages?".to_owned(), "/chat/rooms?".to_owned()]
+    [
+        of_room,
+        "/chat/messages?".to_owned(),
+        "/chat/rooms?".to_owned(),
+    ]
 }
 
 fn texts_of(page: &Value) -> Vec<String> {
     let messages = page["messages"].as_array().unwrap().iter();
-    messages.map(|message| message["message"].as_str().unwrap().to_owned()).collect()
+    messages
+        .map(|message| message["message"].as_str().unwrap().to_owned())
+        .collect()
 }

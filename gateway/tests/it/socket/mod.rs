@@ -1,1 +1,11 @@
-//! Soon.
+//! Contract A over Socket.IO, on one node.
+
+mod connect;
+mod failures;
+mod matrix;
+mod message;
+mod read;
+mod retries;
+mod rooms;
+mod sync;
+mod tokens;

@@ -31,14 +31,23 @@ impl Deployment {
     pub(crate) async fn with_settings(nodes: usize, settings: &[(&str, &str)]) -> Self {
         let database = Database::migrated().await;
         let mut env = environment(&database);
-        env.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        env.extend(
+            settings
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
         let starts = (0..nodes).map(|_| Gateway::spawn(Path::new(GATEWAY), &env));
         let nodes = futures_util::future::join_all(starts)
             .await
             .into_iter()
             .map(|started| started.expect("a gateway starts"))
             .collect();
-        Self { nodes, js: None, http: reqwest::Client::new(), _database: database }
+        Self {
+            nodes,
+            js: None,
+            http: reqwest::Client::new(),
+            _database: database,
+        }
     }
 
     /// As [`Deployment::start`], with JavaScript clients at hand.
@@ -64,6 +73,11 @@ impl Deployment {
         &self.nodes[node]
     }
 
+    /// One node, to wait for its end.
+    pub(crate) fn node_mut(&mut self, node: usize) -> &mut Gateway {
+        &mut self.nodes[node]
+    }
+
     /// Calls the first node as this user.
     pub(crate) fn rest(&self, user: &str) -> Rest {
         self.rest_on(0, user)
@@ -71,7 +85,9 @@ impl Deployment {
 
     /// Calls a node as this user.
     pub(crate) fn rest_on(&self, node: usize, user: &str) -> Rest {
-        self.anonymous().on(self.nodes[node].url()).bearer(token(user))
+        self.anonymous()
+            .on(self.nodes[node].url())
+            .bearer(token(user))
     }
 
     /// Calls the first node without a token.
@@ -99,7 +115,11 @@ impl Deployment {
 
 /// What a gateway of this database needs.
 pub(crate) fn environment(database: &Database) -> Vec<(&'static str, String)> {
-    let prefix = format!("it{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let prefix = format!(
+        "it{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
     vec![
         ("DATABASE_URL", database.url().to_owned()),
         ("REDIS_URL", servers().redis_url().to_owned()),

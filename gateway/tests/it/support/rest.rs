@@ -16,7 +16,11 @@ pub(crate) struct Rest {
 
 impl Rest {
     pub(crate) fn new(http: reqwest::Client, base: &str) -> Self {
-        Self { http, base: base.to_owned(), authorization: None }
+        Self {
+            http,
+            base: base.to_owned(),
+            authorization: None,
+        }
     }
 
     /// The same caller at another server.
@@ -61,14 +65,28 @@ impl Rest {
     pub(crate) async fn send(&self, method: Method, path: &str, body: Body) -> Answer {
         let request = format!("{method} {path}");
         let mut sending = self.http.request(method, format!("{}{path}", self.base));
-        sending = sending.timeout(DEADLINE).header(CONTENT_TYPE, "application/json").body(body);
+        sending = sending
+            .timeout(DEADLINE)
+            .header(CONTENT_TYPE, "application/json")
+            .body(body);
         if let Some(authorization) = &self.authorization {
             sending = sending.header("authorization", authorization);
         }
-        let answer = sending.send().await.unwrap_or_else(|error| panic!("{request}: {error:?}"));
+        let answer = sending
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{request}: {error:?}"));
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let text = answer.text().await.unwrap_or_else(|error| panic!("{request}: {error:?}"));
-        Answer { request, status, headers, text }
+        let text = answer
+            .text()
+            .await
+            .unwrap_or_else(|error| panic!("{request}: {error:?}"));
+        Answer {
+            request,
+            status,
+            headers,
+            text,
+        }
     }
 
     /// Makes a room and returns its id.
@@ -80,7 +98,9 @@ impl Rest {
 
     /// Adds users to a room.
     pub(crate) async fn add(&self, room: &str, users: &[&str]) {
-        let answer = self.put(&format!("/chat/add/{room}"), &json!({ "users": users })).await;
+        let answer = self
+            .put(&format!("/chat/add/{room}"), &json!({ "users": users }))
+            .await;
         assert_eq!(answer.ok(), json!({ "result": "Users added" }));
     }
 
@@ -92,7 +112,10 @@ impl Rest {
 
     /// One page of a room's messages, newest first.
     pub(crate) async fn messages(&self, room: &str) -> Vec<Value> {
-        let page = self.get(&format!("/chat/messages?roomId={room}&limit=200")).await.ok();
+        let page = self
+            .get(&format!("/chat/messages?roomId={room}&limit=200"))
+            .await
+            .ok();
         page["messages"].as_array().unwrap().clone()
     }
 
@@ -119,7 +142,9 @@ impl Rest {
 
     /// What happened in the room after a position, in one piece.
     pub(crate) async fn changes(&self, room: &str, since: i64) -> Value {
-        self.get(&format!("/chat/rooms/{room}/changes?since={since}")).await.ok()
+        self.get(&format!("/chat/rooms/{room}/changes?since={since}"))
+            .await
+            .ok()
     }
 }
 
@@ -135,14 +160,21 @@ pub(crate) struct Answer {
 impl Answer {
     /// A header's text, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The body of a success, which nobody may store.
     #[track_caller]
     pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{} {}", self.request, self.text);
-        assert_eq!(self.header(CACHE_CONTROL.as_str()), "no-store", "{}", self.request);
+        assert_eq!(
+            self.header(CACHE_CONTROL.as_str()),
+            "no-store",
+            "{}",
+            self.request
+        );
         self.json()
     }
 
@@ -171,7 +203,12 @@ impl Answer {
     fn any_error(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}: {}", self.request, self.text);
         let body = self.json();
-        assert_eq!(keys(&body), ["message", "name", "status"], "{}: {body}", self.request);
+        assert_eq!(
+            keys(&body),
+            ["message", "name", "status"],
+            "{}: {body}",
+            self.request
+        );
         assert_eq!(body["status"], status, "{}: {body}", self.request);
         let message = body["message"].as_str().unwrap_or_default();
         assert!(!message.is_empty(), "{}: {body}", self.request);
@@ -181,7 +218,11 @@ impl Answer {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         let kind = self.header(CONTENT_TYPE.as_str());
-        assert!(kind.starts_with("application/json"), "{}: {kind:?}", self.request);
+        assert!(
+            kind.starts_with("application/json"),
+            "{}: {kind:?}",
+            self.request
+        );
         serde_json::from_str(&self.text)
             .unwrap_or_else(|error| panic!("{}: {error}: {}", self.request, self.text))
     }
@@ -191,7 +232,8 @@ impl Answer {
 pub(crate) const UNKNOWN_ID: &str = "0123456789abcdef01234567";
 
 /// Ids that are none.
-pub(crate) const MALFORMED_IDS: [&str; 3] = ["1", "0123456789ABCDEF01234567", "not-an-id-of-24-symbols!"];
+pub(crate) const MALFORMED_IDS: [&str; 3] =
+    ["1", "0123456789ABCDEF01234567", "not-an-id-of-24-symbols!"];
 
 #[test]
 fn the_unknown_id_has_the_form_of_one() {

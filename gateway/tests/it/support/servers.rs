@@ -81,7 +81,9 @@ impl Drop for Database {
         let statement = format!("drop database if exists {} with (force)", self.name);
         // A thread of its own, because the test's runtime cannot be waited for from here.
         let run = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
             runtime.unwrap().block_on(execute(statement));
         };
         thread::spawn(run).join().ok();

@@ -4,7 +4,10 @@ use serde_json::{Map, Value};
 
 /// 24 lower-case hexadecimal characters.
 pub(crate) fn is_id(text: &str) -> bool {
-    text.len() == 24 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    text.len() == 24
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// ISO 8601 in UTC, with milliseconds and `Z`.
@@ -19,7 +22,12 @@ pub(crate) fn is_date(text: &str) -> bool {
 
 /// The keys of an object, in alphabetical order.
 pub(crate) fn keys(value: &Value) -> Vec<&str> {
-    let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut keys: Vec<_> = value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     keys.sort_unstable();
     keys
 }
@@ -37,7 +45,9 @@ pub(crate) fn redacted(value: &Value, known: &[(&str, &str)]) -> Value {
         Value::String(string) => Value::String(text(string)),
         Value::Array(items) => items.iter().map(|item| redacted(item, known)).collect(),
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(key, item)| (text(key), redacted(item, known)));
+            let fields = fields
+                .iter()
+                .map(|(key, item)| (text(key), redacted(item, known)));
             Value::Object(fields.collect::<Map<_, _>>())
         }
         other => other.clone(),

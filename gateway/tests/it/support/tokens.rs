@@ -48,20 +48,29 @@ pub(crate) fn unix_seconds() -> i64 {
 /// Claims that claim to need no signature.
 pub(crate) fn unsigned(claims: &Value) -> String {
     let part = |value: &Value| base64_url(value.to_string().as_bytes());
-    format!("{}.{}.", part(&json!({ "alg": "none", "typ": "JWT" })), part(claims))
+    format!(
+        "{}.{}.",
+        part(&json!({ "alg": "none", "typ": "JWT" })),
+        part(claims)
+    )
 }
 
 /// Those of the four words that say what is wrong with a token.
 pub(crate) fn said_about(message: &str) -> Vec<&'static str> {
     let words = ["missing", "malformed", "expired", "refused"];
-    words.into_iter().filter(|word| message.contains(word)).collect()
+    words
+        .into_iter()
+        .filter(|word| message.contains(word))
+        .collect()
 }
 
 fn base64_url(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0, |group, byte| group << 8 | usize::from(*byte));
+        let group = chunk
+            .iter()
+            .fold(0, |group, byte| group << 8 | usize::from(*byte));
         let group = group << (8 * (3 - chunk.len()));
         for digit in 0..=chunk.len() {
             text.push(char::from(DIGITS[group >> (18 - 6 * digit) & 63]));

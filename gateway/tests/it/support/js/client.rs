@@ -40,7 +40,12 @@ impl Client {
         line: Arc<Line>,
         reports: mpsc::Receiver<Report>,
     ) -> Self {
-        Self { id, label, line, reports }
+        Self {
+            id,
+            label,
+            line,
+            reports,
+        }
     }
 
     /// Emits, and returns the server's answer.
@@ -51,7 +56,12 @@ impl Client {
         self.line.send(command).await;
         match reply.await {
             Ok(Reply::Ack { args }) => {
-                assert_eq!(args.len(), 1, "{}: {event} was answered {args:?}", self.label);
+                assert_eq!(
+                    args.len(),
+                    1,
+                    "{}: {event} was answered {args:?}",
+                    self.label
+                );
                 args.into_iter().next().unwrap()
             }
             other => panic!("{}: {event} {args} was not answered: {other:?}", self.label),
@@ -67,7 +77,11 @@ impl Client {
     /// Sends a message and returns its ack, which must be a good one.
     pub(crate) async fn say(&self, room: &str, text: &str) -> Value {
         let ack = self.ask("message", json!([room, text])).await;
-        assert!(ack.get("error").is_none(), "{}: {text:?} in {room}: {ack}", self.label);
+        assert!(
+            ack.get("error").is_none(),
+            "{}: {text:?} in {room}: {ack}",
+            self.label
+        );
         ack
     }
 
@@ -121,15 +135,33 @@ impl Client {
         }
     }
 
+    /// Waits until it is out of the namespace; before that, it may be told why, with this code.
+    pub(crate) async fn is_told_and_disconnected(&mut self, code: u64) {
+        loop {
+            match self.report_in_time("the end").await {
+                Report::Disconnect { .. } => return,
+                Report::Event { name, args } if name == "conduit_error" => {
+                    assert_eq!(args[0]["code"], code, "{}: {args:?}", self.label);
+                }
+                Report::Closed { .. } | Report::Upgrade { .. } => {}
+                other => panic!("{} waited for its end, but: {other:?}", self.label),
+            }
+        }
+    }
+
     /// Leaves politely and waits until that is done.
     pub(crate) async fn disconnect(&mut self) {
-        self.line.send(json!({ "cmd": "disconnect", "id": self.id })).await;
+        self.line
+            .send(json!({ "cmd": "disconnect", "id": self.id }))
+            .await;
         self.is_disconnected().await;
     }
 
     /// Closes the transport without a word.
     pub(crate) async fn drop_transport(&mut self) {
-        self.line.send(json!({ "cmd": "drop", "id": self.id })).await;
+        self.line
+            .send(json!({ "cmd": "drop", "id": self.id }))
+            .await;
         self.is_disconnected().await;
     }
 

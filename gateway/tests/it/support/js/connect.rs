@@ -93,6 +93,12 @@ impl<'a> Connect<'a> {
         }
     }
 
+    /// Another address than the node's.
+    pub(crate) fn at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
     pub(crate) fn generation(mut self, generation: Generation) -> Self {
         self.generation = generation;
         self
@@ -142,32 +148,50 @@ impl<'a> Connect<'a> {
 
     /// Connects, and changes over to a websocket if that was asked for.
     pub(crate) async fn open(self) -> Client {
+        let (client, early) = self.open_keeping_texts().await;
+        assert!(early.is_empty(), "heard while connecting: {early:?}");
+        client
+    }
+
+    /// As [`Connect::open`], and returns the texts of messages that were heard meanwhile.
+    pub(crate) async fn open_keeping_texts(self) -> (Client, Vec<String>) {
         let transports = self.transports;
-        let label = format!("{} ({:?} {:?})", self.user, self.generation, self.transports);
+        let label = format!(
+            "{} ({:?} {:?})",
+            self.user, self.generation, self.transports
+        );
         let mut client = self.start(label.clone()).await;
         let (mut connected, mut upgraded) = (false, transports != Transports::Upgrade);
+        let mut texts = Vec::new();
         let deadline = Instant::now() + DEADLINE;
         while !(connected && upgraded) {
             let report = timeout_at(deadline, client.next_report()).await;
             match report.unwrap_or_else(|_| panic!("{label} did not connect in time")) {
                 Report::Connected { transport } => {
                     connected = true;
-                    assert_eq!(transport, transports.names()[0], "{label}");
+                    let known = transports.names().contains(&transport.as_str());
+                    assert!(known, "{label} is connected by {transport}");
                 }
                 Report::Upgrade { transport } => {
                     upgraded = true;
                     assert_eq!(transport, "websocket", "{label}");
                 }
+                Report::Event { name, args } if name == "message" => {
+                    texts.push(args[0]["message"].as_str().unwrap().to_owned());
+                }
                 other => panic!("{label} did not connect: {other:?}"),
             }
         }
-        client
+        (client, texts)
     }
 
     /// Connects, and returns the payload with which it was refused.
     pub(crate) async fn refused(self) -> Value {
         let newer = self.generation.has_auth();
-        let label = format!("{} ({:?} {:?})", self.user, self.generation, self.transports);
+        let label = format!(
+            "{} ({:?} {:?})",
+            self.user, self.generation, self.transports
+        );
         let mut client = self.start(label.clone()).await;
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -209,5 +233,9 @@ impl<'a> Connect<'a> {
 
 /// An option that is not used is not given.
 fn some(fields: Map<String, Value>) -> Value {
-    if fields.is_empty() { Value::Null } else { Value::Object(fields) }
+    if fields.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(fields)
+    }
 }

@@ -33,11 +33,20 @@ pub(crate) enum Report {
     /// It has changed over to another transport.
     Upgrade { transport: String },
     /// Its transport is gone.
-    Closed { reason: String },
+    Closed {
+        #[expect(dead_code, reason = "shown where a test fails")]
+        reason: String,
+    },
     /// An ack that it did not ask for, or a second one.
-    StrayAck { packet: Value },
+    StrayAck {
+        #[expect(dead_code, reason = "shown where a test fails")]
+        packet: Value,
+    },
     /// A command could not be carried out.
-    Failed { message: String },
+    Failed {
+        #[expect(dead_code, reason = "shown where a test fails")]
+        message: String,
+    },
 }
 
 /// How a question of a client ended.
@@ -88,7 +97,11 @@ impl Js {
             .spawn()
             .unwrap();
         let input = tokio::sync::Mutex::new(node.stdin.take().unwrap());
-        let line = Arc::new(Line { input, routes: Mutex::default(), next: AtomicU64::new(1) });
+        let line = Arc::new(Line {
+            input,
+            routes: Mutex::default(),
+            next: AtomicU64::new(1),
+        });
         tokio::spawn(Arc::clone(&line).read(node.stdout.take().unwrap()));
         Some(Self { line, _node: node })
     }
@@ -117,7 +130,12 @@ impl Line {
 
     pub(super) async fn send(&self, command: Value) {
         let line = command.to_string() + "\n";
-        self.input.lock().await.write_all(line.as_bytes()).await.expect("the driver listens");
+        self.input
+            .lock()
+            .await
+            .write_all(line.as_bytes())
+            .await
+            .expect("the driver listens");
     }
 
     /// Hands on every report until the driver ends; then everybody who waits for one fails.

@@ -23,14 +23,20 @@ pub(super) fn ready() -> bool {
         }
         let said = "SKIPPED: there is no Node.js on the PATH, so nothing is tested with the \
                     JavaScript clients";
-        assert!(std::env::var_os("CI").is_none(), "{said}; in CI that is a failure");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{said}; in CI that is a failure"
+        );
         say(said);
         false
     })
 }
 
 fn has_node() -> bool {
-    let version = Command::new("node").arg("--version").stdout(Stdio::null()).status();
+    let version = Command::new("node")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
     version.is_ok_and(|status| status.success())
 }
 

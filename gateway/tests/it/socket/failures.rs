@@ -1,0 +1,250 @@
+//! What is wrong is answered, exactly once, to the emitter alone; the connection stays up.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Deployment, Generation, Transports, UNKNOWN_ID, keys};
+
+/// An event that must fail, and how.
+struct Failure {
+    event: &'static str,
+    args: Value,
+    /// HTTP status in the ack.
+    status: u64,
+    /// gRPC number in `conduit_error`.
+    code: u64,
+}
+
+#[tokio::test]
+async fn a_failure_with_an_ack_is_answered_there_and_nowhere_else() {
+    let Some((_deployment, room, mut alice, mut bob)) = scene().await else {
+        return;
+    };
+    for failure in failures(&room) {
+        let ack = alice.ask(failure.event, failure.args.clone()).await;
+        let label = format!("{} {:.80}: {ack}", failure.event, failure.args.to_string());
+        assert_eq!(keys(&ack), ["error"], "{label}");
+        assert_eq!(
+            keys(&ack["error"]),
+            ["message", "name", "status"],
+            "{label}"
+        );
+        assert_eq!(ack["error"]["status"], failure.status, "{label}");
+        let names: &[&str] = match failure.status {
+            404 => &["NOT_FOUND"],
+            _ => &["USER_INPUT_ERROR", "INVALID_ARGUMENTS"],
+        };
+        assert!(
+            names.iter().any(|name| ack["error"]["name"] == *name),
+            "{label}"
+        );
+        assert!(
+            !ack["error"]["message"]
+                .as_str()
+                .unwrap_or_default()
+                .is_empty(),
+            "{label}"
+        );
+    }
+    still_fine(&room, &mut alice, &mut bob).await;
+}
+
+#[tokio::test]
+async fn a_failure_without_an_ack_is_told_to_the_emitter_alone() {
+    let Some((deployment, room, mut alice, mut bob)) = scene().await else {
+        return;
+    };
+    let mut phone = deployment.socket("alice").open().await;
+    for failure in failures(&room) {
+        alice.tell(failure.event, failure.args.clone()).await;
+        let error = alice.hears("conduit_error").await;
+        let label = format!(
+            "{} {:.80}: {error}",
+            failure.event,
+            failure.args.to_string()
+        );
+        assert_eq!(keys(&error), ["code", "details"], "{label}");
+        assert_eq!(error["code"], failure.code, "{label}");
+        assert!(
+            !error["details"].as_str().unwrap_or_default().is_empty(),
+            "{label}"
+        );
+    }
+    still_fine(&room, &mut alice, &mut bob).await;
+    phone.hears_text("from alice").await;
+    phone.hears_text("from bob").await;
+}
+
+#[tokio::test]
+async fn an_unknown_event_is_answered() {
+    let Some((_deployment, room, mut alice, mut bob)) = scene().await else {
+        return;
+    };
+    for event in [
+        "frobnicate",
+        "",
+        "join",
+        "Message",
+        "conduit_error",
+        "room-joined",
+        "ping",
+    ] {
+        let ack = alice.ask(event, json!([room, "text"])).await;
+        assert_eq!(
+            keys(&ack["error"]),
+            ["message", "name", "status"],
+            "{event}: {ack}"
+        );
+        let status = ack["error"]["status"].as_u64().unwrap();
+        assert!((400..500).contains(&status), "{event}: {ack}");
+        alice.tell(event, json!([])).await;
+        let error = alice.hears("conduit_error").await;
+        assert_eq!(keys(&error), ["code", "details"], "{event}: {error}");
+        assert!(error["code"] == 3 || error["code"] == 5, "{event}: {error}");
+    }
+    still_fine(&room, &mut alice, &mut bob).await;
+}
+
+#[tokio::test]
+async fn binary_where_text_is_meant_is_answered_by_every_generation_and_transport() {
+    let Some(deployment) = Deployment::with_clients(1).await else {
+        return;
+    };
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    let mut bob = deployment.socket("bob").open().await;
+    let bytes = json!({ "$binary": "AAEC/w==" });
+    for generation in Generation::ALL {
+        for transports in Transports::ALL {
+            let socket = deployment.socket("alice").generation(generation);
+            let mut alice = socket.transports(transports).open().await;
+            for args in [
+                json!([room, bytes]),
+                json!([bytes, "text"]),
+                json!([room, "t", bytes]),
+            ] {
+                // An unusable third argument is refused or ignored, but answered.
+                let ack = alice.ask("message", args.clone()).await;
+                let refused = ack["error"]["status"] == 400;
+                assert!(
+                    refused || args[1] == "t",
+                    "{generation:?} {transports:?} {args}: {ack}"
+                );
+                if !refused {
+                    bob.hears_text("t").await;
+                }
+            }
+            alice.tell("message", json!([room, bytes])).await;
+            let error = alice.hears("conduit_error").await;
+            assert_eq!(error["code"], 3, "{generation:?} {transports:?}: {error}");
+            alice.say(&room, "still up").await;
+            bob.hears_text("still up").await;
+            alice.disconnect().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn arguments_beyond_the_known_ones_are_ignored() {
+    let Some((_deployment, room, mut alice, mut bob)) = scene().await else {
+        return;
+    };
+    let more = json!([room, "with more", { "clientId": "k" }, "more", 7, [null], { "a": 1 }]);
+    let ack = alice.ask("message", more).await;
+    assert!(ack["_id"].is_string(), "{ack}");
+    bob.hears_text("with more").await;
+    let ack = bob.ask("messagesRead", json!([room, "more", 7])).await;
+    assert!(ack["position"].is_u64(), "{ack}");
+    alice.hears("messagesRead").await;
+    let ack = alice.ask("sync", json!([{ &room: 0 }, "more"])).await;
+    assert!(ack["rooms"][&room]["changes"].is_array(), "{ack}");
+    still_fine(&room, &mut alice, &mut bob).await;
+}
+
+#[tokio::test]
+async fn a_text_that_is_hard_to_store_is_stored_or_refused_but_answered() {
+    let Some((_deployment, room, mut alice, mut bob)) = scene().await else {
+        return;
+    };
+    let ack = alice.ask("message", json!([room, "nul \0 inside"])).await;
+    if ack.get("error").is_some() {
+        assert_eq!(ack["error"]["status"], 400, "{ack}");
+    } else {
+        bob.hears_text("nul \0 inside").await;
+    }
+    still_fine(&room, &mut alice, &mut bob).await;
+}
+
+#[tokio::test]
+async fn many_failures_at_once_are_all_answered_in_order() {
+    let Some((_deployment, room, mut alice, mut bob)) = scene().await else {
+        return;
+    };
+    let burst = alice
+        .burst("message", json!([UNKNOWN_ID, "{i}"]), 500)
+        .await;
+    assert_eq!(burst.order, (0..500).collect::<Vec<_>>());
+    assert!(
+        burst
+            .acks
+            .iter()
+            .all(|ack| ack["error"]["name"] == "NOT_FOUND"),
+        "{burst:?}"
+    );
+    still_fine(&room, &mut alice, &mut bob).await;
+}
+
+async fn scene() -> Option<(Deployment, String, Client, Client)> {
+    let deployment = Deployment::with_clients(1).await?;
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    deployment.rest("bob").new_room("bob's", &["bob"]).await;
+    let alice = deployment.socket("alice").open().await;
+    let bob = deployment.socket("bob").open().await;
+    Some((deployment, room, alice, bob))
+}
+
+/// Nothing was heard before these, and both are still connected.
+async fn still_fine(room: &str, alice: &mut Client, bob: &mut Client) {
+    alice.say(room, "from alice").await;
+    bob.hears_text("from alice").await;
+    bob.say(room, "from bob").await;
+    alice.hears_text("from bob").await;
+}
+
+fn failures(room: &str) -> Vec<Failure> {
+    let invalid = |event, args| Failure {
+        event,
+        args,
+        status: 400,
+        code: 3,
+    };
+    let unknown = |event, args| Failure {
+        event,
+        args,
+        status: 404,
+        code: 5,
+    };
+    let too_long = "x".repeat(16 * 1024 + 1);
+    vec![
+        invalid("message", json!([])),
+        invalid("message", json!([room])),
+        invalid("message", json!([room, 5])),
+        invalid("message", json!([room, null])),
+        invalid("message", json!([room, true])),
+        invalid("message", json!([room, ["text"]])),
+        invalid("message", json!([room, { "text": "text" }])),
+        invalid("message", json!([5, "text"])),
+        invalid("message", json!([null, "text"])),
+        invalid("message", json!([[room, "text"]])),
+        invalid("message", json!([{ "room": room, "message": "text" }])),
+        invalid("message", json!([room, ""])),
+        invalid("message", json!([room, too_long])),
+        unknown("message", json!([UNKNOWN_ID, "text"])),
+        unknown("message", json!(["malformed", "text"])),
+        unknown("message", json!(["", "text"])),
+        invalid("messagesRead", json!([])),
+        invalid("messagesRead", json!([5])),
+        invalid("messagesRead", json!([null])),
+        invalid("messagesRead", json!([[room]])),
+        unknown("messagesRead", json!([UNKNOWN_ID])),
+        unknown("messagesRead", json!(["malformed"])),
+    ]
+}

@@ -57,7 +57,11 @@ impl App {
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         let tasks = Tasks::new();
         let admin = Admin::new(recorder, &health::DEPENDENCIES);
-        tasks.working.spawn(serve_admin(private, admin.clone(), tasks.stop_working.clone()));
+        tasks.working.spawn(serve_admin(
+            private,
+            admin.clone(),
+            tasks.stop_working.clone(),
+        ));
 
         let store = Store::new(&config.postgres)?;
         if config.migrate {
@@ -66,20 +70,34 @@ impl App {
         let node = NodeId::random();
         let bus = Bus::start(&config.redis, &node, store.clone(), &tasks.working)?;
         let watched = health::watch(store.clone(), bus.health(), admin.clone());
-        tasks.working.spawn(tasks.stop_working.clone().run_until_cancelled_owned(watched));
+        tasks.working.spawn(
+            tasks
+                .stop_working
+                .clone()
+                .run_until_cancelled_owned(watched),
+        );
         let swept = sweeper::run(store.clone(), bus.publisher.clone());
-        tasks.working.spawn(tasks.stop_working.clone().run_until_cancelled_owned(swept));
+        tasks
+            .working
+            .spawn(tasks.stop_working.clone().run_until_cancelled_owned(swept));
 
         let working = (&tasks.working, &tasks.stop_working);
         let publisher = bus.publisher.clone();
-        let encoders = Encoders { rooms: Arc::new(RoomsEncoder) };
+        let encoders = Encoders {
+            rooms: Arc::new(RoomsEncoder),
+        };
         let listening = (bus.subscriptions, bus.inbox);
         let hub = Hub::start(store.clone(), listening, encoders, working.0, working.1);
         let chat = Chat::start(store.clone(), hub.clone(), publisher, config.rooms, working);
         let verifier = Arc::new(Verifier::start(&config.auth, working.0, working.1).await?);
         serve(public, &config, (chat, verifier), &tasks);
         tracing::info!(%node, %address, %admin_address, "serving");
-        Ok(Self { hub, admin, store, tasks })
+        Ok(Self {
+            hub,
+            admin,
+            store,
+            tasks,
+        })
     }
 }
 
@@ -94,14 +112,21 @@ fn serve(
     let rest = rooms::router(chat.clone(), Arc::clone(&verifier));
     let sockets = engine::build(
         RoomsFace::new(chat, verifier),
-        &engine::Mount { path: rooms::SOCKET_PATH, namespaces: &rooms::NAMESPACES },
+        &engine::Mount {
+            path: rooms::SOCKET_PATH,
+            namespaces: &rooms::NAMESPACES,
+        },
         config.sockets,
         (sessions.clone(), rest),
         (&tasks.working, &tasks.stop_working),
     );
     let edge = Edge::new(sockets, sessions.clone(), rooms::SOCKET_PATH);
     let listener = Listener::new(tcp, edge, &config.http, config.sockets);
-    tasks.serving.spawn(listener.run(tasks.serving.clone(), tasks.stop_serving.clone()));
+    tasks
+        .serving
+        .spawn(listener.run(tasks.serving.clone(), tasks.stop_serving.clone()));
     let swept = sessions.sweep_forever();
-    tasks.working.spawn(tasks.stop_working.clone().run_until_cancelled_owned(swept));
+    tasks
+        .working
+        .spawn(tasks.stop_working.clone().run_until_cancelled_owned(swept));
 }

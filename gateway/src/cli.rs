@@ -72,7 +72,9 @@ fn report(error: &anyhow::Error) -> ExitCode {
         None => (format!("{error:#}\n"), ExitCode::FAILURE),
     };
     // If even standard error is gone, the exit code has to do.
-    std::io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+    std::io::stderr()
+        .write_all(text.as_bytes())
+        .unwrap_or_default();
     code
 }
 
@@ -88,7 +90,9 @@ async fn serve(config: config::Config) -> anyhow::Result<()> {
 #[tokio::main(flavor = "current_thread")]
 async fn migrate(args: PostgresArgs) -> anyhow::Result<()> {
     let mut problems = Problems::default();
-    let Some(postgres) = args.resolve(&mut problems) else { return Err(problems.into()) };
+    let Some(postgres) = args.resolve(&mut problems) else {
+        return Err(problems.into());
+    };
     let store = Store::new(&postgres)?;
     store.migrate().await?;
     store.close().await;
@@ -98,7 +102,9 @@ async fn migrate(args: PostgresArgs) -> anyhow::Result<()> {
 
 fn print_token(token: TokenArgs, auth: AuthArgs) -> anyhow::Result<()> {
     let mut problems = Problems::default();
-    let Some(auth) = auth.resolve(&mut problems) else { return Err(problems.into()) };
+    let Some(auth) = auth.resolve(&mut problems) else {
+        return Err(problems.into());
+    };
     writeln!(std::io::stdout(), "{}", auth::sign(token, &auth)?)?;
     Ok(())
 }

@@ -5,12 +5,7 @@ use std::time::Duration;
 use sqlx::migrate::MigrateError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::{
-    bus::Health,
-    store::Store,
-    telemetry::catalogue,
-    transport::Admin,
-};
+use crate::{bus::Health, store::Store, telemetry::catalogue, transport::Admin};
 
 /// Names of the checks, as the probes show them.
 pub(crate) const DEPENDENCIES: [&str; 2] = [POSTGRES, REDIS];
@@ -32,8 +27,9 @@ pub(crate) async fn watch(store: Store, bus: Health, admin: Admin) {
         ticks.tick().await;
         let postgres = postgres(&store).await;
         let redis = (!bus.connected()).then(|| "no connection, trying again".to_owned());
-        for ((name, problem), since) in
-            [(POSTGRES, postgres), (REDIS, redis)].into_iter().zip(&mut since)
+        for ((name, problem), since) in [(POSTGRES, postgres), (REDIS, redis)]
+            .into_iter()
+            .zip(&mut since)
         {
             tell(&admin, name, problem, since);
         }
@@ -52,7 +48,11 @@ fn tell(admin: &Admin, name: &'static str, problem: Option<String>, since: &mut 
     match (healthy, changed) {
         (true, true) => tracing::info!(dependency = name, "available"),
         (false, changed) if changed || since.is_multiple_of(REMIND_AFTER) => {
-            tracing::warn!(dependency = name, problem = shown, "not available, trying again");
+            tracing::warn!(
+                dependency = name,
+                problem = shown,
+                "not available, trying again"
+            );
         }
         _ => {}
     }
@@ -61,7 +61,7 @@ fn tell(admin: &Admin, name: &'static str, problem: Option<String>, since: &mut 
 /// The check runs to its end in a task of its own: one that is dropped could spoil a connection.
 async fn postgres(store: &Store) -> Option<String> {
     let store = store.clone();
-    #[expect(clippy::disallowed_methods, reason = "bounded by the store's own timeouts")]
+    // Not tracked: bounded by the store's own timeouts.
     let check = tokio::spawn(async move { store.ready().await });
     match timeout(PATIENCE, check).await {
         Ok(Ok(Ok(()))) => None,

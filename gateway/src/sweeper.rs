@@ -31,7 +31,11 @@ pub(crate) async fn run(store: Store, publisher: Publisher) {
                 continue;
             }
         }
-        match store.sweep_outbox(AGE, TOGETHER_MAX, async |rows| publisher.republish(rows).await).await
+        match store
+            .sweep_outbox(AGE, TOGETHER_MAX, async |rows| {
+                publisher.republish(rows).await
+            })
+            .await
         {
             Ok(count) if count > 0 => {
                 let count = u64::try_from(count).unwrap_or(u64::MAX);

@@ -12,7 +12,7 @@ use tokio::{sync::Mutex, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How often the set is read even if no unknown key shows up.
-const REFRESH: Duration = Duration::from_secs(300);
+const REFRESH: Duration = Duration::from_mins(5);
 /// How soon the set may be read again for an unknown key, so that bad tokens cannot hammer it.
 const COOLDOWN: Duration = Duration::from_secs(5);
 /// How long one read may take.
@@ -115,8 +115,7 @@ impl Place {
         let bytes = match self {
             Self::File(path) => tokio::fs::read(path).await?,
             Self::Url(url, client) => {
-                let mut answer =
-                    client.get(url).send().await?.error_for_status()?;
+                let mut answer = client.get(url).send().await?.error_for_status()?;
                 let mut bytes = Vec::new();
                 while let Some(chunk) = answer.chunk().await? {
                     if bytes.len() + chunk.len() > BYTES_MAX {
@@ -155,6 +154,10 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
         }
         _ => return None,
     };
-    let agreed = jwk.common.key_algorithm.as_ref().is_none_or(|stated| *stated == named);
+    let agreed = jwk
+        .common
+        .key_algorithm
+        .as_ref()
+        .is_none_or(|stated| *stated == named);
     agreed.then_some(algorithm)
 }

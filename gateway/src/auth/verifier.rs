@@ -92,13 +92,18 @@ impl Verifier {
         let (key, algorithm) = match &self.keys {
             // The algorithm is ours to say, never the token's: only HS256 goes with a secret.
             Keys::Secret(key) => (key.clone(), Algorithm::HS256),
-            Keys::Set(set) => set.find(header.kid.as_deref()).await.ok_or(Refusal::Refused)?,
+            Keys::Set(set) => set
+                .find(header.kid.as_deref())
+                .await
+                .ok_or(Refusal::Refused)?,
         };
         let decoded =
             jsonwebtoken::decode::<Map<String, Value>>(token, &key, &self.validation(algorithm))
                 .map_err(|error| match error.kind() {
                     ErrorKind::ExpiredSignature => Refusal::Expired,
-                    ErrorKind::InvalidToken | ErrorKind::Base64(_) | ErrorKind::Json(_)
+                    ErrorKind::InvalidToken
+                    | ErrorKind::Base64(_)
+                    | ErrorKind::Json(_)
                     | ErrorKind::Utf8(_) => Refusal::Malformed,
                     _ => Refusal::Refused,
                 })?;
@@ -128,7 +133,10 @@ impl Verifier {
         }
         .map_err(|_| Refusal::Refused)?;
         // NumericDate may have a fraction (RFC 7519, section 2); the token ends with the second.
-        let exp = claims.get("exp").and_then(Value::as_f64).ok_or(Refusal::Refused)?;
+        let exp = claims
+            .get("exp")
+            .and_then(Value::as_f64)
+            .ok_or(Refusal::Refused)?;
         let expires = Duration::try_from_secs_f64(exp)
             .ok()
             .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))
@@ -145,7 +153,11 @@ impl Verifier {
 /// Profile fields are shown, not checked: control characters go, the rest is cut to its bound.
 fn profile_text(value: Option<&Value>) -> Option<String> {
     let text = value?.as_str()?;
-    let kept: String = text.chars().filter(|c| !c.is_control()).take(PROFILE_CHARS_MAX).collect();
+    let kept: String = text
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(PROFILE_CHARS_MAX)
+        .collect();
     Some(kept).filter(|kept| !kept.is_empty())
 }
 
@@ -177,7 +189,9 @@ mod tests {
     }
 
     async fn check(verifier: &Verifier, claims: &Value) -> Result<Principal, Refusal> {
-        verifier.check(Some(&signed(Algorithm::HS256, SECRET, claims))).await
+        verifier
+            .check(Some(&signed(Algorithm::HS256, SECRET, claims)))
+            .await
     }
 
     #[tokio::test]
@@ -193,16 +207,31 @@ mod tests {
     async fn a_refusal_says_missing_malformed_expired_or_refused() {
         let verifier = verifier();
         assert_eq!(verifier.check(None).await.unwrap_err(), Refusal::Missing);
-        assert_eq!(verifier.check(Some(" ")).await.unwrap_err(), Refusal::Missing);
-        assert_eq!(verifier.check(Some("nonsense")).await.unwrap_err(), Refusal::Malformed);
+        assert_eq!(
+            verifier.check(Some(" ")).await.unwrap_err(),
+            Refusal::Missing
+        );
+        assert_eq!(
+            verifier.check(Some("nonsense")).await.unwrap_err(),
+            Refusal::Malformed
+        );
         let old = json!({"sub": "ann", "exp": now() - 1});
         assert_eq!(check(&verifier, &old).await.unwrap_err(), Refusal::Expired);
         let early = json!({"sub": "ann", "exp": now() + 60, "nbf": now() + 30});
-        assert_eq!(check(&verifier, &early).await.unwrap_err(), Refusal::Refused);
+        assert_eq!(
+            check(&verifier, &early).await.unwrap_err(),
+            Refusal::Refused
+        );
         let endless = json!({"sub": "ann"});
-        assert_eq!(check(&verifier, &endless).await.unwrap_err(), Refusal::Refused);
+        assert_eq!(
+            check(&verifier, &endless).await.unwrap_err(),
+            Refusal::Refused
+        );
         let nobody = json!({"exp": now() + 60});
-        assert_eq!(check(&verifier, &nobody).await.unwrap_err(), Refusal::Refused);
+        assert_eq!(
+            check(&verifier, &nobody).await.unwrap_err(),
+            Refusal::Refused
+        );
     }
 
     #[tokio::test]
@@ -210,9 +239,15 @@ mod tests {
         let verifier = verifier();
         let claims = json!({"sub": "ann", "exp": now() + 60});
         let other = signed(Algorithm::HS256, "another secret entirely", &claims);
-        assert_eq!(verifier.check(Some(&other)).await.unwrap_err(), Refusal::Refused);
+        assert_eq!(
+            verifier.check(Some(&other)).await.unwrap_err(),
+            Refusal::Refused
+        );
         let stronger = signed(Algorithm::HS512, SECRET, &claims);
-        assert_eq!(verifier.check(Some(&stronger)).await.unwrap_err(), Refusal::Refused);
+        assert_eq!(
+            verifier.check(Some(&stronger)).await.unwrap_err(),
+            Refusal::Refused
+        );
         let good = signed(Algorithm::HS256, SECRET, &claims);
         let (_, rest) = good.split_once('.').unwrap();
         // {"alg":"none"}
@@ -231,8 +266,14 @@ mod tests {
         let good = json!({"uid": 7, "exp": now() + 60, "aud": ["x", "chat"], "iss": "id"});
         assert_eq!(check(&verifier, &good).await.unwrap().user.as_str(), "7");
         let foreign = json!({"uid": 7, "exp": now() + 60, "aud": "x", "iss": "id"});
-        assert_eq!(check(&verifier, &foreign).await.unwrap_err(), Refusal::Refused);
+        assert_eq!(
+            check(&verifier, &foreign).await.unwrap_err(),
+            Refusal::Refused
+        );
         let stranger = json!({"uid": 7, "exp": now() + 60, "aud": "chat", "iss": "other"});
-        assert_eq!(check(&verifier, &stranger).await.unwrap_err(), Refusal::Refused);
+        assert_eq!(
+            check(&verifier, &stranger).await.unwrap_err(),
+            Refusal::Refused
+        );
     }
 }

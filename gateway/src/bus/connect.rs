@@ -65,7 +65,12 @@ impl Bus {
         watch(&listening, "listener");
         publishing.connect();
         listening.connect();
-        Ok(Self { publisher, subscriptions, inbox, clients: (publishing, listening) })
+        Ok(Self {
+            publisher,
+            subscriptions,
+            inbox,
+            clients: (publishing, listening),
+        })
     }
 
     /// Handles for the probes.
@@ -116,9 +121,14 @@ fn builder(config: &config::Redis) -> Result<Builder, Error> {
 }
 
 /// Logs what happens to a connection, and counts.
-fn watch(client: &(impl ClientLike + EventInterface), role: &'static str) {
+fn watch(client: &impl EventInterface, role: &'static str) {
     client.on_error(move |(error, server)| async move {
-        tracing::warn!(role, ?server, error = error.details(), "no connection to redis, trying again");
+        tracing::warn!(
+            role,
+            ?server,
+            error = error.details(),
+            "no connection to redis, trying again"
+        );
         Ok(())
     });
     client.on_reconnect(move |server| async move {

@@ -29,7 +29,11 @@ pub(crate) enum Hint {
         origin: Option<Origin>,
     },
     /// The user of this channel is a member of a room from this position on.
-    Joined { room: RoomId, name: String, position: i64 },
+    Joined {
+        room: RoomId,
+        name: String,
+        position: i64,
+    },
     /// The user's memberships have changed; read them anew.
     Memberships,
 }
@@ -64,7 +68,10 @@ pub(super) enum Opened {
 /// Writes a hint as `from` sends it, or as a hint for everybody.
 pub(super) fn seal(hint: &Hint, from: Option<&NodeId>) -> Result<String, serde_json::Error> {
     let json = serde_json::to_string(&Envelope { hint, meta: None })?;
-    Ok(format!("{VERSION} {} {json}", from.map_or(EVERYBODY, NodeId::as_str)))
+    Ok(format!(
+        "{VERSION} {} {json}",
+        from.map_or(EVERYBODY, NodeId::as_str)
+    ))
 }
 
 /// Reads a payload that arrived at `node`.
@@ -113,7 +120,10 @@ mod tests {
     #[test]
     fn a_hint_for_everybody_is_read_on_every_node() {
         let payload = seal(&Hint::Head(3), None).unwrap();
-        assert_eq!(open(&payload, &NodeId::random()), Opened::Hint(Hint::Head(3)));
+        assert_eq!(
+            open(&payload, &NodeId::random()),
+            Opened::Hint(Hint::Head(3))
+        );
     }
 
     #[test]

@@ -1,10 +1,6 @@
 //! What arrives from Redis, as a stream.
 
-use fred::{
-    clients::SubscriberClient,
-    interfaces::EventInterface,
-    types::Message,
-};
+use fred::{clients::SubscriberClient, interfaces::EventInterface, types::Message};
 use tokio::sync::{
     broadcast::{self, error::RecvError},
     mpsc,
@@ -41,7 +37,12 @@ impl Inbox {
         node: NodeId,
         resubscribed: mpsc::Receiver<()>,
     ) -> Self {
-        Self { messages: client.message_rx(), resubscribed, names, node }
+        Self {
+            messages: client.message_rx(),
+            resubscribed,
+            names,
+            node,
+        }
     }
 
     /// Waits for the next thing to act on; `None` when the bus has ended. Hints of one channel come
@@ -78,7 +79,9 @@ impl Inbox {
         let opened = message
             .value
             .as_bytes_str()
-            .map_or(Opened::Unreadable, |payload| envelope::open(&payload, &self.node));
+            .map_or(Opened::Unreadable, |payload| {
+                envelope::open(&payload, &self.node)
+            });
         let kind = match &opened {
             Opened::Own => "own",
             Opened::Hint(Hint::Entries(_)) => "entries",

@@ -39,7 +39,9 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.into() }
+        Self {
+            prefix: prefix.into(),
+        }
     }
 
     pub(super) fn channel(&self, topic: &Topic) -> String {
@@ -74,7 +76,10 @@ mod tests {
         for topic in topics {
             assert_eq!(names.topic(&names.channel(&topic)), Some(topic));
         }
-        assert_eq!(names.channel(&Topic::Room(RoomId::new(1, 2))), "rw:r:000000010000000000000002");
+        assert_eq!(
+            names.channel(&Topic::Room(RoomId::new(1, 2))),
+            "rw:r:000000010000000000000002"
+        );
         assert_eq!(names.topic("other:r:000000010000000000000002"), None);
         assert_eq!(names.topic("rw:r:nonsense"), None);
     }

@@ -59,7 +59,11 @@ impl Publisher {
     ) -> Self {
         let (waiting, given) = mpsc::channel(WAITING_MAX);
         let (published, forget) = mpsc::channel(FORGET_MAX);
-        let direct = Direct { client, names, node };
+        let direct = Direct {
+            client,
+            names,
+            node,
+        };
         tasks.spawn(publish_all(direct.clone(), given, published));
         tasks.spawn(forget_all(store, forget));
         Self { waiting, direct }
@@ -77,9 +81,15 @@ impl Publisher {
     pub(crate) async fn republish(&self, changes: Vec<Unpublished>) -> Result<(), NotPublished> {
         let mut hints = Vec::new();
         for change in changes {
-            let heads = change.rooms.into_iter().map(|(room, head)| (Topic::Room(room), Hint::Head(head)));
+            let heads = change
+                .rooms
+                .into_iter()
+                .map(|(room, head)| (Topic::Room(room), Hint::Head(head)));
             hints.extend(heads);
-            let users = change.users.into_iter().map(|user| (Topic::User(user), Hint::Memberships));
+            let users = change
+                .users
+                .into_iter()
+                .map(|user| (Topic::User(user), Hint::Memberships));
             hints.extend(users);
         }
         for some in hints.chunks(TOGETHER_MAX) {
@@ -113,9 +123,15 @@ impl Direct {
             let payload = seal(hint, from).map_err(|error| NotPublished(error.to_string()))?;
             let channel = self.names.channel(topic);
             if self.client.is_clustered() {
-                pipeline.spublish::<(), _, _>(channel, payload).await.map_err(refused)?;
+                pipeline
+                    .spublish::<(), _, _>(channel, payload)
+                    .await
+                    .map_err(refused)?;
             } else {
-                pipeline.publish::<(), _, _>(channel, payload).await.map_err(refused)?;
+                pipeline
+                    .publish::<(), _, _>(channel, payload)
+                    .await
+                    .map_err(refused)?;
             }
             count += 1;
         }
@@ -133,12 +149,17 @@ async fn publish_all(
 ) {
     let mut batch = Vec::with_capacity(TOGETHER_MAX);
     while given.recv_many(&mut batch, TOGETHER_MAX).await > 0 {
-        let hints = batch.iter().flat_map(|announcement: &Announcement| &announcement.hints);
+        let hints = batch
+            .iter()
+            .flat_map(|announcement: &Announcement| &announcement.hints);
         match direct.publish(hints, Some(&direct.node)).await {
             Ok(count) => {
                 let count = u64::try_from(count).unwrap_or(u64::MAX);
                 metrics::counter!(catalogue::HINTS_PUBLISHED, "result" => "ok").increment(count);
-                for id in batch.drain(..).filter_map(|announcement| announcement.outbox) {
+                for id in batch
+                    .drain(..)
+                    .filter_map(|announcement| announcement.outbox)
+                {
                     if published.send(id).await.is_err() {
                         return;
                     }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use fred::{
     clients::SubscriberClient,
-    interfaces::{EventInterface, PubsubInterface, ClientLike},
+    interfaces::{ClientLike, EventInterface, PubsubInterface},
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
@@ -38,7 +38,12 @@ impl Subscriptions {
     ) -> (Self, mpsc::Receiver<()>) {
         let (orders, received) = mpsc::channel(ORDERS_WAITING_MAX);
         let (resubscribed, told) = mpsc::channel(4);
-        let keeper = Keeper { client, names, wanted: HashSet::new(), resubscribed };
+        let keeper = Keeper {
+            client,
+            names,
+            wanted: HashSet::new(),
+            resubscribed,
+        };
         tasks.spawn(keeper.run(received));
         (Self(orders), told)
     }
@@ -97,7 +102,11 @@ impl Keeper {
         for order in orders {
             match order {
                 Order::Listen(topics, answer) => {
-                    new.extend(topics.into_iter().filter(|topic| self.wanted.insert(topic.clone())));
+                    new.extend(
+                        topics
+                            .into_iter()
+                            .filter(|topic| self.wanted.insert(topic.clone())),
+                    );
                     answers.push(answer);
                 }
                 Order::Forget(topic) => {
@@ -136,13 +145,16 @@ impl Keeper {
         if !self.client.is_connected() {
             return false;
         }
-        let channels: Vec<String> =
-            topics.iter().map(|topic| self.names.channel(topic)).collect();
+        let channels: Vec<String> = topics
+            .iter()
+            .map(|topic| self.names.channel(topic))
+            .collect();
         for some in channels.chunks(CHANNELS_PER_COMMAND) {
             let done = if self.client.is_clustered() {
                 // Channels of one command must share a slot, so each goes alone, pipelined.
                 futures_util::future::try_join_all(
-                    some.iter().map(|channel| self.client.ssubscribe(channel.clone())),
+                    some.iter()
+                        .map(|channel| self.client.ssubscribe(channel.clone())),
                 )
                 .await
                 .map(|_| ())
@@ -150,7 +162,10 @@ impl Keeper {
                 self.client.subscribe(some.to_vec()).await
             };
             if let Err(error) = done {
-                tracing::warn!(error = error.details(), "subscriptions are owed until redis answers");
+                tracing::warn!(
+                    error = error.details(),
+                    "subscriptions are owed until redis answers"
+                );
                 return false;
             }
         }

@@ -54,7 +54,9 @@ pub(crate) struct Sent(oneshot::Receiver<Result<Receipt, ChatError>>);
 impl Sent {
     /// The receipt once the message is durable.
     pub(crate) async fn receipt(self) -> Result<Receipt, ChatError> {
-        self.0.await.unwrap_or_else(|_| Err(ChatError::unavailable()))
+        self.0
+            .await
+            .unwrap_or_else(|_| Err(ChatError::unavailable()))
     }
 }
 
@@ -90,9 +92,14 @@ impl Lanes {
     /// the order in which these calls return.
     pub(super) async fn submit(&self, message: NewMessage) -> Result<Sent, ChatError> {
         let Lane(lane) = Lane::of(message.room);
-        let lane = self.0.get(usize::from(lane)).ok_or_else(ChatError::internal)?;
+        let lane = self
+            .0
+            .get(usize::from(lane))
+            .ok_or_else(ChatError::internal)?;
         let (done, sent) = oneshot::channel();
-        lane.send(Waiting { message, done }).await.map_err(|_| ChatError::unavailable())?;
+        lane.send(Waiting { message, done })
+            .await
+            .map_err(|_| ChatError::unavailable())?;
         Ok(Sent(sent))
     }
 }
@@ -107,27 +114,30 @@ impl Committer {
     async fn run(mut self, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {
         let mut held = None;
         loop {
-            let first = match held.take() {
-                Some(first) => first,
-                None => tokio::select! {
-                    biased;
-                    first = waiting.recv() => match first {
-                        Some(first) => first,
-                        None => return,
-                    },
+            let mut next = held.take();
+            if next.is_none() {
+                next = tokio::select! {
                     // Whoever submitted before the end still gets an answer: the queue goes first.
-                    () = stop.cancelled() => return,
-                },
-            };
+                    biased;
+                    first = waiting.recv() => first,
+                    () = stop.cancelled() => None,
+                };
+            }
+            if next.is_none() {
+                return;
+            }
             let mut messages = Vec::with_capacity(waiting.len().min(BATCH_MAX) + 1);
             let mut writers = Vec::with_capacity(messages.capacity());
             let mut bytes = 0;
-            let mut next = Some(first);
             while let Some(Waiting { message, done }) = next {
                 bytes += message.text.as_str().len();
                 messages.push(message);
                 writers.push(done);
-                next = if messages.len() < BATCH_MAX { waiting.try_recv().ok() } else { None };
+                next = if messages.len() < BATCH_MAX {
+                    waiting.try_recv().ok()
+                } else {
+                    None
+                };
                 let full = |w: &Waiting| bytes + w.message.text.as_str().len() > BATCH_BYTES_MAX;
                 if next.as_ref().is_some_and(full) {
                     held = next.take();
@@ -187,7 +197,10 @@ impl Committer {
             hints.extend(split(entries).map(|part| (Topic::Room(room), Hint::Entries(part))));
         }
         if !hints.is_empty() {
-            self.publisher.announce(Announcement { hints, outbox: appended.outbox });
+            self.publisher.announce(Announcement {
+                hints,
+                outbox: appended.outbox,
+            });
         }
         for (writer, receipt) in writers.into_iter().zip(receipts) {
             // A writer that is gone needs no answer.
@@ -198,14 +211,22 @@ impl Committer {
 
 fn receipt(message: &NewMessage, verdict: &Verdict) -> Result<Receipt, ChatError> {
     let (label, receipt) = match *verdict {
-        Verdict::Stored { position, at } => {
-            ("stored", Ok(Receipt { id: message.id, position, at }))
-        }
+        Verdict::Stored { position, at } => (
+            "stored",
+            Ok(Receipt {
+                id: message.id,
+                position,
+                at,
+            }),
+        ),
         Verdict::Repeated { id, position, at } => ("repeated", Ok(Receipt { id, position, at })),
         Verdict::NotAMember => ("not_a_member", Err(ChatError::no_room())),
         Verdict::Conflict => (
             "conflict",
-            Err(ChatError::new(Kind::Conflict, "this clientId was used for another text")),
+            Err(ChatError::new(
+                Kind::Conflict,
+                "this clientId was used for another text",
+            )),
         ),
     };
     metrics::counter!(catalogue::APPENDS, "result" => label).increment(1);
@@ -213,7 +234,9 @@ fn receipt(message: &NewMessage, verdict: &Verdict) -> Result<Receipt, ChatError
 }
 
 fn entry(message: NewMessage, verdict: &Verdict) -> Option<LogEntry> {
-    let Verdict::Stored { position, at } = *verdict else { return None };
+    let Verdict::Stored { position, at } = *verdict else {
+        return None;
+    };
     let stored = Stored {
         id: message.id,
         sender: message.sender,
@@ -222,7 +245,10 @@ fn entry(message: NewMessage, verdict: &Verdict) -> Option<LogEntry> {
         client_id: message.client_id.map(|key| key.as_str().to_owned()),
         origin: message.origin,
     };
-    Some(LogEntry { position, what: What::Written(stored) })
+    Some(LogEntry {
+        position,
+        what: What::Written(stored),
+    })
 }
 
 /// Cuts a room's entries into hints of bounded size, order kept.

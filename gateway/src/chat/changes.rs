@@ -63,7 +63,15 @@ impl Chat {
                 behind.push(Since { room, position });
             }
             let changes = Vec::new();
-            answers.insert(room, SyncedRoom::Changes { position, more, reset, changes });
+            answers.insert(
+                room,
+                SyncedRoom::Changes {
+                    position,
+                    more,
+                    reset,
+                    changes,
+                },
+            );
         }
         let each = limit / i64::try_from(behind.len().max(1)).unwrap_or(i64::MAX);
         let each = each.max(PER_ROOM_MIN.min(limit));
@@ -78,17 +86,28 @@ impl Chat {
         behind: &[Since],
         mut found: HashMap<RoomId, RoomChanges>,
     ) -> Result<(), ChatError> {
-        let messages: Vec<MessageRow> =
-            found.values().flat_map(|room| &room.changes).filter_map(message_of).collect();
+        let messages: Vec<MessageRow> = found
+            .values()
+            .flat_map(|room| &room.changes)
+            .filter_map(message_of)
+            .collect();
         let readers = self.0.store.readers(&messages).await?;
         for since in behind {
-            let Some(answer) = answers.get_mut(&since.room) else { continue };
+            let Some(answer) = answers.get_mut(&since.room) else {
+                continue;
+            };
             // Between the two reads the caller may have left.
             let Some(room) = found.remove(&since.room) else {
                 *answer = SyncedRoom::Gone;
                 continue;
             };
-            if let SyncedRoom::Changes { position, more, changes, .. } = answer {
+            if let SyncedRoom::Changes {
+                position,
+                more,
+                changes,
+                ..
+            } = answer
+            {
                 *changes = room
                     .changes
                     .into_iter()

@@ -17,7 +17,10 @@ pub(crate) struct ReadMessage {
 
 impl ReadMessage {
     pub(super) fn new(message: MessageRow, readers: &Readers) -> Self {
-        Self { read_by: readers.of(&message), message }
+        Self {
+            read_by: readers.of(&message),
+            message,
+        }
     }
 }
 
@@ -31,9 +34,10 @@ impl Chat {
     ) -> Result<(Vec<ReadMessage>, i64), ChatError> {
         let store = &self.0.store;
         let count = match room {
-            Some(room) => {
-                store.count_in_room(room, user).await?.ok_or_else(ChatError::no_room)?
-            }
+            Some(room) => store
+                .count_in_room(room, user)
+                .await?
+                .ok_or_else(ChatError::no_room)?,
             None => store.count_everywhere(user).await?,
         };
         if page.limit == 0 || page.skip >= count {
@@ -44,8 +48,10 @@ impl Chat {
             None => store.page_everywhere(user, page).await?,
         };
         let readers = store.readers(&messages).await?;
-        let messages =
-            messages.into_iter().map(|message| ReadMessage::new(message, &readers)).collect();
+        let messages = messages
+            .into_iter()
+            .map(|message| ReadMessage::new(message, &readers))
+            .collect();
         Ok((messages, count))
     }
 
@@ -56,9 +62,8 @@ impl Chat {
         message: MessageId,
     ) -> Result<ReadMessage, ChatError> {
         let found = self.0.store.message(message, user).await?;
-        let message = found.ok_or_else(|| {
-            ChatError::new(crate::domain::Kind::NotFound, "no such message")
-        })?;
+        let message = found
+            .ok_or_else(|| ChatError::new(crate::domain::Kind::NotFound, "no such message"))?;
         let readers = self.0.store.readers(std::slice::from_ref(&message)).await?;
         Ok(ReadMessage::new(message, &readers))
     }
@@ -74,6 +79,10 @@ impl Chat {
 
     /// One room of the caller's.
     pub(crate) async fn room(&self, user: &UserId, room: RoomId) -> Result<RoomRow, ChatError> {
-        self.0.store.room(room, user).await?.ok_or_else(ChatError::no_room)
+        self.0
+            .store
+            .room(room, user)
+            .await?
+            .ok_or_else(ChatError::no_room)
     }
 }

@@ -21,13 +21,25 @@ impl Chat {
         let room = RoomId::new(unix_seconds(), rand::random());
         let members = users.led_by(by);
         let unknown = self.0.rules.unknown_users;
-        let made = self.0.store.create_room(room, name.as_str(), &members, unknown).await?;
+        let made = self
+            .0
+            .store
+            .create_room(room, name.as_str(), &members, unknown)
+            .await?;
         let (head, outbox) = match made {
             Created::Done { head, outbox } => (head, outbox),
             Created::Unknown(ids) => return Err(unknown_users(&ids)),
         };
-        let named = LogEntry { position: 1, what: What::Named { name: name.as_str().to_owned() } };
-        let joinings = (2..).zip(members).map(|(position, user)| (user, position)).collect();
+        let named = LogEntry {
+            position: 1,
+            what: What::Named {
+                name: name.as_str().to_owned(),
+            },
+        };
+        let joinings = (2..)
+            .zip(members)
+            .map(|(position, user)| (user, position))
+            .collect();
         self.announce_joinings(room, name.as_str(), (Some(named), joinings), outbox);
         self.0.hub.reach(room, head).await;
         Ok(room)
@@ -41,8 +53,17 @@ impl Chat {
         users: UserList,
     ) -> Result<(), ChatError> {
         let unknown = self.0.rules.unknown_users;
-        match self.0.store.add_members(room, by, &users.into_vec(), unknown).await? {
-            Added::Done { name, joined, outbox } => {
+        match self
+            .0
+            .store
+            .add_members(room, by, &users.into_vec(), unknown)
+            .await?
+        {
+            Added::Done {
+                name,
+                joined,
+                outbox,
+            } => {
                 let (Some(outbox), Some(&(_, head))) = (outbox, joined.last()) else {
                     return Ok(());
                 };
@@ -51,9 +72,10 @@ impl Chat {
                 Ok(())
             }
             Added::NoRoom => Err(ChatError::no_room()),
-            Added::Forbidden => {
-                Err(ChatError::new(Kind::Forbidden, "you may not add users to this room"))
-            }
+            Added::Forbidden => Err(ChatError::new(
+                Kind::Forbidden,
+                "you may not add users to this room",
+            )),
             Added::Unknown(ids) => Err(unknown_users(&ids)),
         }
     }
@@ -61,8 +83,16 @@ impl Chat {
     /// Ends the caller's membership. Their sockets on this node are out of the room when this
     /// returns; those of other nodes are shown nothing that is later in the log.
     pub(crate) async fn leave_room(&self, by: &UserId, room: RoomId) -> Result<(), ChatError> {
-        let departure = self.0.store.leave(room, by).await?.ok_or_else(ChatError::no_room)?;
-        let left = LogEntry { position: departure.position, what: What::Left { user: by.clone() } };
+        let departure = self
+            .0
+            .store
+            .leave(room, by)
+            .await?
+            .ok_or_else(ChatError::no_room)?;
+        let left = LogEntry {
+            position: departure.position,
+            what: What::Left { user: by.clone() },
+        };
         self.0.hub.offer(room, vec![left.clone()]);
         self.0.publisher.announce(Announcement {
             hints: vec![(Topic::Room(room), Hint::Entries(vec![left]))],
@@ -80,7 +110,11 @@ impl Chat {
         outbox: i64,
     ) {
         let to_users = joinings.iter().map(|(user, position)| {
-            let hint = Hint::Joined { room, name: name.to_owned(), position: *position };
+            let hint = Hint::Joined {
+                room,
+                name: name.to_owned(),
+                position: *position,
+            };
             (Topic::User(user.clone()), hint)
         });
         let entries: Vec<LogEntry> = named
@@ -93,7 +127,10 @@ impl Chat {
         let to_room = (Topic::Room(room), Hint::Entries(entries.clone()));
         let hints = std::iter::once(to_room).chain(to_users).collect();
         self.0.hub.offer_joinings(room, name, entries);
-        self.0.publisher.announce(Announcement { hints, outbox: Some(outbox) });
+        self.0.publisher.announce(Announcement {
+            hints,
+            outbox: Some(outbox),
+        });
     }
 }
 

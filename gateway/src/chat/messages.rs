@@ -39,7 +39,10 @@ impl Chat {
         text: MessageText,
     ) -> Result<(), ChatError> {
         let changed = self.0.store.edit(message, by, text.as_str()).await?;
-        let what = What::Edited { id: message, text: text.into_string() };
+        let what = What::Edited {
+            id: message,
+            text: text.into_string(),
+        };
         self.announce_change(changed.ok_or_else(ChatError::no_message)?, what);
         Ok(())
     }
@@ -57,7 +60,10 @@ impl Chat {
     }
 
     fn announce_change(&self, changed: Changed, what: What) {
-        let entry = LogEntry { position: changed.position, what };
+        let entry = LogEntry {
+            position: changed.position,
+            what,
+        };
         self.0.hub.offer(changed.room, vec![entry.clone()]);
         self.0.publisher.announce(Announcement {
             hints: vec![(Topic::Room(changed.room), Hint::Entries(vec![entry]))],

@@ -48,7 +48,14 @@ impl Chat {
     ) -> Self {
         let lanes = append::Lanes::start(&store, &hub, &publisher, (tasks, stop));
         let sign_ins = sign_in::SignIns::start(store.clone(), tasks, stop);
-        Self(Arc::new(Parts { store, hub, publisher, lanes, sign_ins, rules }))
+        Self(Arc::new(Parts {
+            store,
+            hub,
+            publisher,
+            lanes,
+            sign_ins,
+            rules,
+        }))
     }
 
     /// What users may do with rooms and messages.
@@ -64,7 +71,9 @@ impl Chat {
 
 /// The time part of a new id.
 fn unix_seconds() -> u32 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     // Wraps in 2106, as the layout of these ids does everywhere.
     u32::try_from(now.as_secs() & u64::from(u32::MAX)).unwrap_or_default()
 }

@@ -17,12 +17,23 @@ impl Chat {
         room: RoomId,
         origin: Option<Origin>,
     ) -> Result<i64, ChatError> {
-        let mark = self.0.store.mark_read(room, user).await?.ok_or_else(ChatError::no_room)?;
+        let mark = self
+            .0
+            .store
+            .mark_read(room, user)
+            .await?
+            .ok_or_else(ChatError::no_room)?;
         if mark.moved {
             self.0.hub.show_read(room, user, origin.as_ref());
-            let hint = Hint::Read { user: user.clone(), origin };
+            let hint = Hint::Read {
+                user: user.clone(),
+                origin,
+            };
             let hints = vec![(Topic::Room(room), hint)];
-            self.0.publisher.announce(Announcement { hints, outbox: None });
+            self.0.publisher.announce(Announcement {
+                hints,
+                outbox: None,
+            });
         }
         Ok(mark.position)
     }

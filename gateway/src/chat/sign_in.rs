@@ -70,7 +70,12 @@ impl Chat {
         };
         let (done, told) = oneshot::channel();
         let sign_in = SignIn { profile, done };
-        self.0.sign_ins.0.send(sign_in).await.map_err(|_| ChatError::unavailable())?;
+        self.0
+            .sign_ins
+            .0
+            .send(sign_in)
+            .await
+            .map_err(|_| ChatError::unavailable())?;
         told.await.map_err(|_| ChatError::unavailable())?
     }
 }
@@ -78,8 +83,10 @@ impl Chat {
 async fn run(store: Store, mut waiting: mpsc::Receiver<SignIn>) {
     let mut batch = Vec::with_capacity(TOGETHER_MAX);
     while waiting.recv_many(&mut batch, TOGETHER_MAX).await > 0 {
-        let (profiles, writers): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|sign_in| (sign_in.profile, sign_in.done)).unzip();
+        let (profiles, writers): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .map(|sign_in| (sign_in.profile, sign_in.done))
+            .unzip();
         match read(&store, &profiles).await {
             Ok(mut rooms) => {
                 for (profile, done) in profiles.iter().zip(writers) {
@@ -102,10 +109,16 @@ async fn read(
     profiles: &[Profile],
 ) -> Result<HashMap<UserId, Vec<Membership>>, store::Error> {
     store.see_users(profiles).await?;
-    let users: Vec<UserId> = profiles.iter().map(|profile| profile.user.clone()).collect();
+    let users: Vec<UserId> = profiles
+        .iter()
+        .map(|profile| profile.user.clone())
+        .collect();
     let mut rooms: HashMap<UserId, Vec<Membership>> = HashMap::new();
     for membership in store.memberships(&users).await? {
-        rooms.entry(membership.user.clone()).or_default().push(membership);
+        rooms
+            .entry(membership.user.clone())
+            .or_default()
+            .push(membership);
     }
     Ok(rooms)
 }

@@ -8,16 +8,20 @@ use super::{Problems, problems::present};
 const SECRET_BYTES_MIN: usize = 16;
 
 /// How tokens are checked.
+#[expect(
+    clippy::struct_field_names,
+    reason = "named as their flags and variables are"
+)]
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Tokens")]
 pub(crate) struct AuthArgs {
     /// Shared secret of HS256 tokens, at least 16 bytes.
     #[arg(long, env = "JWT_HS256_SECRET", hide_env_values = true)]
     jwt_hs256_secret: Option<String>,
-    /// File that holds the secret, instead of JWT_HS256_SECRET.
+    /// File that holds the secret, instead of `JWT_HS256_SECRET`.
     #[arg(long, env = "JWT_HS256_SECRET_FILE")]
     jwt_hs256_secret_file: Option<String>,
-    /// Key set of RS256, ES256 and EdDSA tokens: a file or an http(s) URL.
+    /// Key set of RS256, ES256 and `EdDSA` tokens: a file or an http(s) URL.
     #[arg(long, env = "JWT_JWKS")]
     jwt_jwks: Option<String>,
     /// Only accept tokens made for this audience.

@@ -67,16 +67,28 @@ impl HttpArgs {
 }
 
 fn origins(text: &str, problems: &mut Problems) -> Option<CorsOrigins> {
-    let listed: Vec<&str> = text.split(',').map(str::trim).filter(|o| !o.is_empty()).collect();
+    let listed: Vec<&str> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|o| !o.is_empty())
+        .collect();
     if listed == ["*"] {
         return Some(CorsOrigins::Any);
     }
     let parsed: Option<Vec<_>> = listed
         .iter()
-        .map(|origin| origin.contains("://").then(|| origin.parse().ok()).flatten())
+        .map(|origin| {
+            origin
+                .contains("://")
+                .then(|| origin.parse().ok())
+                .flatten()
+        })
         .collect();
     if parsed.is_none() {
-        problems.add("CORS_ORIGINS", "expected * or origins such as https://app.example");
+        problems.add(
+            "CORS_ORIGINS",
+            "expected * or origins such as https://app.example",
+        );
     }
     parsed.map(CorsOrigins::Listed)
 }

@@ -67,7 +67,15 @@ impl ServeArgs {
             (Some(http), Some(postgres), Some(redis), Some(auth), Some(rooms), Some(sockets))
                 if problems.is_empty() && agree(&rooms, &sockets, &mut problems) =>
             {
-                Ok(Config { migrate: self.migrate, http, postgres, redis, auth, rooms, sockets })
+                Ok(Config {
+                    migrate: self.migrate,
+                    http,
+                    postgres,
+                    redis,
+                    auth,
+                    rooms,
+                    sockets,
+                })
             }
             _ => Err(problems),
         }

@@ -7,19 +7,23 @@ use secrecy::SecretString;
 use super::Problems;
 
 /// The database that holds everything durable.
+#[expect(
+    clippy::struct_field_names,
+    reason = "named as their flags and variables are"
+)]
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Postgres")]
 pub(crate) struct PostgresArgs {
     /// postgres:// URL of the primary.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
-    /// File that holds the URL, instead of DATABASE_URL.
+    /// File that holds the URL, instead of `DATABASE_URL`.
     #[arg(long, env = "DATABASE_URL_FILE")]
     pub(crate) database_url_file: Option<String>,
     /// postgres:// URL of a replica for pages of history; the primary serves them where unset.
     #[arg(long, env = "DATABASE_READ_URL", hide_env_values = true)]
     database_read_url: Option<String>,
-    /// File that holds the replica's URL, instead of DATABASE_READ_URL.
+    /// File that holds the replica's URL, instead of `DATABASE_READ_URL`.
     #[arg(long, env = "DATABASE_READ_URL_FILE")]
     database_read_url_file: Option<String>,
     /// Connections in the pool.

@@ -60,14 +60,20 @@ impl Problems {
     ) -> Option<SecretString> {
         match (present(value), present(file)) {
             (Some(_), Some(_)) => {
-                self.add(variable, format_args!("set, and {variable}_FILE too: choose one"));
+                self.add(
+                    variable,
+                    format_args!("set, and {variable}_FILE too: choose one"),
+                );
                 None
             }
             (Some(value), None) => Some(value.into()),
             (None, Some(path)) => match fs::read_to_string(&path) {
                 Ok(text) => Some(text.trim_end_matches(['\r', '\n']).into()),
                 Err(error) => {
-                    self.add(&format!("{variable}_FILE"), format_args!("cannot be read: {error}"));
+                    self.add(
+                        &format!("{variable}_FILE"),
+                        format_args!("cannot be read: {error}"),
+                    );
                     None
                 }
             },
@@ -99,7 +105,9 @@ pub(crate) fn present(value: Option<String>) -> Option<String> {
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "the configuration has {} problem(s):", self.0.len())?;
-        self.0.iter().try_for_each(|problem| writeln!(f, "  {problem}"))
+        self.0
+            .iter()
+            .try_for_each(|problem| writeln!(f, "  {problem}"))
     }
 }
 

@@ -5,13 +5,17 @@ use secrecy::SecretString;
 use super::Problems;
 
 /// The server that carries what is live.
+#[expect(
+    clippy::struct_field_names,
+    reason = "named as their flags and variables are"
+)]
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Redis")]
 pub(crate) struct RedisArgs {
     /// redis://, rediss://, redis-cluster:// or redis-sentinel:// URL.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     redis_url: Option<String>,
-    /// File that holds the URL, instead of REDIS_URL.
+    /// File that holds the URL, instead of `REDIS_URL`.
     #[arg(long, env = "REDIS_URL_FILE")]
     redis_url_file: Option<String>,
     /// First part of every channel and key; deployments that share a Redis need different ones.
@@ -31,7 +35,9 @@ impl RedisArgs {
     pub(super) fn resolve(self, problems: &mut Problems) -> Option<Redis> {
         let url = problems.required_secret("REDIS_URL", self.redis_url, self.redis_url_file);
         let prefix = self.redis_prefix;
-        let plain = prefix.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        let plain = prefix
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         if !plain || prefix.is_empty() || prefix.len() > 32 {
             problems.add("REDIS_PREFIX", "expected 1 to 32 letters, digits, - or _");
         }

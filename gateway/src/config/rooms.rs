@@ -2,10 +2,7 @@
 
 use roomwire_shared::limits;
 
-use super::{
-    Problems,
-    problems::Switch,
-};
+use super::{Problems, problems::Switch};
 
 /// Rules of rooms and messages.
 #[derive(Debug, Clone, clap::Args)]
@@ -56,12 +53,21 @@ impl std::str::FromStr for UnknownUsers {
 
 impl RoomsArgs {
     pub(super) fn resolve(self, problems: &mut Problems) -> Option<Rooms> {
-        let edit: Option<Switch> =
-            problems.parse("ALLOW_MESSAGE_EDIT", &self.allow_message_edit, Switch::EXPECTED);
-        let delete: Option<Switch> =
-            problems.parse("ALLOW_MESSAGE_DELETE", &self.allow_message_delete, Switch::EXPECTED);
-        let bytes =
-            problems.number("MAX_MESSAGE_BYTES", &self.max_message_bytes, 1..=1024 * 1024_usize);
+        let edit: Option<Switch> = problems.parse(
+            "ALLOW_MESSAGE_EDIT",
+            &self.allow_message_edit,
+            Switch::EXPECTED,
+        );
+        let delete: Option<Switch> = problems.parse(
+            "ALLOW_MESSAGE_DELETE",
+            &self.allow_message_delete,
+            Switch::EXPECTED,
+        );
+        let bytes = problems.number(
+            "MAX_MESSAGE_BYTES",
+            &self.max_message_bytes,
+            1..=1024 * 1024_usize,
+        );
         let unknown = problems.parse("UNKNOWN_USERS", &self.unknown_users, "accept or reject");
         Some(Rooms {
             allow_edit: edit?.0,

@@ -47,12 +47,16 @@ pub(crate) struct Sockets {
 impl SocketsArgs {
     pub(super) fn resolve(self, problems: &mut Problems) -> Option<Sockets> {
         let names: Vec<&str> = self.transports.split(',').map(str::trim).collect();
-        let known = names.iter().all(|name| ["polling", "websocket"].contains(name));
+        let known = names
+            .iter()
+            .all(|name| ["polling", "websocket"].contains(name));
         if !known {
             problems.add("TRANSPORTS", "expected polling, websocket, or both");
         }
         let mut ms = |variable, value: &str| {
-            problems.number(variable, value, 100..=3_600_000).map(Duration::from_millis)
+            problems
+                .number(variable, value, 100..=3_600_000)
+                .map(Duration::from_millis)
         };
         let ping_interval = ms("PING_INTERVAL_MS", &self.ping_interval_ms);
         let ping_timeout = ms("PING_TIMEOUT_MS", &self.ping_timeout_ms);

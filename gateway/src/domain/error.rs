@@ -49,7 +49,10 @@ impl ChatError {
     pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn malformed(message: impl Into<String>) -> Self {

@@ -65,7 +65,9 @@ impl ClientId {
 }
 
 /// The socket that sent something, and must not hear it again. Unique among all nodes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub(crate) struct Origin(pub(crate) Arc<str>);
 
@@ -94,15 +96,22 @@ impl Page {
     pub(crate) fn parse(skip: Option<&str>, limit: Option<&str>) -> Result<Self, ChatError> {
         let skip = parameter("skip", skip)?.unwrap_or(0);
         let limit = parameter("limit", limit)?.unwrap_or(limits::PAGE_DEFAULT);
-        Ok(Self { skip, limit: limit.min(limits::PAGE_MAX) })
+        Ok(Self {
+            skip,
+            limit: limit.min(limits::PAGE_MAX),
+        })
     }
 }
 
 /// A whole number that is not negative. One too large for 63 bits means "as far as there is".
 fn parameter(name: &str, text: Option<&str>) -> Result<Option<i64>, ChatError> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(ChatError::malformed(format!("{name} must be a whole number from 0")));
+        return Err(ChatError::malformed(format!(
+            "{name} must be a whole number from 0"
+        )));
     }
     Ok(Some(text.parse().unwrap_or(i64::MAX)))
 }
@@ -124,9 +133,21 @@ mod tests {
 
     #[test]
     fn a_page_has_defaults_and_a_largest_size() {
-        assert_eq!(Page::parse(None, None).unwrap(), Page { skip: 0, limit: 50 });
-        assert_eq!(Page::parse(Some("7"), Some("0")).unwrap(), Page { skip: 7, limit: 0 });
-        assert_eq!(Page::parse(Some(""), Some("201")).unwrap(), Page { skip: 0, limit: 200 });
+        assert_eq!(
+            Page::parse(None, None).unwrap(),
+            Page { skip: 0, limit: 50 }
+        );
+        assert_eq!(
+            Page::parse(Some("7"), Some("0")).unwrap(),
+            Page { skip: 7, limit: 0 }
+        );
+        assert_eq!(
+            Page::parse(Some(""), Some("201")).unwrap(),
+            Page {
+                skip: 0,
+                limit: 200
+            }
+        );
         for bad in ["-1", "1.5", "ten", " 1", "+1", "0x1"] {
             assert!(Page::parse(Some(bad), None).is_err(), "{bad}");
             assert!(Page::parse(None, Some(bad)).is_err(), "{bad}");

@@ -34,9 +34,7 @@ pub(crate) struct UserList(Vec<UserId>);
 
 impl UserList {
     /// Checks every id; duplicates are dropped without a word.
-    pub(crate) fn parse<'a>(
-        ids: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, ChatError> {
+    pub(crate) fn parse<'a>(ids: impl IntoIterator<Item = &'a str>) -> Result<Self, ChatError> {
         let mut seen = HashSet::new();
         let mut users = Vec::new();
         for id in ids {
@@ -85,7 +83,9 @@ mod tests {
     #[test]
     fn the_creator_leads_and_nobody_is_listed_twice() {
         let creator: UserId = "ann".parse().unwrap();
-        let members = UserList::parse(["bo", "ann", "bo"]).unwrap().led_by(&creator);
+        let members = UserList::parse(["bo", "ann", "bo"])
+            .unwrap()
+            .led_by(&creator);
         let names: Vec<&str> = members.iter().map(UserId::as_str).collect();
         assert_eq!(names, ["ann", "bo"]);
         let alone = UserList::parse(["ann"]).unwrap().led_by(&creator);

@@ -56,7 +56,11 @@ impl Session {
         let face = connection.audience().face();
         metrics::counter!(catalogue::CONNECTIONS_OPENED, "face" => face).increment(1);
         metrics::gauge!(catalogue::CONNECTIONS, "face" => face).increment(1.0);
-        Self { principal, connection, chat }
+        Self {
+            principal,
+            connection,
+            chat,
+        }
     }
 
     /// Takes the connection out of all rooms at once. The first call counts, with its reason.

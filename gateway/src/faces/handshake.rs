@@ -16,7 +16,12 @@ pub(crate) struct Handshake {
 impl Handshake {
     /// Copies what is needed, so that the request's buffers can go.
     pub(crate) fn of(headers: &HeaderMap, query: &str) -> Self {
-        let text = |name| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let text = |name| {
+            headers
+                .get(name)
+                .and_then(|v| v.to_str().ok())
+                .map(str::to_owned)
+        };
         Self {
             authorization: text(header::AUTHORIZATION),
             cookie: text(header::COOKIE),
@@ -42,7 +47,9 @@ impl Handshake {
 /// The token of an `Authorization` header (RFC 6750, section 2.1); other schemes have none.
 pub(crate) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 /// The first value of a query parameter, decoded; an empty one counts as missing.
@@ -66,9 +73,15 @@ mod tests {
 
     #[test]
     fn queries_and_cookies_are_read_by_name() {
-        assert_eq!(query_value("a=1&token=x%2By&token=z", "token").as_deref(), Some("x+y"));
+        assert_eq!(
+            query_value("a=1&token=x%2By&token=z", "token").as_deref(),
+            Some("x+y")
+        );
         assert_eq!(query_value("token=&t=1", "token"), None);
-        let handshake = Handshake { cookie: Some("a=b; token=x=y".into()), ..Handshake::default() };
+        let handshake = Handshake {
+            cookie: Some("a=b; token=x=y".into()),
+            ..Handshake::default()
+        };
         assert_eq!(handshake.cookie_value("token"), Some("x=y"));
         assert_eq!(handshake.cookie_value("b"), None);
     }

@@ -70,19 +70,39 @@ pub(super) struct Frames<'a> {
     encoders: &'a Encoders,
     room: RoomId,
     scene: Scene<'a>,
-    encoded: [Option<Option<Frame>>; Audience::COUNT],
+    encoded: [Encoded; Audience::COUNT],
+}
+
+/// What is known of one audience's frame.
+#[derive(Default)]
+enum Encoded {
+    #[default]
+    NotYet,
+    /// It is shown nothing.
+    Nothing,
+    Frame(Frame),
 }
 
 impl<'a> Frames<'a> {
     pub(super) fn new(encoders: &'a Encoders, room: RoomId, scene: Scene<'a>) -> Self {
-        Self { encoders, room, scene, encoded: [const { None }; Audience::COUNT] }
+        Self {
+            encoders,
+            room,
+            scene,
+            encoded: Default::default(),
+        }
     }
 
     pub(super) fn get(&mut self, audience: Audience) -> Option<&Frame> {
         let (encoders, room, scene) = (self.encoders, self.room, self.scene);
-        self.encoded
-            .get_mut(audience.index())?
-            .get_or_insert_with(|| encoders.of(audience).encode(audience, room, scene))
-            .as_ref()
+        let encoded = self.encoded.get_mut(audience.index())?;
+        if matches!(encoded, Encoded::NotYet) {
+            let frame = encoders.of(audience).encode(audience, room, scene);
+            *encoded = frame.map_or(Encoded::Nothing, Encoded::Frame);
+        }
+        match encoded {
+            Encoded::Frame(frame) => Some(frame),
+            Encoded::NotYet | Encoded::Nothing => None,
+        }
     }
 }

@@ -73,7 +73,10 @@ async fn read(hub: &Inner, mut rooms: Vec<RoomId>) -> Result<(), store::Error> {
         let since: Vec<Since> = rooms
             .iter()
             .filter_map(|&room| {
-                Some(Since { room, position: hub.room(room)?.lock().cursor() })
+                Some(Since {
+                    room,
+                    position: hub.room(room)?.lock().cursor(),
+                })
             })
             .collect();
         if since.is_empty() {
@@ -90,7 +93,11 @@ async fn read(hub: &Inner, mut rooms: Vec<RoomId>) -> Result<(), store::Error> {
                     state.dissolve();
                     hub.suspect(Topic::Room(id));
                 }
-                CaughtUp::Entries { entries, upto, head } => {
+                CaughtUp::Entries {
+                    entries,
+                    upto,
+                    head,
+                } => {
                     state.catch_up(entries, upto, head, hub.stage());
                     if upto < head {
                         rooms.push(id);

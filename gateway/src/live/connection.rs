@@ -77,7 +77,14 @@ impl Connection {
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let key = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { key, id, user, audience, outlet, rooms: Mutex::new(Some(HashSet::new())) }
+        Self {
+            key,
+            id,
+            user,
+            audience,
+            outlet,
+            rooms: Mutex::new(Some(HashSet::new())),
+        }
     }
 
     pub(crate) fn key(&self) -> u64 {

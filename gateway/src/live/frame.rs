@@ -22,7 +22,10 @@ impl Frame {
         argument: &T,
     ) -> Result<Self, serde_json::Error> {
         let json = serde_json::to_string(&(name, argument))?;
-        Ok(Self(Arc::new(Inner { json, prepared: OnceLock::new() })))
+        Ok(Self(Arc::new(Inner {
+            json,
+            prepared: OnceLock::new(),
+        })))
     }
 
     /// The transport's form, made by `prepare` at the first call. There is one transport, so there
@@ -31,6 +34,9 @@ impl Frame {
         &self,
         prepare: impl FnOnce(&str) -> T,
     ) -> Option<&T> {
-        self.0.prepared.get_or_init(|| Box::new(prepare(&self.0.json))).downcast_ref()
+        self.0
+            .prepared
+            .get_or_init(|| Box::new(prepare(&self.0.json)))
+            .downcast_ref()
     }
 }

@@ -76,9 +76,18 @@ impl Hub {
             janitor,
             tasks: tasks.clone(),
         }));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(catch_up::run(inner.clone(), requests)));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(janitor::run(inner.clone(), suspects)));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(incoming::run(inner.clone(), inbox)));
+        tasks.spawn(
+            stop.clone()
+                .run_until_cancelled_owned(catch_up::run(inner.clone(), requests)),
+        );
+        tasks.spawn(
+            stop.clone()
+                .run_until_cancelled_owned(janitor::run(inner.clone(), suspects)),
+        );
+        tasks.spawn(
+            stop.clone()
+                .run_until_cancelled_owned(incoming::run(inner.clone(), inbox)),
+        );
         Self(inner)
     }
 
@@ -110,14 +119,22 @@ impl Hub {
                 unconfirmed.push(id);
             }
         }
-        if self.0.settle(unconfirmed).await { Ok(()) } else { Err(NotConnected) }
+        if self.0.settle(unconfirmed).await {
+            Ok(())
+        } else {
+            Err(NotConnected)
+        }
     }
 
     /// Takes a connection out of everything. Repeated calls do nothing and return false.
     pub(crate) fn leave(&self, connection: &Connection) -> bool {
-        let Some(rooms) = connection.close() else { return false };
+        let Some(rooms) = connection.close() else {
+            return false;
+        };
         for id in rooms {
-            let Some(room) = self.0.room(id) else { continue };
+            let Some(room) = self.0.room(id) else {
+                continue;
+            };
             let mut state = room.lock();
             state.dismiss(connection);
             if state.is_empty() {
@@ -125,7 +142,10 @@ impl Hub {
             }
         }
         if self.0.shared().roster.remove(connection) {
-            self.0.shared().janitor.suspect(Topic::User(connection.user().clone()));
+            self.0
+                .shared()
+                .janitor
+                .suspect(Topic::User(connection.user().clone()));
         }
         true
     }
@@ -138,7 +158,9 @@ impl Hub {
     /// Takes the entries by which users became members, opening the room if one of them is
     /// connected here. `name` is the room's at that time.
     pub(crate) fn offer_joinings(&self, room: RoomId, name: &str, entries: Vec<LogEntry>) {
-        let Some(before) = entries.first().map(|entry| entry.position - 1) else { return };
+        let Some(before) = entries.first().map(|entry| entry.position - 1) else {
+            return;
+        };
         let concerned = entries.iter().any(|entry| match &entry.what {
             What::Joined { user } => self.0.shared().roster.has(user),
             _ => false,
@@ -156,7 +178,9 @@ impl Hub {
     /// Waits until this node's sockets have been shown the room's log up to `position`, or the log
     /// cannot be read. Returns at once where the room has no socket here.
     pub(crate) async fn reach(&self, room: RoomId, position: i64) {
-        let Some(found) = self.0.room(room) else { return };
+        let Some(found) = self.0.room(room) else {
+            return;
+        };
         let (confirmed, behind) = {
             let state = found.lock();
             (state.confirmed, state.cursor() < position)
@@ -177,7 +201,6 @@ impl Hub {
     pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
         self.0.shared().roster.all()
     }
-
 }
 
 impl Inner {
@@ -202,7 +225,10 @@ impl Inner {
     }
 
     pub(super) fn stage(&self) -> Stage<'_> {
-        Stage { encoders: &self.0.encoders, roster: &self.0.roster }
+        Stage {
+            encoders: &self.0.encoders,
+            roster: &self.0.roster,
+        }
     }
 
     fn rooms(&self) -> std::sync::RwLockReadGuard<'_, HashMap<RoomId, Arc<Room>>> {
@@ -253,7 +279,9 @@ impl Inner {
     /// listen of whoever opens the room next.
     pub(super) fn close_if_empty(&self, id: RoomId) -> bool {
         let mut rooms = self.0.rooms.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(room) = rooms.get(&id) else { return true };
+        let Some(room) = rooms.get(&id) else {
+            return true;
+        };
         let mut state = room.lock();
         if !state.is_empty() || !self.0.subscriptions.try_forget(Topic::Room(id)) {
             return false;
@@ -267,7 +295,9 @@ impl Inner {
 
     /// Stops listening for a user who is not connected any more, in the order of locks as above.
     pub(super) fn forget_if_absent(&self, user: &UserId) -> bool {
-        self.0.roster.if_absent(user, || self.0.subscriptions.try_forget(Topic::User(user.clone())))
+        self.0.roster.if_absent(user, || {
+            self.0.subscriptions.try_forget(Topic::User(user.clone()))
+        })
     }
 
     pub(super) fn suspect(&self, topic: Topic) {
@@ -283,7 +313,10 @@ impl Inner {
         let topics = rooms.iter().map(|&room| Topic::Room(room)).collect();
         let listening = self.0.subscriptions.listen(topics).await;
         let reads = rooms.iter().map(|&room| self.0.catch_up.room(room));
-        let read = futures_util::future::join_all(reads).await.into_iter().all(|read| read);
+        let read = futures_util::future::join_all(reads)
+            .await
+            .into_iter()
+            .all(|read| read);
         if listening && read {
             for room in rooms.into_iter().filter_map(|room| self.room(room)) {
                 room.lock().confirmed = true;
@@ -345,7 +378,11 @@ impl Inner {
     pub(super) async fn resync(&self, cause: &'static str) {
         metrics::counter!(catalogue::RESYNCS, "cause" => cause).increment(1);
         let rooms: Vec<RoomId> = self.rooms().keys().copied().collect();
-        tracing::info!(cause, rooms = rooms.len(), "reading what may have been missed");
+        tracing::info!(
+            cause,
+            rooms = rooms.len(),
+            "reading what may have been missed"
+        );
         let users = self.0.roster.users();
         for some in users.chunks(USERS_PER_READ) {
             self.refresh(some).await;
@@ -370,8 +407,9 @@ impl Inner {
         for membership in memberships {
             // The log from the joining on says who is in the room; rooms that are open follow it.
             let before = membership.joined - 1;
-            let confirmed =
-                self.with_open(membership.room, &membership.name, before, |_, _, s| s.confirmed);
+            let confirmed = self.with_open(membership.room, &membership.name, before, |_, _, s| {
+                s.confirmed
+            });
             if !confirmed {
                 opened.push(membership.room);
             }

@@ -1,5 +1,7 @@
 //! Acts on what the bus brings.
 
+use roomwire_shared::RoomId;
+
 use super::hub::Inner;
 use crate::bus::{Hint, Inbox, Incoming, Topic};
 
@@ -13,36 +15,48 @@ pub(super) async fn run(hub: Inner, mut inbox: Inbox) {
             Incoming::Hint(Topic::Room(room), Hint::Read { user, origin }) => {
                 hub.show_read(room, &user, origin.as_ref());
             }
-            Incoming::Hint(Topic::User(user), Hint::Joined { room, name, position }) => {
-                if hub.roster().has(&user) {
-                    // The log from the joining on says who is in the room, and who left again.
-                    let confirmed = hub.with_open(room, &name, position - 1, |hub, room, state| {
-                        state.expect(position);
-                        if state.confirmed {
-                            hub.mind_gap(room, state);
-                        }
-                        state.confirmed
-                    });
-                    if !confirmed {
-                        hub.spawn(async move |hub| {
-                            hub.settle(vec![room]).await;
-                        });
-                    }
-                }
+            // Of a user who has gone meanwhile.
+            Incoming::Hint(Topic::User(user), _) | Incoming::Unreadable(Topic::User(user))
+                if !hub.roster().has(&user) => {}
+            Incoming::Hint(
+                Topic::User(_),
+                Hint::Joined {
+                    room,
+                    name,
+                    position,
+                },
+            ) => {
+                joined(&hub, room, &name, position);
             }
-            Incoming::Hint(Topic::User(user), Hint::Memberships) | Incoming::Unreadable(Topic::User(user)) => {
-                if hub.roster().has(&user) {
-                    hub.spawn(async move |hub| hub.refresh(&[user]).await);
-                }
+            Incoming::Hint(Topic::User(user), Hint::Memberships)
+            | Incoming::Unreadable(Topic::User(user)) => {
+                hub.spawn(async move |hub| hub.refresh(&[user]).await);
             }
-            Incoming::Unreadable(Topic::Room(room)) => {
-                hub.spawn(async move |hub| {
-                    hub.settle(vec![room]).await;
-                });
-            }
+            Incoming::Unreadable(Topic::Room(room)) => settle(&hub, room),
             Incoming::Missed(cause) => hub.spawn(async move |hub| hub.resync(cause).await),
             // A hint on the wrong kind of channel says nothing.
             Incoming::Hint(..) => {}
         }
     }
+}
+
+/// A user of this node is in a room from `position` on. The log from there says who else is, and
+/// whether the user has left again.
+fn joined(hub: &Inner, room: RoomId, name: &str, position: i64) {
+    let confirmed = hub.with_open(room, name, position - 1, |hub, room, state| {
+        state.expect(position);
+        if state.confirmed {
+            hub.mind_gap(room, state);
+        }
+        state.confirmed
+    });
+    if !confirmed {
+        settle(hub, room);
+    }
+}
+
+fn settle(hub: &Inner, room: RoomId) {
+    hub.spawn(async move |hub| {
+        hub.settle(vec![room]).await;
+    });
 }

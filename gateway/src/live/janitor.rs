@@ -29,7 +29,9 @@ impl Janitor {
     /// Has another look at the topic a little later.
     pub(super) fn suspect(&self, topic: Topic) {
         // Fails only when the node is ending.
-        self.0.send((Instant::now() + LINGER, topic)).unwrap_or_default();
+        self.0
+            .send((Instant::now() + LINGER, topic))
+            .unwrap_or_default();
     }
 }
 

@@ -35,7 +35,11 @@ pub(super) struct Room {
     state: Mutex<State>,
 }
 
-/// What a room is guarded by its lock for.
+/// What a room's lock guards.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts, each with its meaning"
+)]
 pub(super) struct State {
     id: RoomId,
     name: String,
@@ -72,7 +76,10 @@ impl Room {
             gone: false,
             closed: false,
         };
-        Self { id, state: Mutex::new(state) }
+        Self {
+            id,
+            state: Mutex::new(state),
+        }
     }
 
     pub(super) fn id(&self) -> RoomId {
@@ -104,7 +111,10 @@ impl State {
     /// Adds a connection whose user was a member when the log reached to `from`, unless the user is
     /// known to have left after that.
     pub(super) fn admit(&mut self, connection: &Arc<Connection>, from: i64) {
-        let left_later = self.departures.get(connection.user()).is_some_and(|&left| left > from);
+        let left_later = self
+            .departures
+            .get(connection.user())
+            .is_some_and(|&left| left > from);
         if !left_later {
             self.insert(connection, from);
         }
@@ -115,7 +125,10 @@ impl State {
         if self.members.contains_key(&connection.key()) || !connection.enter(self.id) {
             return false;
         }
-        let member = Member { connection: Arc::clone(connection), from };
+        let member = Member {
+            connection: Arc::clone(connection),
+            from,
+        };
         self.members.insert(connection.key(), member);
         true
     }
@@ -179,7 +192,12 @@ impl State {
                     self.send(Scene::Entry(entry), entry.position, None, stage);
                 }
                 What::Written(message) => {
-                    self.send(Scene::Entry(entry), entry.position, message.origin.as_ref(), stage);
+                    self.send(
+                        Scene::Entry(entry),
+                        entry.position,
+                        message.origin.as_ref(),
+                        stage,
+                    );
                     note_delay(message);
                 }
                 What::Edited { .. } | What::Deleted { .. } => {
@@ -193,8 +211,7 @@ impl State {
         self.departures.remove(user);
         let mut added = stage.roster.of(user);
         added.retain(|connection| self.insert(connection, position));
-        let mut frames =
-            Frames::new(stage.encoders, self.id, Scene::Joined { name: &self.name });
+        let mut frames = Frames::new(stage.encoders, self.id, Scene::Joined { name: &self.name });
         for connection in &added {
             if let Some(frame) = frames.get(connection.audience()) {
                 connection.send(frame);
@@ -240,7 +257,9 @@ impl State {
 }
 
 fn note_delay(message: &Stored) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let written = u64::try_from(message.at.unix_ms()).unwrap_or(0);
     let delay = now.saturating_sub(std::time::Duration::from_millis(written));
     metrics::histogram!(catalogue::DELIVERY_DURATION).record(delay.as_secs_f64());

@@ -25,7 +25,9 @@ impl Roster {
     /// Removes a connection; true if it was its user's last.
     pub(super) fn remove(&self, connection: &Connection) -> bool {
         let mut users = self.lock();
-        let Some(connections) = users.get_mut(connection.user()) else { return false };
+        let Some(connections) = users.get_mut(connection.user()) else {
+            return false;
+        };
         connections.retain(|other| other.key() != connection.key());
         let last = connections.is_empty();
         if last {

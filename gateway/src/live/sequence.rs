@@ -34,7 +34,11 @@ pub(super) struct Sequence {
 impl Sequence {
     /// Starts behind `cursor`: the first entry to come out is the one after it.
     pub(super) fn new(cursor: i64) -> Self {
-        Self { cursor, head: cursor, waiting: BTreeMap::new() }
+        Self {
+            cursor,
+            head: cursor,
+            waiting: BTreeMap::new(),
+        }
     }
 
     /// Position of the last entry that came out or was passed over.
@@ -109,7 +113,12 @@ mod tests {
     use crate::domain::What;
 
     fn entry(position: i64) -> LogEntry {
-        LogEntry { position, what: What::Named { name: position.to_string() } }
+        LogEntry {
+            position,
+            what: What::Named {
+                name: position.to_string(),
+            },
+        }
     }
 
     fn positions(due: &[LogEntry]) -> Vec<i64> {

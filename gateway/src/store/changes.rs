@@ -24,7 +24,11 @@ pub(crate) enum CaughtUp {
     /// There is no such room any more.
     Gone,
     /// Entries to show, ascending, and the position that the reader then stands at.
-    Entries { entries: Vec<LogEntry>, upto: i64, head: i64 },
+    Entries {
+        entries: Vec<LogEntry>,
+        upto: i64,
+        head: i64,
+    },
 }
 
 /// A message as pages and changes show it.
@@ -70,6 +74,7 @@ const HIDDEN: i16 = 7;
 
 /// A row of the catch-up query.
 struct Row {
+    room_id: Vec<u8>,
     kind: i16,
     position: i64,
     id: Option<Vec<u8>>,
@@ -89,9 +94,13 @@ impl Store {
         rooms: &[Since],
         limit: i64,
     ) -> Result<HashMap<RoomId, CaughtUp>, Error> {
-        let ids: Vec<&[u8]> = rooms.iter().map(|since| since.room.as_bytes().as_slice()).collect();
+        let ids: Vec<&[u8]> = rooms
+            .iter()
+            .map(|since| since.room.as_bytes().as_slice())
+            .collect();
         let positions: Vec<i64> = rooms.iter().map(|since| since.position).collect();
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            Row,
             r#"select w.room_id as "room_id!", e.kind as "kind!", e.position as "position!",
                 e.id, e.who, e.body, e.at, e.client_id, e.origin
             from unnest($1::bytea[], $2::bigint[]) as w (room_id, since)
@@ -131,17 +140,10 @@ impl Store {
         .await?;
         let mut by_room: HashMap<RoomId, Vec<Row>> = HashMap::new();
         for row in rows {
-            let room = id(RoomId::from_bytes(&row.room_id), "rooms")?;
-            by_room.entry(room).or_default().push(Row {
-                kind: row.kind,
-                position: row.position,
-                id: row.id,
-                who: row.who,
-                body: row.body,
-                at: row.at,
-                client_id: row.client_id,
-                origin: row.origin,
-            });
+            by_room
+                .entry(id(RoomId::from_bytes(&row.room_id), "rooms")?)
+                .or_default()
+                .push(row);
         }
         rooms
             .iter()
@@ -155,7 +157,10 @@ impl Store {
         user: &UserId,
         rooms: &[RoomId],
     ) -> Result<HashMap<RoomId, i64>, Error> {
-        let ids: Vec<&[u8]> = rooms.iter().map(|room| room.as_bytes().as_slice()).collect();
+        let ids: Vec<&[u8]> = rooms
+            .iter()
+            .map(|room| room.as_bytes().as_slice())
+            .collect();
         let rows = sqlx::query!(
             "select r.id, r.position from rooms r
             join members m on m.room_id = r.id and m.user_id = $1 and not m.departed
@@ -170,6 +175,7 @@ impl Store {
             .collect()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one statement that belongs together")]
     /// Up to `limit` changes of each room after the given positions, for a member.
     /// Rooms of which the user is not a member are left out.
     pub(crate) async fn changes(
@@ -178,7 +184,10 @@ impl Store {
         rooms: &[Since],
         limit: i64,
     ) -> Result<HashMap<RoomId, RoomChanges>, Error> {
-        let ids: Vec<&[u8]> = rooms.iter().map(|since| since.room.as_bytes().as_slice()).collect();
+        let ids: Vec<&[u8]> = rooms
+            .iter()
+            .map(|since| since.room.as_bytes().as_slice())
+            .collect();
         let positions: Vec<i64> = rooms.iter().map(|since| since.position).collect();
         let rows = sqlx::query!(
             r#"select w.room_id as "room_id!", e.kind as "kind!", e.position as "position!",
@@ -226,37 +235,12 @@ impl Store {
         for row in rows {
             let room = id(RoomId::from_bytes(&row.room_id), "rooms")?;
             let target = found.entry(room).or_default();
-            let change = match (row.kind, row.id, row.who, row.body) {
-                (HEAD, ..) => {
-                    target.head = row.position;
-                    continue;
-                }
-                (WRITTEN, Some(message), Some(sender), Some(text)) => {
-                    let (Some(position), Some(created_at), Some(updated_at)) =
-                        (row.written, row.created_at, row.updated_at)
-                    else {
-                        return Err(Error::Inconsistent("messages"));
-                    };
-                    ApiChange::Message(MessageRow {
-                        room,
-                        position,
-                        id: id(MessageId::from_bytes(&message), "messages")?,
-                        sender: id(sender.parse(), "messages")?,
-                        text,
-                        created_at: created_at.into(),
-                        updated_at: updated_at.into(),
-                    })
-                }
-                (DELETED, Some(message), ..) => {
-                    ApiChange::Deleted(id(MessageId::from_bytes(&message), "messages")?)
-                }
-                (kind @ (JOINED | LEFT), _, Some(user), _) => ApiChange::Member {
-                    user: id(user.parse(), "members")?,
-                    joined: kind == JOINED,
-                },
-                (NAMED, _, _, Some(name)) => ApiChange::Room { name },
-                _ => return Err(Error::Inconsistent("messages")),
-            };
+            if row.kind == HEAD {
+                target.head = row.position;
+                continue;
+            }
+            let written = row.written.zip(row.created_at).zip(row.updated_at);
+            let change = api_change(room, row.kind, (row.id, row.who, row.body), written)?;
             target.changes.push((row.position, change));
         }
         let keep = usize::try_from(limit).unwrap_or(0);
@@ -270,8 +254,14 @@ impl Store {
 
 /// Orders the rows of one room, and cuts them where one of the kinds was cut by its limit.
 fn caught_up(rows: Option<Vec<Row>>, limit: i64) -> Result<CaughtUp, Error> {
-    let Some(mut rows) = rows else { return Ok(CaughtUp::Gone) };
-    let Some(head) = rows.iter().find(|row| row.kind == HEAD).map(|row| row.position) else {
+    let Some(mut rows) = rows else {
+        return Ok(CaughtUp::Gone);
+    };
+    let Some(head) = rows
+        .iter()
+        .find(|row| row.kind == HEAD)
+        .map(|row| row.position)
+    else {
         return Ok(CaughtUp::Gone);
     };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -284,12 +274,17 @@ fn caught_up(rows: Option<Vec<Row>>, limit: i64) -> Result<CaughtUp, Error> {
         }
         if count >= limit { last } else { head }
     };
-    let upto =
-        end_of(&[WRITTEN, HIDDEN]).min(end_of(&[EDITED, DELETED])).min(end_of(&[JOINED, LEFT]));
+    let upto = end_of(&[WRITTEN, HIDDEN])
+        .min(end_of(&[EDITED, DELETED]))
+        .min(end_of(&[JOINED, LEFT]));
     rows.retain(|row| ![HEAD, HIDDEN].contains(&row.kind) && row.position <= upto);
     rows.sort_by_key(|row| row.position);
     let entries = rows.into_iter().map(entry).collect::<Result<_, _>>()?;
-    Ok(CaughtUp::Entries { entries, upto, head })
+    Ok(CaughtUp::Entries {
+        entries,
+        upto,
+        head,
+    })
 }
 
 fn entry(row: Row) -> Result<LogEntry, Error> {
@@ -302,16 +297,57 @@ fn entry(row: Row) -> Result<LogEntry, Error> {
             client_id: row.client_id,
             origin: row.origin.map(|origin| Origin(origin.into())),
         }),
-        (EDITED, Some(message), _, Some(text)) => {
-            What::Edited { id: id(MessageId::from_bytes(&message), "messages")?, text }
-        }
-        (DELETED, Some(message), ..) => {
-            What::Deleted { id: id(MessageId::from_bytes(&message), "messages")? }
-        }
-        (JOINED, _, Some(user), _) => What::Joined { user: id(user.parse(), "members")? },
-        (LEFT, _, Some(user), _) => What::Left { user: id(user.parse(), "members")? },
+        (EDITED, Some(message), _, Some(text)) => What::Edited {
+            id: id(MessageId::from_bytes(&message), "messages")?,
+            text,
+        },
+        (DELETED, Some(message), ..) => What::Deleted {
+            id: id(MessageId::from_bytes(&message), "messages")?,
+        },
+        (JOINED, _, Some(user), _) => What::Joined {
+            user: id(user.parse(), "members")?,
+        },
+        (LEFT, _, Some(user), _) => What::Left {
+            user: id(user.parse(), "members")?,
+        },
         (NAMED, _, _, Some(name)) => What::Named { name },
         _ => return Err(Error::Inconsistent("messages")),
     };
-    Ok(LogEntry { position: row.position, what })
+    Ok(LogEntry {
+        position: row.position,
+        what,
+    })
+}
+
+/// Place, creation and latest edit of a message.
+type Written = ((i64, OffsetDateTime), OffsetDateTime);
+
+fn api_change(
+    room: RoomId,
+    kind: i16,
+    what: (Option<Vec<u8>>, Option<String>, Option<String>),
+    written: Option<Written>,
+) -> Result<ApiChange, Error> {
+    Ok(match (kind, what, written) {
+        (WRITTEN, (Some(message), Some(sender), Some(text)), Some(((position, at), edited))) => {
+            ApiChange::Message(MessageRow {
+                room,
+                position,
+                id: id(MessageId::from_bytes(&message), "messages")?,
+                sender: id(sender.parse(), "messages")?,
+                text,
+                created_at: at.into(),
+                updated_at: edited.into(),
+            })
+        }
+        (DELETED, (Some(message), ..), _) => {
+            ApiChange::Deleted(id(MessageId::from_bytes(&message), "messages")?)
+        }
+        (JOINED | LEFT, (_, Some(user), _), _) => ApiChange::Member {
+            user: id(user.parse(), "members")?,
+            joined: kind == JOINED,
+        },
+        (NAMED, (_, _, Some(name)), _) => ApiChange::Room { name },
+        _ => return Err(Error::Inconsistent("messages")),
+    })
 }

@@ -37,25 +37,28 @@ impl From<sqlx::Error> for Error {
             // after a failover, 40 rolled back, 53 resources, 57 intervention, 58 system.
             sqlx::Error::Database(refused) => refused.code().is_some_and(|code| {
                 code == "25006"
-                    || ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+                    || ["08", "40", "53", "57", "58"]
+                        .iter()
+                        .any(|class| code.starts_with(class))
             }),
             _ => false,
         };
-        if away { Self::Unavailable(error) } else { Self::Refused(error) }
+        if away {
+            Self::Unavailable(error)
+        } else {
+            Self::Refused(error)
+        }
     }
 }
 
 impl From<Error> for ChatError {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Unavailable(_) => {
-                tracing::warn!(%error, "a request could not be served");
-                Self::unavailable()
-            }
-            _ => {
-                tracing::error!(%error, "a request failed");
-                Self::internal()
-            }
+        if matches!(error, Error::Unavailable(_)) {
+            tracing::warn!(%error, "a request could not be served");
+            Self::unavailable()
+        } else {
+            tracing::error!(%error, "a request failed");
+            Self::internal()
         }
     }
 }

@@ -4,7 +4,7 @@ use roomwire_shared::{MessageId, RoomId, Timestamp, UserId};
 use sqlx::{Postgres, pool::PoolConnection};
 
 use super::{Error, Store, changes::MessageRow, error::id};
-use crate::domain::{NewMessage, Page};
+use crate::domain::{ClientId, NewMessage, Page};
 
 /// What became of one input of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,11 @@ pub(crate) enum Verdict {
     /// Written at this place.
     Stored { position: i64, at: Timestamp },
     /// Written earlier under the same `clientId`; here is that message.
-    Repeated { id: MessageId, position: i64, at: Timestamp },
+    Repeated {
+        id: MessageId,
+        position: i64,
+        at: Timestamp,
+    },
     /// The sender is no member, or there is no such room.
     NotAMember,
     /// The `clientId` was used for another text.
@@ -44,7 +48,10 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, connection: None }
+        Self {
+            store,
+            connection: None,
+        }
     }
 
     /// Writes a batch in one round trip and one transaction, with a verdict for every input.
@@ -59,10 +66,14 @@ impl Writer {
         let ids: Vec<&[u8]> = batch.iter().map(|m| m.id.as_bytes().as_slice()).collect();
         let senders: Vec<&str> = batch.iter().map(|m| m.sender.as_str()).collect();
         let texts: Vec<&str> = batch.iter().map(|m| m.text.as_str()).collect();
-        let keys: Vec<Option<&str>> =
-            batch.iter().map(|m| m.client_id.as_ref().map(|key| key.as_str())).collect();
-        let origins: Vec<Option<&str>> =
-            batch.iter().map(|m| m.origin.as_ref().map(|origin| &*origin.0)).collect();
+        let keys: Vec<Option<&str>> = batch
+            .iter()
+            .map(|m| m.client_id.as_ref().map(ClientId::as_str))
+            .collect();
+        let origins: Vec<Option<&str>> = batch
+            .iter()
+            .map(|m| m.origin.as_ref().map(|origin| &*origin.0))
+            .collect();
         let rows = sqlx::query!(
             r#"select status as "status!", message_id, message_position, written_at, outbox_id
             from append_messages($1, $2, $3, $4, $5, $6)"#,
@@ -82,18 +93,26 @@ impl Writer {
         let outbox = rows.first().and_then(|row| row.outbox_id);
         let verdicts = rows
             .into_iter()
-            .map(|row| match (row.status, row.message_id, row.message_position, row.written_at) {
-                (0, _, Some(position), Some(at)) => {
-                    Ok(Verdict::Stored { position, at: at.into() })
+            .map(|row| {
+                match (
+                    row.status,
+                    row.message_id,
+                    row.message_position,
+                    row.written_at,
+                ) {
+                    (0, _, Some(position), Some(at)) => Ok(Verdict::Stored {
+                        position,
+                        at: at.into(),
+                    }),
+                    (1, Some(id), Some(position), Some(at)) => Ok(Verdict::Repeated {
+                        id: self::id(MessageId::from_bytes(&id), "messages")?,
+                        position,
+                        at: at.into(),
+                    }),
+                    (2, ..) => Ok(Verdict::NotAMember),
+                    (3, ..) => Ok(Verdict::Conflict),
+                    _ => Err(Error::Inconsistent("append_messages")),
                 }
-                (1, Some(id), Some(position), Some(at)) => Ok(Verdict::Repeated {
-                    id: self::id(MessageId::from_bytes(&id), "messages")?,
-                    position,
-                    at: at.into(),
-                }),
-                (2, ..) => Ok(Verdict::NotAMember),
-                (3, ..) => Ok(Verdict::Conflict),
-                _ => Err(Error::Inconsistent("append_messages")),
             })
             .collect::<Result<_, _>>()?;
         Ok(Appended { verdicts, outbox })
@@ -275,5 +294,9 @@ impl Store {
 }
 
 fn changed(room: &[u8], position: i64, outbox: i64) -> Result<Changed, Error> {
-    Ok(Changed { room: id(RoomId::from_bytes(room), "messages")?, position, outbox })
+    Ok(Changed {
+        room: id(RoomId::from_bytes(room), "messages")?,
+        position,
+        outbox,
+    })
 }

@@ -58,7 +58,11 @@ impl Store {
 
     /// Checks that Postgres answers and that its schema is at least this version's.
     pub(crate) async fn ready(&self) -> Result<(), Error> {
-        let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let newest = MIGRATOR
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or(0);
         let applied =
             sqlx::query_scalar!("select max(version) from _sqlx_migrations where success")
                 .fetch_one(&self.pool)

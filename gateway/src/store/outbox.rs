@@ -18,7 +18,9 @@ pub(crate) struct Unpublished {
 impl Store {
     /// Forgets changes whose hints are out.
     pub(crate) async fn forget_published(&self, ids: &[i64]) -> Result<(), Error> {
-        sqlx::query!("delete from outbox where id = any ($1)", ids).execute(&self.pool).await?;
+        sqlx::query!("delete from outbox where id = any ($1)", ids)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -51,9 +53,11 @@ impl Store {
         }
         let mut taken = Vec::with_capacity(rows.len());
         for row in &rows {
-            let rooms = row.rooms.iter().zip(&row.positions).map(|(room, position)| {
-                Ok((id(RoomId::from_bytes(room), "outbox")?, *position))
-            });
+            let rooms = row
+                .rooms
+                .iter()
+                .zip(&row.positions)
+                .map(|(room, position)| Ok((id(RoomId::from_bytes(room), "outbox")?, *position)));
             let users = row.users.iter().map(|user| id(user.parse(), "outbox"));
             taken.push(Unpublished {
                 rooms: rooms.collect::<Result<_, Error>>()?,

@@ -26,7 +26,9 @@ impl Readers {
             .iter()
             .filter(|(user, mark)| *mark >= message.position && *user != message.sender)
             .map(|(user, _)| user.clone());
-        std::iter::once(message.sender.clone()).chain(others).collect()
+        std::iter::once(message.sender.clone())
+            .chain(others)
+            .collect()
     }
 }
 
@@ -54,7 +56,10 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|row| ReadMark { position: row.head, moved: row.moved }))
+        Ok(row.map(|row| ReadMark {
+            position: row.head,
+            moved: row.moved,
+        }))
     }
 
     /// Reads the marks that matter for these messages, in one query for all their rooms.
@@ -67,7 +72,10 @@ impl Store {
         if oldest.is_empty() {
             return Ok(Readers::default());
         }
-        let rooms: Vec<&[u8]> = oldest.keys().map(|room| room.as_bytes().as_slice()).collect();
+        let rooms: Vec<&[u8]> = oldest
+            .keys()
+            .map(|room| room.as_bytes().as_slice())
+            .collect();
         let positions: Vec<i64> = oldest.values().copied().collect();
         let rows = sqlx::query!(
             "select m.room_id, m.user_id, m.read_position
@@ -83,7 +91,11 @@ impl Store {
         for row in rows {
             let room = id(RoomId::from_bytes(&row.room_id), "members")?;
             let user = id(row.user_id.parse(), "members")?;
-            readers.0.entry(room).or_default().push((user, row.read_position));
+            readers
+                .0
+                .entry(room)
+                .or_default()
+                .push((user, row.read_position));
         }
         Ok(readers)
     }

@@ -8,7 +8,10 @@ use crate::{config::UnknownUsers, domain::Page};
 /// What became of making a room.
 #[derive(Debug)]
 pub(crate) enum Created {
-    Done { head: i64, outbox: i64 },
+    Done {
+        head: i64,
+        outbox: i64,
+    },
     /// These ids never connected, and that is not accepted.
     Unknown(Vec<String>),
 }
@@ -17,7 +20,11 @@ pub(crate) enum Created {
 #[derive(Debug)]
 pub(crate) enum Added {
     /// Who was added at which place; empty if all were members already.
-    Done { name: String, joined: Vec<(UserId, i64)>, outbox: Option<i64> },
+    Done {
+        name: String,
+        joined: Vec<(UserId, i64)>,
+        outbox: Option<i64>,
+    },
     /// The caller is no member, or there is no such room.
     NoRoom,
     /// The caller may not invite.
@@ -102,7 +109,11 @@ impl Store {
                     .map(|(user, position)| Ok((id(user.parse(), "members")?, position)))
                     .collect::<Result<_, Error>>()?;
                 let name = row.room_name.unwrap_or_default();
-                Ok(Added::Done { name, joined, outbox: row.outbox_id })
+                Ok(Added::Done {
+                    name,
+                    joined,
+                    outbox: row.outbox_id,
+                })
             }
             1 => Ok(Added::NoRoom),
             2 => Ok(Added::Forbidden),
@@ -124,7 +135,10 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|row| Departure { position: row.head, outbox: row.outbox_id }))
+        Ok(row.map(|row| Departure {
+            position: row.head,
+            outbox: row.outbox_id,
+        }))
     }
 
     /// One room, if the user is a member of it.

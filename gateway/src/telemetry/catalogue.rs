@@ -19,8 +19,9 @@ pub(crate) enum Kind {
 }
 
 /// Seconds, with an edge at each latency that a promise names.
-const LATENCY: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const LATENCY: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 /// Messages in a batch; 512 is the most there can be.
 const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
@@ -48,7 +49,7 @@ catalogue! {
     AUTH_FAILURES = "roomwire_auth_failures_total", Kind::Counter;
     /// Accepted TCP connections that are open.
     TCP_CONNECTIONS = "roomwire_tcp_connections", Kind::Gauge;
-    /// TCP connections turned away at CONNECTIONS_MAX.
+    /// TCP connections turned away at the configured bound.
     TCP_REFUSED = "roomwire_tcp_connections_refused_total", Kind::Counter;
     /// Events from clients, by face, event and result.
     EVENTS = "roomwire_events_total", Kind::Counter;
@@ -117,7 +118,12 @@ mod tests {
             assert!(metric.name.starts_with("roomwire_"), "{}", metric.name);
             assert!(!metric.help.is_empty(), "{} has no help", metric.name);
             let total = metric.name.ends_with("_total");
-            assert_eq!(matches!(metric.kind, Kind::Counter), total, "{}", metric.name);
+            assert_eq!(
+                matches!(metric.kind, Kind::Counter),
+                total,
+                "{}",
+                metric.name
+            );
         }
     }
 }

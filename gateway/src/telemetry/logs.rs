@@ -33,7 +33,11 @@ pub(crate) fn start_logs(args: &LogsArgs) {
     let started = if pretty {
         builder.try_init()
     } else {
-        builder.json().flatten_event(true).with_current_span(false).try_init()
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init()
     };
     if started.is_err() {
         tracing::debug!("logging was started before");

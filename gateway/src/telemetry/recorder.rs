@@ -26,7 +26,10 @@ pub(crate) struct RecorderError(String);
 /// Installs the recorder of this process; a second call returns the first one's.
 pub(crate) fn start_recorder() -> Result<Recorder, RecorderError> {
     static INSTALLED: OnceLock<Result<Recorder, String>> = OnceLock::new();
-    INSTALLED.get_or_init(install).clone().map_err(RecorderError)
+    INSTALLED
+        .get_or_init(install)
+        .clone()
+        .map_err(RecorderError)
 }
 
 fn install() -> Result<Recorder, String> {
@@ -38,7 +41,9 @@ fn install() -> Result<Recorder, String> {
                 .map_err(|error| error.to_string())?;
         }
     }
-    let handle = builder.install_recorder().map_err(|error| error.to_string())?;
+    let handle = builder
+        .install_recorder()
+        .map_err(|error| error.to_string())?;
     for metric in catalogue::ALL {
         match metric.kind {
             Kind::Counter => metrics::describe_counter!(metric.name, metric.help),

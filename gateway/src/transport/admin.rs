@@ -37,9 +37,14 @@ impl Admin {
     /// Nothing is ready before it was checked.
     pub(crate) fn new(recorder: Recorder, dependencies: &[&'static str]) -> Self {
         let unchecked = |name: &&'static str| (*name, Some("not checked yet".to_owned()));
-        let health =
-            Health { checks: dependencies.iter().map(unchecked).collect(), ..Health::default() };
-        Self { health: Arc::new(Mutex::new(health)), recorder }
+        let health = Health {
+            checks: dependencies.iter().map(unchecked).collect(),
+            ..Health::default()
+        };
+        Self {
+            health: Arc::new(Mutex::new(health)),
+            recorder,
+        }
     }
 
     /// Notes the outcome of a check; true if it is another one than before.
@@ -69,7 +74,9 @@ pub(crate) async fn serve_admin(tcp: TcpListener, admin: Admin, stop: Cancellati
         .route("/startupz", get(startupz))
         .route("/metrics", get(exposition))
         .with_state(admin);
-    let served = axum::serve(tcp, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+    let served = axum::serve(tcp, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await;
     if let Err(error) = served {
         tracing::error!(%error, "the admin port is not served any more");
     }

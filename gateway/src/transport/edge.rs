@@ -45,7 +45,11 @@ pub(crate) struct Edge {
 
 impl Edge {
     pub(crate) fn new(sockets: engine::Service, sessions: Sessions, path: &'static str) -> Self {
-        Self { sockets, sessions, path }
+        Self {
+            sockets,
+            sessions,
+            path,
+        }
     }
 
     async fn serve(mut self, request: Request<Incoming>) -> Response<Body> {
@@ -86,7 +90,9 @@ impl Edge {
         if request.method() == Method::POST {
             let idle = self.sessions.until_idle(&sid);
             // Whether it became idle or patience ended: the queue's own bound holds either way.
-            tokio::time::timeout(POST_PATIENCE, idle).await.unwrap_or_default();
+            tokio::time::timeout(POST_PATIENCE, idle)
+                .await
+                .unwrap_or_default();
         }
         if let Some(handle) = handle.filter(|_| request.headers().contains_key(header::UPGRADE)) {
             self.sessions.upgraded(&sid, &handle);
@@ -110,7 +116,9 @@ fn opening(request: Request<Incoming>, handle: Option<Arc<Handle>>) -> Request<I
     let query = parts.uri.query().unwrap_or_default();
     let handshake = Handshake::of(&parts.headers, query);
     let websocket = handle.filter(|_| parts.headers.contains_key(header::UPGRADE));
-    parts.extensions.insert(Arc::new(Entry::new(handshake, websocket)));
+    parts
+        .extensions
+        .insert(Arc::new(Entry::new(handshake, websocket)));
     parts.uri = slim_uri(parts.uri.path(), query).unwrap_or(parts.uri);
     let mut headers = HeaderMap::with_capacity(KEPT.len());
     for name in KEPT {

@@ -73,7 +73,12 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     pub(crate) fn new(io: TcpStream, write_timeout: Duration) -> Self {
-        Self { io, handle: Arc::default(), write_timeout, stalled: None }
+        Self {
+            io,
+            handle: Arc::default(),
+            write_timeout,
+            stalled: None,
+        }
     }
 
     pub(crate) fn handle(&self) -> Arc<Handle> {
@@ -148,11 +153,11 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write_step(cx, |io, cx| io.poll_flush(cx))
+        self.write_step(cx, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write_step(cx, |io, cx| io.poll_shutdown(cx))
+        self.write_step(cx, AsyncWrite::poll_shutdown)
     }
 }
 
@@ -161,7 +166,9 @@ impl Drop for Guarded {
         if self.handle.dead.load(Ordering::Acquire) {
             // Without lingering the kernel keeps what was never read for minutes. If it refuses,
             // it only does that.
-            SockRef::from(&self.io).set_linger(Some(Duration::ZERO)).unwrap_or_default();
+            SockRef::from(&self.io)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap_or_default();
         }
     }
 }
@@ -182,7 +189,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (accepted, client) = tokio::join!(listener.accept(), client);
-        (Guarded::new(accepted.unwrap().0, write_timeout), client.unwrap())
+        (
+            Guarded::new(accepted.unwrap().0, write_timeout),
+            client.unwrap(),
+        )
     }
 
     #[tokio::test]
@@ -219,6 +229,9 @@ mod tests {
                 }
             }
         };
-        assert_eq!(timeout(SOON, writing).await.unwrap(), io::ErrorKind::TimedOut);
+        assert_eq!(
+            timeout(SOON, writing).await.unwrap(),
+            io::ErrorKind::TimedOut
+        );
     }
 }

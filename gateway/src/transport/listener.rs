@@ -38,7 +38,13 @@ pub(crate) async fn bind(
     variable: &'static str,
     address: SocketAddr,
 ) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| BindError { variable, address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| BindError {
+            variable,
+            address,
+            source,
+        })
 }
 
 /// The public port.
@@ -129,9 +135,10 @@ impl Listener {
 
 fn cors(origins: &CorsOrigins) -> CorsLayer {
     match origins {
-        CorsOrigins::Any => {
-            CorsLayer::new().allow_methods(Any).allow_headers(Any).allow_origin(Any)
-        }
+        CorsOrigins::Any => CorsLayer::new()
+            .allow_methods(Any)
+            .allow_headers(Any)
+            .allow_origin(Any),
         CorsOrigins::Listed(listed) => CorsLayer::new()
             .allow_methods(AllowMethods::mirror_request())
             .allow_headers(AllowHeaders::mirror_request())

@@ -13,7 +13,7 @@ use super::guard::Handle;
 
 /// How long a session that was ended is answered as unknown. Longer than any heartbeat, after which
 /// the library has forgotten it too.
-const FORGET_AFTER: Duration = Duration::from_secs(300);
+const FORGET_AFTER: Duration = Duration::from_mins(5);
 
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -35,13 +35,14 @@ struct Known {
 
 impl Known {
     fn matters(&self) -> bool {
-        match self.ended {
-            Some(ended) => ended.elapsed() < FORGET_AFTER,
-            None => {
-                let live = self.busy.as_ref().is_some_and(|busy| busy.has_changed().is_ok());
-                live || self.polling.is_some() || self.upgraded.strong_count() > 0
-            }
+        if let Some(ended) = self.ended {
+            return ended.elapsed() < FORGET_AFTER;
         }
+        let live = self
+            .busy
+            .as_ref()
+            .is_some_and(|busy| busy.has_changed().is_ok());
+        live || self.polling.is_some() || self.upgraded.strong_count() > 0
     }
 }
 
@@ -59,18 +60,17 @@ impl Sessions {
     /// Notes the connection on which a session's poll waits, or that none does.
     pub(super) fn polls(&self, sid: &str, connection: Option<&Arc<Handle>>) {
         let mut sessions = self.lock();
-        match connection {
-            Some(handle) => {
-                sessions.entry(sid.to_owned()).or_default().polling = Some(Arc::clone(handle));
-            }
-            None => {
-                let Some(known) = sessions.get_mut(sid) else { return };
-                known.polling = None;
-                // Whoever asked for a session that does not exist must leave nothing behind.
-                if !known.matters() {
-                    sessions.remove(sid);
-                }
-            }
+        if let Some(handle) = connection {
+            sessions.entry(sid.to_owned()).or_default().polling = Some(Arc::clone(handle));
+            return;
+        }
+        let Some(known) = sessions.get_mut(sid) else {
+            return;
+        };
+        known.polling = None;
+        // Whoever asked for a session that does not exist must leave nothing behind.
+        if !known.matters() {
+            sessions.remove(sid);
         }
     }
 
@@ -104,7 +104,9 @@ impl Sessions {
 
     /// True if the session was ended here.
     pub(super) fn is_ended(&self, sid: &str) -> bool {
-        self.lock().get(sid).is_some_and(|known| known.ended.is_some())
+        self.lock()
+            .get(sid)
+            .is_some_and(|known| known.ended.is_some())
     }
 
     /// Forgets a session that has gone by itself; one that was ended stays known as such.

@@ -18,7 +18,8 @@
 //   burst {seq, acks, order}: acks by number (null where none came), numbers in order of arrival
 //   failed {message}: the command could not be carried out
 //
-// Bytes travel as {"$binary": "<base64>"} in both directions.
+// Bytes travel as {"$binary": "<base64>"} in both directions. {"$utf16": [55296]} in arguments is a
+// text of these code units, which need not be a valid one.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -58,6 +59,9 @@ function decode(value, number) {
   }
   if (typeof value.$binary === "string") {
     return Buffer.from(value.$binary, "base64");
+  }
+  if (Array.isArray(value.$utf16)) {
+    return String.fromCharCode(...value.$utf16);
   }
   const entries = Object.entries(value);
   return Object.fromEntries(entries.map(([key, item]) => [key, decode(item, number)]));

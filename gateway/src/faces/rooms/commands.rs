@@ -17,8 +17,14 @@ use crate::{
 /// An event with valid arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    Message { room: RoomId, text: MessageText, client_id: Option<ClientId> },
-    MessagesRead { room: RoomId },
+    Message {
+        room: RoomId,
+        text: MessageText,
+        client_id: Option<ClientId>,
+    },
+    MessagesRead {
+        room: RoomId,
+    },
     /// The rooms as they were named, with their ids where the names are ids, and their positions.
     Sync(Vec<(String, Option<RoomId>, i64)>),
 }
@@ -30,13 +36,22 @@ pub(super) fn decode(event: &Event<'_>, text_bytes_max: usize) -> Result<Command
         event::MESSAGE => {
             let room = string(args.next(), "the room id")?;
             let text = string(args.next(), "the message")?;
-            let client_id = options(args.next())?.client_id.map(ClientId::parse).transpose()?;
+            let client_id = options(args.next())?
+                .client_id
+                .map(ClientId::parse)
+                .transpose()?;
             let text = MessageText::parse(text.into_owned(), text_bytes_max)?;
-            Ok(Command::Message { room: room_id(&room)?, text, client_id })
+            Ok(Command::Message {
+                room: room_id(&room)?,
+                text,
+                client_id,
+            })
         }
         event::MESSAGES_READ => {
             let room = string(args.next(), "the room id")?;
-            Ok(Command::MessagesRead { room: room_id(&room)? })
+            Ok(Command::MessagesRead {
+                room: room_id(&room)?,
+            })
         }
         event::SYNC => sync(args.next(), event.wants_ack),
         _ => Err(ChatError::malformed("there is no such event")),
@@ -75,7 +90,9 @@ fn sync(arg: Option<&RawValue>, wants_ack: bool) -> Result<Command, ChatError> {
     let positions: BTreeMap<String, i64> = serde_json::from_str(arg.get())
         .map_err(|_| ChatError::malformed("positions must be whole numbers by room id"))?;
     if positions.len() > SYNC_ROOMS_MAX {
-        return Err(ChatError::invalid(format!("sync may name at most {SYNC_ROOMS_MAX} rooms")));
+        return Err(ChatError::invalid(format!(
+            "sync may name at most {SYNC_ROOMS_MAX} rooms"
+        )));
     }
     if positions.values().any(|position| *position < 0) {
         return Err(ChatError::malformed("positions must not be negative"));
@@ -100,10 +117,19 @@ mod tests {
     const ROOM: &str = "5a8c22946c9a219caca66ea5";
 
     fn read(name: &str, args: &[&str]) -> Result<Command, ChatError> {
-        let raw: Vec<Box<RawValue>> =
-            args.iter().map(|arg| RawValue::from_string((*arg).to_owned()).unwrap()).collect();
+        let raw: Vec<Box<RawValue>> = args
+            .iter()
+            .map(|arg| RawValue::from_string((*arg).to_owned()).unwrap())
+            .collect();
         let args = raw.iter().map(|arg| &**arg).collect();
-        decode(&Event { name: name.into(), args, wants_ack: true }, 100)
+        decode(
+            &Event {
+                name: name.into(),
+                args,
+                wants_ack: true,
+            },
+            100,
+        )
     }
 
     fn quoted(text: &str) -> String {
@@ -112,7 +138,10 @@ mod tests {
 
     #[test]
     fn a_message_has_a_room_a_text_and_perhaps_a_client_id() {
-        let command = read("message", &[&quoted(ROOM), "\"h\\u0069\"", r#"{"clientId":"k"}"#, "7"]);
+        let command = read(
+            "message",
+            &[&quoted(ROOM), "\"h\\u0069\"", r#"{"clientId":"k"}"#, "7"],
+        );
         assert_eq!(
             command.unwrap(),
             Command::Message {
@@ -134,11 +163,23 @@ mod tests {
         assert_eq!(kind("message", &[&room]), Kind::Malformed);
         assert_eq!(kind("message", &[&room, "1"]), Kind::Malformed);
         assert_eq!(kind("message", &["[]", "\"hi\""]), Kind::Malformed);
-        assert_eq!(kind("message", &[&room, r#"{"_placeholder":true,"num":0}"#]), Kind::Malformed);
+        assert_eq!(
+            kind("message", &[&room, r#"{"_placeholder":true,"num":0}"#]),
+            Kind::Malformed
+        );
         assert_eq!(kind("message", &[&room, "\"\""]), Kind::Invalid);
-        assert_eq!(kind("message", &[&room, &quoted(&"x".repeat(101))]), Kind::Invalid);
-        assert_eq!(kind("message", &[&room, "\"hi\"", r#"{"clientId":7}"#]), Kind::Malformed);
-        assert_eq!(kind("message", &[&room, "\"hi\"", r#"{"clientId":""}"#]), Kind::Invalid);
+        assert_eq!(
+            kind("message", &[&room, &quoted(&"x".repeat(101))]),
+            Kind::Invalid
+        );
+        assert_eq!(
+            kind("message", &[&room, "\"hi\"", r#"{"clientId":7}"#]),
+            Kind::Malformed
+        );
+        assert_eq!(
+            kind("message", &[&room, "\"hi\"", r#"{"clientId":""}"#]),
+            Kind::Invalid
+        );
         assert_eq!(kind("message", &["\"nowhere\"", "\"hi\""]), Kind::NotFound);
         assert_eq!(kind("messagesRead", &["{}"]), Kind::Malformed);
         assert_eq!(kind("sync", &[r#"{"a":-1}"#]), Kind::Malformed);

@@ -20,11 +20,17 @@ impl Encode for RoomsEncoder {
         let frame = match scene {
             Scene::Entry(entry) => return encode_entry(audience, room, entry),
             Scene::Read(user) => {
-                let read = event::MessagesRead { room, read_by: user.clone() };
+                let read = event::MessagesRead {
+                    room,
+                    read_by: user.clone(),
+                };
                 Frame::event(event::MESSAGES_READ, &read)
             }
             Scene::Joined { name } => {
-                let joined = event::RoomJoined { room, room_name: Cow::Borrowed(name) };
+                let joined = event::RoomJoined {
+                    room,
+                    room_name: Cow::Borrowed(name),
+                };
                 Frame::event(event::ROOM_JOINED, &joined)
             }
         };
@@ -40,11 +46,18 @@ fn encode_entry(audience: Audience, room: RoomId, entry: &LogEntry) -> Option<Fr
         }
         What::Edited { id, text } => {
             let message = Cow::Borrowed(text.as_str());
-            let edited = event::MessageEdited { message_id: *id, message, room };
+            let edited = event::MessageEdited {
+                message_id: *id,
+                message,
+                room,
+            };
             Frame::event(event::MESSAGE_EDITED, &edited)
         }
         What::Deleted { id } => {
-            let deleted = event::MessageDeleted { message_id: *id, room };
+            let deleted = event::MessageDeleted {
+                message_id: *id,
+                room,
+            };
             Frame::event(event::MESSAGE_DELETED, &deleted)
         }
         // The contract has no event for these.
@@ -52,12 +65,7 @@ fn encode_entry(audience: Audience, room: RoomId, entry: &LogEntry) -> Option<Fr
     })
 }
 
-fn message<'a>(
-    audience: Audience,
-    room: RoomId,
-    position: i64,
-    stored: &'a Stored,
-) -> event::Message<'a> {
+fn message(audience: Audience, room: RoomId, position: i64, stored: &Stored) -> event::Message<'_> {
     let meta = match audience {
         Audience::Rooms => None,
         Audience::RoomsMeta => Some(MessageMeta {
@@ -68,10 +76,17 @@ fn message<'a>(
         }),
     };
     let text = Cow::Borrowed(stored.text.as_str());
-    event::Message { sender: stored.sender.clone(), message: text, room, meta }
+    event::Message {
+        sender: stored.sender.clone(),
+        message: text,
+        room,
+        meta,
+    }
 }
 
 /// These types always encode; if one did not, its viewers would miss it, so it is told.
 fn noted(frame: Result<Frame, serde_json::Error>) -> Option<Frame> {
-    frame.inspect_err(|error| tracing::error!(%error, "an event cannot be encoded")).ok()
+    frame
+        .inspect_err(|error| tracing::error!(%error, "an event cannot be encoded"))
+        .ok()
 }

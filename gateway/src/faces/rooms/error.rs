@@ -29,5 +29,8 @@ pub(super) fn ack(error: &ChatError) -> FailedAck {
 
 /// The event that tells of a failure where no ack was asked for.
 pub(super) fn conduit(error: &ChatError) -> ConduitError {
-    ConduitError { code: name(error.kind).grpc_code(), details: error.message.clone() }
+    ConduitError {
+        code: name(error.kind).grpc_code(),
+        details: error.message.clone(),
+    }
 }

@@ -84,7 +84,11 @@ impl Face for RoomsFace {
         let origin = session.connection.id().clone();
         let chat = self.chat.clone();
         match command {
-            Command::Message { room, text, client_id } => {
+            Command::Message {
+                room,
+                text,
+                client_id,
+            } => {
                 let keys = (client_id, Some(origin));
                 let sent = chat.send_message(&by.user, room, text, keys).await;
                 Box::pin(async move { answer(receipt(sent).await, wants_ack) })
@@ -123,15 +127,25 @@ fn audience(handshake: &Handshake) -> Audience {
         .auth
         .as_ref()
         .and_then(|auth| auth.get("meta"))
-        .is_some_and(|meta| meta == &Value::Bool(true) || meta == 1 || meta == "1" || meta == "true");
+        .is_some_and(|meta| {
+            meta == &Value::Bool(true) || meta == 1 || meta == "1" || meta == "true"
+        });
     let asked =
         asked || query_value(&handshake.query, "meta").is_some_and(|v| v == "1" || v == "true");
-    if asked { Audience::RoomsMeta } else { Audience::Rooms }
+    if asked {
+        Audience::RoomsMeta
+    } else {
+        Audience::Rooms
+    }
 }
 
 async fn receipt(sent: Result<Sent, ChatError>) -> Result<MessageAck, ChatError> {
     let receipt = sent?.receipt().await?;
-    Ok(MessageAck { id: receipt.id, position: receipt.position, created_at: receipt.at })
+    Ok(MessageAck {
+        id: receipt.id,
+        position: receipt.position,
+        created_at: receipt.at,
+    })
 }
 
 async fn sync(
@@ -141,10 +155,18 @@ async fn sync(
 ) -> Result<event::SyncAck, ChatError> {
     let since: Vec<Since> = rooms
         .iter()
-        .filter_map(|(_, room, position)| Some(Since { room: (*room)?, position: *position }))
+        .filter_map(|(_, room, position)| {
+            Some(Since {
+                room: (*room)?,
+                position: *position,
+            })
+        })
         .collect();
     let found = chat.changes(&by.user, &since, CHANGES_MAX).await?;
-    let asked = rooms.into_iter().map(|(name, room, _)| (name, room)).collect();
+    let asked = rooms
+        .into_iter()
+        .map(|(name, room, _)| (name, room))
+        .collect();
     Ok(views::sync(asked, found))
 }
 
@@ -157,7 +179,10 @@ fn answer<T: Serialize>(result: Result<T, ChatError>, wants_ack: bool) -> Done {
             Err(_) => return failure(&ChatError::internal(), wants_ack),
         },
     };
-    Done { answer, outcome: "ok" }
+    Done {
+        answer,
+        outcome: "ok",
+    }
 }
 
 fn failure(failed: &ChatError, wants_ack: bool) -> Done {
@@ -167,5 +192,8 @@ fn failure(failed: &ChatError, wants_ack: bool) -> Done {
         Frame::event(event::CONDUIT_ERROR, &error::conduit(failed))
             .map_or(Answer::Nothing, Answer::Emit)
     };
-    Done { answer, outcome: failed.kind.label() }
+    Done {
+        answer,
+        outcome: failed.kind.label(),
+    }
 }

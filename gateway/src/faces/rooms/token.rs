@@ -15,7 +15,10 @@ pub(super) fn of_handshake(handshake: &Handshake) -> Option<String> {
         return Some(bearer(token).unwrap_or(token).to_owned());
     }
     of_query(&handshake.query).or_else(|| {
-        NAMES.iter().find_map(|name| handshake.cookie_value(name)).map(str::to_owned)
+        NAMES
+            .iter()
+            .find_map(|name| handshake.cookie_value(name))
+            .map(str::to_owned)
     })
 }
 

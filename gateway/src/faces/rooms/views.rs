@@ -42,20 +42,38 @@ pub(super) fn room(row: RoomRow) -> Room {
 pub(super) fn changes(synced: SyncedRoom) -> Option<Changes> {
     match synced {
         SyncedRoom::Gone => None,
-        SyncedRoom::Changes { position, more, reset, changes } => Some(Changes {
+        SyncedRoom::Changes {
             position,
             more,
             reset,
-            changes: changes.into_iter().map(|(position, view)| change(position, view)).collect(),
+            changes,
+        } => Some(Changes {
+            position,
+            more,
+            reset,
+            changes: changes
+                .into_iter()
+                .map(|(position, view)| change(position, view))
+                .collect(),
         }),
     }
 }
 
 fn change(position: i64, view: View) -> Change {
     match view {
-        View::Message(read) => Change::Message { position, message: message(read) },
-        View::Deleted(message_id) => Change::Deleted { position, message_id },
-        View::Member { user, joined } => Change::Member { position, user_id: user, joined },
+        View::Message(read) => Change::Message {
+            position,
+            message: message(read),
+        },
+        View::Deleted(message_id) => Change::Deleted {
+            position,
+            message_id,
+        },
+        View::Member { user, joined } => Change::Member {
+            position,
+            user_id: user,
+            joined,
+        },
         View::Room { name } => Change::Room { position, name },
     }
 }
@@ -69,7 +87,10 @@ pub(super) fn sync(
         .into_iter()
         .map(|(text, id)| {
             let changes = id.and_then(|id| found.remove(&id)).and_then(changes);
-            (text, changes.map_or(RoomSync::Gone { gone: true }, RoomSync::Changes))
+            (
+                text,
+                changes.map_or(RoomSync::Gone { gone: true }, RoomSync::Changes),
+            )
         })
         .collect();
     SyncAck { rooms }

@@ -28,7 +28,11 @@ pub(crate) struct Registry(Arc<Mutex<HashMap<String, Arc<Direct>>>>);
 impl Registry {
     /// The adapter of an open namespace.
     pub(super) fn get(&self, path: &str) -> Option<Arc<Direct>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).map(Arc::clone)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+            .map(Arc::clone)
     }
 }
 
@@ -42,10 +46,16 @@ pub(crate) struct Direct {
 impl Direct {
     /// Queues a frame for one socket. A socket that is not there any more is no error.
     pub(super) fn send(&self, sid: Sid, frame: &Frame) -> Result<(), Overflow> {
-        let Some(json) = frame.prepared(|json| Str::from(json.to_owned())) else { return Ok(()) };
+        let Some(json) = frame.prepared(|json| Str::from(json.to_owned())) else {
+            return Ok(());
+        };
         let packet = Packet::event(self.path.clone(), Value::Str(json.clone(), None));
         match self.local.broadcast(packet, BroadcastOptions::new(sid)) {
-            Err(errors) if errors.iter().any(|e| matches!(e, SocketError::InternalChannelFull)) => {
+            Err(errors)
+                if errors
+                    .iter()
+                    .any(|e| matches!(e, SocketError::InternalChannelFull)) =>
+            {
                 Err(Overflow)
             }
             _ => Ok(()),
@@ -54,7 +64,9 @@ impl Direct {
 
     /// Takes a socket out of the namespace, telling the client so. False if it could not be told.
     pub(super) fn dismiss(&self, sid: Sid) -> bool {
-        self.local.disconnect_socket(BroadcastOptions::new(sid)).is_ok()
+        self.local
+            .disconnect_socket(BroadcastOptions::new(sid))
+            .is_ok()
     }
 }
 
@@ -65,13 +77,21 @@ impl CoreAdapter<Emitter> for Direct {
     type InitRes = ();
 
     fn new(registry: &Registry, local: CoreLocalAdapter<Emitter>) -> Self {
-        Self { path: local.path().clone(), local, registry: registry.clone() }
+        Self {
+            path: local.path().clone(),
+            local,
+            registry: registry.clone(),
+        }
     }
 
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) {
         let path = self.path.to_string();
         let registry = self.registry.clone();
-        registry.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path, self);
+        registry
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path, self);
         on_success();
     }
 

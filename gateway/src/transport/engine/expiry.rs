@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The timer reaches about two years; whoever is later is looked at again.
-const FARTHEST: Duration = Duration::from_secs(86_400);
+const FARTHEST: Duration = Duration::from_hours(24);
 /// Admitted sockets that may wait for their timer.
 const WAITING_MAX: usize = 16_384;
 
@@ -40,9 +40,16 @@ impl Expiry {
     /// Ends the session when its token does. If the timer is overrun, the session ends now: a
     /// socket without a timer would never end.
     pub(super) fn add(&self, session: &Arc<Session>, way: Way, farewell: Option<Frame>) {
-        let watched = Watched { session: Arc::downgrade(session), way, farewell };
+        let watched = Watched {
+            session: Arc::downgrade(session),
+            way,
+            farewell,
+        };
         if let Err(refused) = self.0.try_send(watched) {
-            refused.into_inner().way.part(None, CloseReason::TokenExpired);
+            refused
+                .into_inner()
+                .way
+                .part(None, CloseReason::TokenExpired);
         }
     }
 }
@@ -57,12 +64,16 @@ async fn run(mut new: mpsc::Receiver<Watched>) {
             },
             Some(due) = timers.next(), if !timers.is_empty() => due.into_inner(),
         };
-        let Some(session) = watched.session.upgrade() else { continue };
+        let Some(session) = watched.session.upgrade() else {
+            continue;
+        };
         match session.principal.expires.duration_since(SystemTime::now()) {
             Ok(left) if !left.is_zero() => {
                 timers.insert(watched, left.min(FARTHEST));
             }
-            _ => watched.way.part(watched.farewell.as_ref(), CloseReason::TokenExpired),
+            _ => watched
+                .way
+                .part(watched.farewell.as_ref(), CloseReason::TokenExpired),
         }
     }
 }

@@ -136,27 +136,25 @@ impl<F: Face> Inbound<F> {
     /// Events of one lane follow each other without waiting for their replies, so that one socket's
     /// messages share a commit. Anything else waits until all before it is done.
     pub(super) async fn drain(self: Arc<Self>) {
-        let Some(session) = self.session.get().map(Arc::clone) else { return };
+        let Some(session) = self.session.get().map(Arc::clone) else {
+            return;
+        };
         let mut flying: FuturesUnordered<Flying> = FuturesUnordered::new();
         let mut lane = None;
         loop {
-            let Some(packet) = self.pop() else {
-                if flying.is_empty() {
-                    if self.rest() {
-                        return;
-                    }
-                    continue;
+            if let Some(packet) = self.pop() {
+                self.handle(packet, &session, (&mut flying, &mut lane))
+                    .await;
+                while flying.len() >= IN_FLIGHT_MAX {
+                    finish::<F>(flying.next().await, &session);
                 }
+            } else if !flying.is_empty() {
                 tokio::select! {
-                    done = flying.next() => self.finish(done, &session),
+                    landed = flying.next() => finish::<F>(landed, &session),
                     () = self.arrived.notified() => {}
                 }
-                continue;
-            };
-            self.handle(packet, &session, (&mut flying, &mut lane)).await;
-            while flying.len() >= IN_FLIGHT_MAX {
-                let done = flying.next().await;
-                self.finish(done, &session);
+            } else if self.rest() {
+                return;
             }
         }
     }
@@ -173,55 +171,85 @@ impl<F: Face> Inbound<F> {
             Ok(command) => command,
             Err(error) => {
                 let done = self.face.failure(&error, packet.wants_ack);
-                self.finish(Some(Landed { done, packet, label, begun }), session);
+                finish::<F>(
+                    Some(Landed {
+                        done,
+                        packet,
+                        label,
+                        begun,
+                    }),
+                    session,
+                );
                 return;
             }
         };
         let next = self.face.lane(&command);
         if next.is_none() || next != *lane {
-            while let done @ Some(_) = flying.next().await {
-                self.finish(done, session);
+            while let landed @ Some(_) = flying.next().await {
+                finish::<F>(landed, session);
             }
         }
         *lane = next;
         let reply = self.face.submit(session, command, packet.wants_ack).await;
-        let flight: Flying =
-            Box::pin(async move { Landed { done: reply.await, packet, label, begun } });
+        let flight: Flying = Box::pin(async move {
+            Landed {
+                done: reply.await,
+                packet,
+                label,
+                begun,
+            }
+        });
         if next.is_some() {
             flying.push(flight);
         } else {
-            self.finish(Some(flight.await), session);
+            finish::<F>(Some(flight.await), session);
         }
     }
 
     fn decode(&self, packet: &Packet) -> (&'static str, Result<F::Command, ChatError>) {
         let Some((name, args)) = packet.parse() else {
-            return ("other", Err(ChatError::malformed("an event must begin with its name")));
+            return (
+                "other",
+                Err(ChatError::malformed("an event must begin with its name")),
+            );
         };
         let label = self.face.label(&name);
-        let event = Event { name: name.into(), args, wants_ack: packet.wants_ack };
+        let event = Event {
+            name: name.into(),
+            args,
+            wants_ack: packet.wants_ack,
+        };
         (label, self.face.decode(&event))
     }
+}
 
-    fn finish(&self, landed: Option<Landed>, session: &Session) {
-        let Some(Landed { done, packet, label, begun }) = landed else { return };
-        metrics::histogram!(catalogue::EVENT_DURATION, "face" => F::NAME, "event" => label)
-            .record(begun.elapsed().as_secs_f64());
-        metrics::counter!(
-            catalogue::EVENTS,
-            "face" => F::NAME, "event" => label, "result" => done.outcome
-        )
-        .increment(1);
-        match done.answer {
-            Answer::Ack(value) => {
-                // An ack that does not fit means that the client does not keep up; it must not
-                // go on believing that its event is still under way.
-                if packet.ack.send(&value).is_err() {
-                    session.connection.cut(CloseReason::SlowConsumer);
-                }
+/// Counts and answers an event that is done with.
+fn finish<F: Face>(landed: Option<Landed>, session: &Session) {
+    let Some(Landed {
+        done,
+        packet,
+        label,
+        begun,
+    }) = landed
+    else {
+        return;
+    };
+    metrics::histogram!(catalogue::EVENT_DURATION, "face" => F::NAME, "event" => label)
+        .record(begun.elapsed().as_secs_f64());
+    metrics::counter!(
+        catalogue::EVENTS,
+        "face" => F::NAME, "event" => label, "result" => done.outcome
+    )
+    .increment(1);
+    match done.answer {
+        Answer::Ack(value) => {
+            // An ack that does not fit means that the client does not keep up; it must not
+            // go on believing that its event is still under way.
+            if packet.ack.send(&value).is_err() {
+                session.connection.cut(CloseReason::SlowConsumer);
             }
-            Answer::Emit(frame) => session.connection.send(&frame),
-            Answer::Nothing => {}
         }
+        Answer::Emit(frame) => session.connection.send(&frame),
+        Answer::Nothing => {}
     }
 }

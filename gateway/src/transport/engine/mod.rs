@@ -17,7 +17,11 @@ use socketioxide::{ParserConfig, SocketIo, TransportType, service::SocketIoServi
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::namespace::Entry;
-use self::{adapter::{Direct, Registry}, expiry::Expiry, namespace::Namespace};
+use self::{
+    adapter::{Direct, Registry},
+    expiry::Expiry,
+    namespace::Namespace,
+};
 use super::sessions::Sessions;
 use crate::{config, faces::Face};
 

@@ -47,7 +47,11 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(handshake: Handshake, websocket: Option<Arc<Handle>>) -> Self {
-        Self { handshake, websocket, admitted: AtomicBool::new(false) }
+        Self {
+            handshake,
+            websocket,
+            admitted: AtomicBool::new(false),
+        }
     }
 }
 
@@ -68,7 +72,13 @@ impl<F: Face> Namespace<F> {
         expiry: Expiry,
         config: config::Sockets,
     ) -> Self {
-        Self { face: Arc::new(face), registry, sessions, expiry, config }
+        Self {
+            face: Arc::new(face),
+            registry,
+            sessions,
+            expiry,
+            config,
+        }
     }
 
     /// Opens the root, to which clients before 3.x are always connected first. It serves nothing,
@@ -92,11 +102,7 @@ impl<F: Face> Namespace<F> {
         io.ns(path, connected.with(admit));
     }
 
-    async fn admit(
-        &self,
-        socket: SocketRef<Direct>,
-        auth: Option<Value>,
-    ) -> Result<(), Refused> {
+    async fn admit(&self, socket: SocketRef<Direct>, auth: Option<Value>) -> Result<(), Refused> {
         let entry = entry(&socket).ok_or_else(|| Refused("UNAVAILABLE: no handshake".into()))?;
         let adapter = self
             .registry
@@ -155,9 +161,16 @@ impl<F: Face> Namespace<F> {
     /// Closes the whole connection after a while, unless a namespace has let it in by then.
     fn close_unless_admitted(&self, socket: &SocketRef<Direct>, after: Duration) {
         let Some(entry) = entry(socket) else { return };
-        let Some(adapter) = self.registry.get("/") else { return };
-        let way = Way::new(socket.id, adapter, entry.websocket.clone(), self.sessions.clone());
-        #[expect(clippy::disallowed_methods, reason = "ends by itself after a bounded time")]
+        let Some(adapter) = self.registry.get("/") else {
+            return;
+        };
+        let way = Way::new(
+            socket.id,
+            adapter,
+            entry.websocket.clone(),
+            self.sessions.clone(),
+        );
+        // Not tracked: ends by itself after a bounded time.
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
             if !entry.admitted.load(Ordering::Acquire) {
@@ -168,7 +181,11 @@ impl<F: Face> Namespace<F> {
 }
 
 fn entry(socket: &SocketRef<Direct>) -> Option<Arc<Entry>> {
-    socket.req_parts().extensions.get::<Arc<Entry>>().map(Arc::clone)
+    socket
+        .req_parts()
+        .extensions
+        .get::<Arc<Entry>>()
+        .map(Arc::clone)
 }
 
 fn label(reason: DisconnectReason) -> &'static str {

@@ -56,7 +56,10 @@ impl Way {
 
     /// Notes whose way it is, for ending it where the library would not notice for a while.
     pub(super) fn belongs_to(&self, session: &Arc<Session>) {
-        self.0.session.set(Arc::downgrade(session)).unwrap_or_default();
+        self.0
+            .session
+            .set(Arc::downgrade(session))
+            .unwrap_or_default();
     }
 
     /// Why we ended it, if it was us.
@@ -67,7 +70,8 @@ impl Way {
     /// Stops or resumes reading from the socket's websocket, if it has one.
     pub(super) fn pause(&self, paused: bool) {
         let handle = self.0.direct.clone();
-        if let Some(handle) = handle.or_else(|| self.0.sessions.websocket(&self.0.sid.to_string())) {
+        if let Some(handle) = handle.or_else(|| self.0.sessions.websocket(&self.0.sid.to_string()))
+        {
             handle.pause(paused);
         }
     }
@@ -81,7 +85,7 @@ impl Way {
         }
         self.0.adapter.dismiss(self.0.sid);
         let way = self.clone();
-        #[expect(clippy::disallowed_methods, reason = "ends by itself after a second")]
+        // Not tracked: ends by itself after a second.
         tokio::spawn(async move {
             tokio::time::sleep(PARTING).await;
             way.cut(reason);
@@ -111,7 +115,7 @@ impl Outlet for Way {
         // cuts may hold a room's lock.
         self.0.sessions.end(&self.0.sid.to_string());
         let session = self.0.session.get().and_then(Weak::upgrade);
-        #[expect(clippy::disallowed_methods, reason = "ends by itself at once")]
+        // Not tracked: ends by itself at once.
         tokio::spawn(async move {
             if let Some(session) = session {
                 session.end(reason.label());

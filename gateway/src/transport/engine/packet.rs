@@ -51,6 +51,10 @@ impl FromMessage<Direct> for Packet {
             // Another parser's form, which this engine is not built with.
             Value::Bytes(_) => Str::from("[]"),
         };
-        Ok(Self { json, wants_ack: ack_id.is_some(), ack })
+        Ok(Self {
+            json,
+            wants_ack: ack_id.is_some(),
+            ack,
+        })
     }
 }

@@ -163,6 +163,10 @@ fn bad_tokens() -> Vec<BadToken> {
             sign(&json!({ "sub": "x".repeat(129) })),
             EITHER,
         ),
-        ("a user that is no text", sign(&json!({ "sub": 7 })), EITHER),
+        (
+            "a user that is no text",
+            sign(&json!({ "sub": ["alice"] })),
+            EITHER,
+        ),
     ]
 }

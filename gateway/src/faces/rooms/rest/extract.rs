@@ -9,11 +9,7 @@ use axum::{
 use roomwire_shared::{RoomId, UserId, limits::BODY_BYTES_MAX};
 use serde_json::{Map, Value};
 
-use super::{
-    super::token,
-    Context,
-    respond::Failure,
-};
+use super::{super::token, Context, respond::Failure};
 use crate::{
     domain::{ChatError, UserList},
     faces::{bearer, query_value},
@@ -27,7 +23,10 @@ impl FromRequestParts<Context> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, cx: &Context) -> Result<Self, Failure> {
         let header = parts.headers.get(header::AUTHORIZATION);
-        let token = match header.and_then(|value| value.to_str().ok()).and_then(bearer) {
+        let token = match header
+            .and_then(|value| value.to_str().ok())
+            .and_then(bearer)
+        {
             Some(token) => Some(token.to_owned()),
             None => parts.uri.query().and_then(token::of_query),
         };

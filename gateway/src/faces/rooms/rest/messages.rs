@@ -26,7 +26,10 @@ pub(super) async fn list(
         None => None,
     };
     let (messages, count) = cx.chat.messages(&user, room, page).await?;
-    Ok(Json(MessagePage { messages: messages.into_iter().map(views::message).collect(), count }))
+    Ok(Json(MessagePage {
+        messages: messages.into_iter().map(views::message).collect(),
+        count,
+    }))
 }
 
 /// `GET /chat/messages/:messageId`
@@ -47,8 +50,12 @@ pub(super) async fn edit(
     mut body: Object,
 ) -> Result<Json<Done>, Failure> {
     let text = MessageText::parse(body.text("newMessage")?, cx.chat.rules().message_bytes_max)?;
-    cx.chat.edit_message(&user, message.ok_or_else(ChatError::no_message)?, text).await?;
-    Ok(Json(Done { result: "Message updated successfully".into() }))
+    cx.chat
+        .edit_message(&user, message.ok_or_else(ChatError::no_message)?, text)
+        .await?;
+    Ok(Json(Done {
+        result: "Message updated successfully".into(),
+    }))
 }
 
 /// `DELETE /chat/messages/:messageId`
@@ -57,6 +64,10 @@ pub(super) async fn delete(
     Caller(user): Caller,
     Id(message): Id<MessageId>,
 ) -> Result<Json<Done>, Failure> {
-    cx.chat.delete_message(&user, message.ok_or_else(ChatError::no_message)?).await?;
-    Ok(Json(Done { result: "Message deleted successfully".into() }))
+    cx.chat
+        .delete_message(&user, message.ok_or_else(ChatError::no_message)?)
+        .await?;
+    Ok(Json(Done {
+        result: "Message deleted successfully".into(),
+    }))
 }

@@ -29,8 +29,16 @@ pub(crate) struct Context {
 pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
     let rules = chat.rules();
     let message = get(messages::one);
-    let message = if rules.allow_edit { message.put(messages::edit) } else { message };
-    let message = if rules.allow_delete { message.delete(messages::delete) } else { message };
+    let message = if rules.allow_edit {
+        message.put(messages::edit)
+    } else {
+        message
+    };
+    let message = if rules.allow_delete {
+        message.delete(messages::delete)
+    } else {
+        message
+    };
     Router::new()
         .route("/chat/new", post(rooms::create))
         .route("/chat/add/{room}", put(rooms::add))
@@ -49,6 +57,8 @@ pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
 
 /// Everything here is about one caller at one moment.
 async fn no_store(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

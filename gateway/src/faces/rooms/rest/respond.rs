@@ -40,7 +40,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+        let retry = [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
         if retry.contains(&status) {
             let seconds = ChatError::RETRY_AFTER.as_secs().to_string();
             return (status, [(header::RETRY_AFTER, seconds)], Json(self.0)).into_response();
@@ -51,7 +54,10 @@ impl IntoResponse for Failure {
 
 /// A route that does not exist, or not with this method.
 pub(super) async fn not_found() -> Failure {
-    Failure(ErrorBody::new(ErrorName::NotFound, "there is no such route"))
+    Failure(ErrorBody::new(
+        ErrorName::NotFound,
+        "there is no such route",
+    ))
 }
 
 /// Runs a handler to its end even if the client goes away: a store call that is dropped half-way
@@ -60,7 +66,7 @@ pub(super) async fn run_to_end(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = method_label(request.method());
-    #[expect(clippy::disallowed_methods, reason = "awaited right here")]
+    // Not tracked: awaited right here.
     let handled = tokio::spawn(next.run(request)).await;
     let response = handled.unwrap_or_else(|_| {
         // The panic itself was logged by the panic hook.

@@ -39,7 +39,9 @@ pub(super) async fn add(
 ) -> Result<Json<Done>, Failure> {
     let users = body.users()?;
     cx.chat.add_users(&user, room.room()?, users).await?;
-    Ok(Json(Done { result: "Users added".into() }))
+    Ok(Json(Done {
+        result: "Users added".into(),
+    }))
 }
 
 /// `PUT /chat/leave/:roomId`
@@ -49,7 +51,9 @@ pub(super) async fn leave(
     room: Id<RoomId>,
 ) -> Result<Json<Done>, Failure> {
     cx.chat.leave_room(&user, room.room()?).await?;
-    Ok(Json(Done { result: "Ok".into() }))
+    Ok(Json(Done {
+        result: "Ok".into(),
+    }))
 }
 
 /// `GET /chat/rooms?skip&limit`
@@ -60,7 +64,10 @@ pub(super) async fn list(
 ) -> Result<Json<RoomPage>, Failure> {
     let page = Page::parse(query.get("skip").as_deref(), query.get("limit").as_deref())?;
     let (rooms, count) = cx.chat.rooms(&user, page).await?;
-    Ok(Json(RoomPage { rooms: rooms.into_iter().map(views::room).collect(), count }))
+    Ok(Json(RoomPage {
+        rooms: rooms.into_iter().map(views::room).collect(),
+        count,
+    }))
 }
 
 /// `GET /chat/rooms/:roomId`
@@ -80,15 +87,25 @@ pub(super) async fn changes(
     query: Query,
 ) -> Result<Json<Changes>, Failure> {
     let position = whole_number(&query, "since")?.unwrap_or(0);
-    let limit = whole_number(&query, "limit")?.unwrap_or(PAGE_DEFAULT).min(CHANGES_MAX);
+    let limit = whole_number(&query, "limit")?
+        .unwrap_or(PAGE_DEFAULT)
+        .min(CHANGES_MAX);
     let room = room.room()?;
-    let mut found = cx.chat.changes(&user, &[Since { room, position }], limit).await?;
-    let changes = found.remove(&room).and_then(views::changes).ok_or_else(ChatError::no_room)?;
+    let mut found = cx
+        .chat
+        .changes(&user, &[Since { room, position }], limit)
+        .await?;
+    let changes = found
+        .remove(&room)
+        .and_then(views::changes)
+        .ok_or_else(ChatError::no_room)?;
     Ok(Json(changes))
 }
 
 fn whole_number(query: &Query, name: &str) -> Result<Option<i64>, ChatError> {
-    let Some(text) = query.get(name) else { return Ok(None) };
+    let Some(text) = query.get(name) else {
+        return Ok(None);
+    };
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = if digits { text.parse().ok() } else { None };
     let wrong = || ChatError::malformed(format!("{name} must be a whole number from 0"));

@@ -191,49 +191,15 @@ async fn neither_tokens_nor_texts_reach_logs_or_metrics() {
         "nonsense.swordfish.token",
     );
     for transports in Transports::ALL {
-        let socket = deployment
-            .socket("alice")
-            .without_token()
-            .transports(transports);
-        let alice = socket.query("token", good.clone()).open().await;
-        let ack = alice.say(&room, "swordfish text").await;
-        let path = format!("/chat/messages/{}", ack["_id"].as_str().unwrap());
-        let edit = json!({ "newMessage": "swordfish edit" });
-        deployment.rest("alice").put(&path, &edit).await.ok();
-        alice
-            .ask("message", json!([room, ["swordfish list"]]))
-            .await;
-        alice
-            .ask("swordfish event", json!(["swordfish argument"]))
-            .await;
+        speak(&deployment, &room, transports, &good).await;
         for refused in [old.as_str(), bad] {
-            let socket = deployment
-                .socket("alice")
-                .without_token()
-                .transports(transports);
-            socket.query("auth_token", refused).refused().await;
-            deployment
-                .socket("alice")
-                .transports(transports)
-                .token(refused)
-                .refused()
-                .await;
+            knock(&deployment, transports, refused).await;
         }
     }
-    let rest = deployment.anonymous();
-    for refused in [old.as_str(), bad] {
-        rest.clone()
-            .bearer(refused)
-            .get("/chat/rooms")
-            .await
-            .error(401, "UNAUTHORIZED");
-        rest.get(&format!("/chat/rooms?token={refused}"))
-            .await
-            .error(401, "UNAUTHORIZED");
-    }
+    let oddly = json!({ "swordfish": "body" });
     deployment
         .rest("alice")
-        .post("/chat/new", &json!({ "swordfish": "body" }))
+        .post("/chat/new", &oddly)
         .await
         .bad_request();
 
@@ -252,6 +218,46 @@ async fn neither_tokens_nor_texts_reach_logs_or_metrics() {
         let line = written.lines().find(|line| line.contains("swordfish"));
         assert_eq!(line, None, "in the {place}");
     }
+}
+
+/// Comes in by a token in the URL and says things, right and wrong.
+async fn speak(deployment: &Deployment, room: &str, transports: Transports, token: &str) {
+    let socket = deployment
+        .socket("alice")
+        .without_token()
+        .transports(transports);
+    let alice = socket.query("token", token).open().await;
+    let ack = alice.say(room, "swordfish text").await;
+    let path = format!("/chat/messages/{}", ack["_id"].as_str().unwrap());
+    let edit = json!({ "newMessage": "swordfish edit" });
+    deployment.rest("alice").put(&path, &edit).await.ok();
+    alice
+        .ask("message", json!([room, ["swordfish list"]]))
+        .await;
+    alice
+        .ask("swordfish event", json!(["swordfish argument"]))
+        .await;
+}
+
+/// Is refused at every door.
+async fn knock(deployment: &Deployment, transports: Transports, token: &str) {
+    let socket = || {
+        deployment
+            .socket("alice")
+            .without_token()
+            .transports(transports)
+    };
+    socket().query("auth_token", token).refused().await;
+    socket().auth("token", token).refused().await;
+    let rest = deployment.anonymous();
+    rest.clone()
+        .bearer(token)
+        .get("/chat/rooms")
+        .await
+        .error(401, "UNAUTHORIZED");
+    rest.get(&format!("/chat/rooms?token={token}"))
+        .await
+        .error(401, "UNAUTHORIZED");
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ async fn four_senders_on_two_nodes_are_heard_in_one_order_by_all() {
     let users = ["s0", "s1", "s2", "s3", "w0", "w1"];
     let room = rest.new_room("tea", &users).await;
     let mut senders = Vec::new();
-    for n in 0..4 {
-        senders.push(deployment.socket_on(n % 2, users[n]).meta().open().await);
+    for (n, user) in users[..4].iter().enumerate() {
+        senders.push(deployment.socket_on(n % 2, user).meta().open().await);
     }
     let mut watchers = Vec::new();
     for node in 0..2 {

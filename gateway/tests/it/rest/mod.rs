@@ -2,6 +2,7 @@
 
 mod changes;
 mod errors;
+mod key_sets;
 mod messages;
 mod own_messages;
 mod paging;

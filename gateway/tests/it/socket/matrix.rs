@@ -121,3 +121,31 @@ async fn a_message_that_comes_while_a_client_changes_transports_is_heard_once() 
         bob.disconnect().await;
     }
 }
+
+#[tokio::test]
+async fn zz_umlaut() {
+    use std::io::Write as _;
+    let deployment = Deployment::with_clients(1).await.unwrap();
+    for (g, t) in [
+        (Generation::V1, Transports::Polling),
+        (Generation::V1, Transports::Websocket),
+        (Generation::V2, Transports::Polling),
+    ] {
+        let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+        let alice = deployment
+            .socket("alice")
+            .generation(g)
+            .transports(t)
+            .open()
+            .await;
+        let mut bob = deployment.socket("bob").open().await;
+        alice.say(&room, "grün 🙂").await;
+        let h = bob.hears("message").await;
+        writeln!(
+            std::io::stderr(),
+            "{g:?} {t:?} sent grün, V4 heard {h}; stored {}",
+            deployment.rest("bob").messages(&room).await[0]["message"]
+        )
+        .ok();
+    }
+}

@@ -62,7 +62,7 @@ impl Deployment {
         nodes: usize,
         settings: &[(&str, &str)],
     ) -> Option<Self> {
-        let js = Js::start().await?;
+        let js = Js::start()?;
         let mut deployment = Self::with_settings(nodes, settings).await;
         deployment.js = Some(js);
         Some(deployment)

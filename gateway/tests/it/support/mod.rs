@@ -2,6 +2,7 @@
 
 mod deployment;
 mod js;
+mod keys;
 mod rest;
 mod servers;
 mod shape;
@@ -11,10 +12,13 @@ use std::time::Duration;
 
 pub(crate) use deployment::Deployment;
 pub(crate) use js::{Client, Generation, Transports};
+pub(crate) use keys::{Issuer, ONES, THREES, TWOS, key_set};
 pub(crate) use rest::{MALFORMED_IDS, Rest, UNKNOWN_ID};
 pub(crate) use servers::{Database, servers};
 pub(crate) use shape::{is_date, is_id, keys, redacted};
-pub(crate) use tokens::{SECRET, said_about, sign, sign_with, token, token_for, unsigned};
+pub(crate) use tokens::{
+    SECRET, said_about, sign, sign_with, token, token_for, unix_seconds, unsigned,
+};
 
 /// The program under test.
 pub(crate) const GATEWAY: &str = env!("CARGO_BIN_EXE_roomwire-gateway");

@@ -10,7 +10,7 @@ use super::driver::{Line, Reply, Report};
 use crate::support::DEADLINE;
 
 /// How long many pipelined events may take together.
-const BURST_DEADLINE: Duration = Duration::from_secs(60);
+const BURST_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A client of some generation, with everything it hears in order.
 ///
@@ -52,7 +52,7 @@ impl Client {
     pub(crate) async fn ask(&self, event: &str, args: Value) -> Value {
         let (seq, reply) = self.line.new_question();
         let command = json!({ "cmd": "emit", "id": self.id, "event": event, "args": args,
-            "seq": seq, "ackTimeoutMs": DEADLINE.as_millis() as u64 });
+            "seq": seq, "ackTimeoutMs": DEADLINE.as_secs() * 1_000 });
         self.line.send(command).await;
         match reply.await {
             Ok(Reply::Ack { args }) => {
@@ -89,7 +89,7 @@ impl Client {
     pub(crate) async fn burst(&self, event: &str, args: Value, count: usize) -> Burst {
         let (seq, reply) = self.line.new_question();
         let command = json!({ "cmd": "burst", "id": self.id, "event": event, "args": args,
-            "count": count, "seq": seq, "ackTimeoutMs": BURST_DEADLINE.as_millis() as u64 });
+            "count": count, "seq": seq, "ackTimeoutMs": BURST_DEADLINE.as_secs() * 1_000 });
         self.line.send(command).await;
         match reply.await {
             Ok(Reply::Burst { acks, order }) => Burst { acks, order },

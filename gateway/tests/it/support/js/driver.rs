@@ -84,8 +84,8 @@ struct Routes {
 }
 
 impl Js {
-    /// Starts a driver; none where there is no Node.js.
-    pub(crate) async fn start() -> Option<Self> {
+    /// Starts a driver, which the present runtime reads; none where there is no Node.js.
+    pub(crate) fn start() -> Option<Self> {
         if !install::ready() {
             return None;
         }

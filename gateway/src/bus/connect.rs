@@ -25,8 +25,12 @@ use crate::{config, store::Store, telemetry::catalogue};
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection without any answer for this long is given up and made anew.
 const UNRESPONSIVE: Duration = Duration::from_secs(4);
-/// Messages the listener may lag behind before it has to resync. The library's 32 loses most.
-const INBOX_MESSAGES: usize = 65_536;
+/// Messages the listener may lag behind before it has to resync. The library's 32 loses most of any
+/// burst; beyond this a read of the log is cheaper than the memory, which the library takes at once
+/// and for each kind of its notifications (65,536 cost 45 MB).
+const INBOX_MESSAGES: usize = 16_384;
+/// Nobody listens to what the publishing connection could notify of.
+const OUTBOX_NOTIFICATIONS: usize = 64;
 /// Commands that may wait for a connection before they fail at once.
 const WAITING_COMMANDS_MAX: usize = 16_384;
 
@@ -53,9 +57,12 @@ impl Bus {
         store: Store,
         tasks: &TaskTracker,
     ) -> Result<Self, Error> {
-        let builder = builder(config)?;
-        let publishing = builder.build().map_err(Error::BadUrl)?;
-        let listening = builder.build_subscriber_client().map_err(Error::BadUrl)?;
+        let publishing = builder(config, OUTBOX_NOTIFICATIONS)?
+            .build()
+            .map_err(Error::BadUrl)?;
+        let listening = builder(config, INBOX_MESSAGES)?
+            .build_subscriber_client()
+            .map_err(Error::BadUrl)?;
         let names = Names::new(&config.prefix);
         let (subscriptions, resubscribed) =
             Subscriptions::start(listening.clone(), names.clone(), tasks);
@@ -92,7 +99,7 @@ impl Health {
     }
 }
 
-fn builder(config: &config::Redis) -> Result<Builder, Error> {
+fn builder(config: &config::Redis, notifications: usize) -> Result<Builder, Error> {
     let mut parsed = Config::from_url(config.url.expose_secret()).map_err(Error::BadUrl)?;
     // Redis may be later than the gateway: keep trying instead of giving up on the first refusal.
     parsed.fail_fast = false;
@@ -114,7 +121,7 @@ fn builder(config: &config::Redis) -> Result<Builder, Error> {
         })
         .with_performance_config(|performance| {
             performance.default_command_timeout = COMMAND_TIMEOUT;
-            performance.broadcast_channel_capacity = INBOX_MESSAGES;
+            performance.broadcast_channel_capacity = notifications;
         })
         .set_policy(ReconnectPolicy::new_exponential(0, 50, 1_000, 2));
     Ok(builder)

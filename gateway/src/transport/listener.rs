@@ -26,7 +26,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("{variable} {address} cannot be listened on: {source}")]
+#[error("{variable}: {address} cannot be listened on")]
 pub(crate) struct BindError {
     variable: &'static str,
     address: SocketAddr,

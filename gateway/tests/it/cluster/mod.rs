@@ -1,5 +1,6 @@
 //! Two nodes, one chat: what is said on one is heard on the other, once and in one order.
 
+mod death;
 mod delivery;
 mod membership;
 mod order;

@@ -141,6 +141,7 @@ fn bad_tokens() -> Vec<BadToken> {
             &["malformed"],
         ),
         ("no signature", head.to_owned(), EITHER),
+        ("over in this second", token_for("alice", 0), &["expired"]),
         ("over", token_for("alice", -5), &["expired"]),
         ("another secret", foreign, REFUSED),
         (

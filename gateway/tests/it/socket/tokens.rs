@@ -151,6 +151,33 @@ async fn a_refusal_is_the_same_over_polling() {
 }
 
 #[tokio::test]
+async fn a_refused_connection_does_not_stay_open() {
+    let Some(deployment) = Deployment::with_clients(1).await else {
+        return;
+    };
+    let mut refused = Vec::new();
+    // These do not hang up by themselves.
+    for generation in [Generation::V1, Generation::V2] {
+        for transports in Transports::ALL {
+            let socket = deployment
+                .socket("alice")
+                .generation(generation)
+                .transports(transports);
+            refused.push(socket.token("nonsense").refused_but_open().await.1);
+        }
+    }
+    let last_refused = Instant::now();
+    for client in &mut refused {
+        client.is_closed().await;
+    }
+    assert!(
+        last_refused.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        last_refused.elapsed()
+    );
+}
+
+#[tokio::test]
 async fn a_live_socket_is_closed_when_its_token_ends() {
     let Some(deployment) = Deployment::with_clients(1).await else {
         return;

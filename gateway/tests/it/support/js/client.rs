@@ -149,6 +149,33 @@ impl Client {
         }
     }
 
+    /// The texts of all messages until it is out of the namespace.
+    pub(crate) async fn texts_until_disconnected(&mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        loop {
+            match self.report_in_time("the end").await {
+                Report::Disconnect { .. } => return texts,
+                Report::Event { name, args } if name == "message" => {
+                    texts.push(args[0]["message"].as_str().unwrap().to_owned());
+                }
+                Report::Closed { .. } | Report::Upgrade { .. } => {}
+                other => panic!("{} waited for its end, but: {other:?}", self.label),
+            }
+        }
+    }
+
+    /// Waits until its transport is closed by the server.
+    pub(crate) async fn is_closed(&mut self) {
+        loop {
+            match self.report_in_time("the transport's end").await {
+                Report::Closed { .. } => return,
+                // A poll that finds its session gone is an error first.
+                Report::Error { .. } | Report::Upgrade { .. } => {}
+                other => panic!("{} waited for its end, but: {other:?}", self.label),
+            }
+        }
+    }
+
     /// Leaves politely and waits until that is done.
     pub(crate) async fn disconnect(&mut self) {
         self.line

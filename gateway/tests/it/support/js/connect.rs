@@ -187,6 +187,11 @@ impl<'a> Connect<'a> {
 
     /// Connects, and returns the payload with which it was refused.
     pub(crate) async fn refused(self) -> Value {
+        self.refused_but_open().await.0
+    }
+
+    /// As [`Connect::refused`], and returns the client; older ones leave their transport open.
+    pub(crate) async fn refused_but_open(self) -> (Value, Client) {
         let newer = self.generation.has_auth();
         let label = format!(
             "{} ({:?} {:?})",
@@ -197,8 +202,8 @@ impl<'a> Connect<'a> {
         loop {
             let report = timeout_at(deadline, client.next_report()).await;
             match report.unwrap_or_else(|_| panic!("{label} was not answered in time")) {
-                Report::ConnectError { payload } if newer => return payload,
-                Report::Error { payload } if !newer => return payload,
+                Report::ConnectError { payload } if newer => return (payload, client),
+                Report::Error { payload } if !newer => return (payload, client),
                 Report::Upgrade { .. } | Report::Closed { .. } => {}
                 other => panic!("{label} was not refused: {other:?}"),
             }

@@ -68,7 +68,12 @@ impl App {
             health::migrate_when_possible(&store).await?;
         }
         let node = NodeId::random();
-        let bus = Bus::start(&config.redis, &node, store.clone(), &tasks.working)?;
+        let bus = Bus::start(
+            &config.redis,
+            &node,
+            store.clone(),
+            (&tasks.working, &tasks.stop_working),
+        )?;
         let watched = health::watch(store.clone(), bus.health(), admin.clone());
         tasks.working.spawn(
             tasks
@@ -120,7 +125,12 @@ fn serve(
         (sessions.clone(), rest),
         (&tasks.working, &tasks.stop_working),
     );
-    let edge = Edge::new(sockets, sessions.clone(), rooms::SOCKET_PATH);
+    let edge = Edge::new(
+        sockets,
+        sessions.clone(),
+        rooms::SOCKET_PATH,
+        config.sockets,
+    );
     let listener = Listener::new(tcp, edge, &config.http, config.sockets);
     tasks
         .serving

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{bus::Health, store::Store, telemetry::catalogue, transport::Admin};
 
@@ -13,48 +13,52 @@ const POSTGRES: &str = "postgres";
 const REDIS: &str = "redis";
 
 const EVERY: Duration = Duration::from_secs(1);
+const EVERY_AT_START: Duration = Duration::from_millis(50);
 /// A check that takes longer counts as failed.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How often a problem that stays is logged again, in checks.
-const REMIND_AFTER: u32 = 10;
+/// How often a problem that stays is logged again.
+const REMIND_AFTER: Duration = Duration::from_secs(10);
+/// Connecting takes a moment; a problem that is over by then is none.
+const GRACE_AT_START: Duration = Duration::from_secs(1);
 
 /// Checks until it is dropped.
 pub(crate) async fn watch(store: Store, bus: Health, admin: Admin) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut since = [0_u32; DEPENDENCIES.len()];
+    let quiet_until = Instant::now() + GRACE_AT_START;
+    let mut remind_at = [quiet_until; DEPENDENCIES.len()];
     loop {
-        ticks.tick().await;
         let postgres = postgres(&store).await;
         let redis = (!bus.connected()).then(|| "no connection, trying again".to_owned());
-        for ((name, problem), since) in [(POSTGRES, postgres), (REDIS, redis)]
-            .into_iter()
-            .zip(&mut since)
-        {
-            tell(&admin, name, problem, since);
+        let checks = [(POSTGRES, postgres), (REDIS, redis)];
+        for ((name, problem), remind_at) in checks.into_iter().zip(&mut remind_at) {
+            tell(&admin, name, problem, remind_at);
         }
         let (open, idle) = store.connections();
         let idle = u32::try_from(idle).unwrap_or(open).min(open);
         metrics::gauge!(catalogue::DATABASE_CONNECTIONS, "state" => "idle").set(idle);
         metrics::gauge!(catalogue::DATABASE_CONNECTIONS, "state" => "busy").set(open - idle);
+        // A start should not wait for a tick.
+        sleep(if admin.has_started() {
+            EVERY
+        } else {
+            EVERY_AT_START
+        })
+        .await;
     }
 }
 
-fn tell(admin: &Admin, name: &'static str, problem: Option<String>, since: &mut u32) {
-    let healthy = problem.is_none();
-    let shown = problem.clone().unwrap_or_default();
-    let changed = admin.note(name, problem);
-    *since = if changed { 0 } else { *since + 1 };
-    match (healthy, changed) {
-        (true, true) => tracing::info!(dependency = name, "available"),
-        (false, changed) if changed || since.is_multiple_of(REMIND_AFTER) => {
-            tracing::warn!(
-                dependency = name,
-                problem = shown,
-                "not available, trying again"
-            );
+fn tell(admin: &Admin, name: &'static str, problem: Option<String>, remind_at: &mut Instant) {
+    let now = Instant::now();
+    match &problem {
+        Some(problem) if now >= *remind_at => {
+            *remind_at = now + REMIND_AFTER;
+            tracing::warn!(dependency = name, problem, "not available, trying again");
         }
         _ => {}
+    }
+    let healthy = problem.is_none();
+    if admin.note(name, problem) && healthy {
+        *remind_at = now;
+        tracing::info!(dependency = name, "available");
     }
 }
 
@@ -79,7 +83,7 @@ pub(crate) async fn migrate_when_possible(store: &Store) -> Result<(), MigrateEr
                 if matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) =>
             {
                 tracing::warn!(%error, "postgres is not available, trying to migrate again");
-                tokio::time::sleep(EVERY).await;
+                sleep(EVERY).await;
             }
             done => return done,
         }

@@ -114,14 +114,19 @@ impl Verifier {
         let mut validation = Validation::new(algorithm);
         validation.leeway = 0;
         validation.validate_nbf = true;
-        validation.set_required_spec_claims(&["exp"]);
-        match &self.audience {
-            Some(audience) => validation.set_audience(&[audience]),
-            None => validation.validate_aud = false,
+        // What is configured must be there: without this, a token that does not say is let through.
+        let mut required = vec!["exp"];
+        if let Some(audience) = &self.audience {
+            validation.set_audience(&[audience]);
+            required.push("aud");
+        } else {
+            validation.validate_aud = false;
         }
         if let Some(issuer) = &self.issuer {
             validation.set_issuer(&[issuer]);
+            required.push("iss");
         }
+        validation.set_required_spec_claims(&required);
         validation
     }
 
@@ -141,6 +146,10 @@ impl Verifier {
             .ok()
             .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))
             .ok_or(Refusal::Refused)?;
+        // Not on or after that moment (RFC 7519, section 4.1.4); the library allows the second.
+        if expires <= SystemTime::now() {
+            return Err(Refusal::Expired);
+        }
         Ok(Principal {
             user,
             name: profile_text(claims.get("name")),
@@ -217,6 +226,11 @@ mod tests {
         );
         let old = json!({"sub": "ann", "exp": now() - 1});
         assert_eq!(check(&verifier, &old).await.unwrap_err(), Refusal::Expired);
+        let now_over = json!({"sub": "ann", "exp": now()});
+        assert_eq!(
+            check(&verifier, &now_over).await.unwrap_err(),
+            Refusal::Expired
+        );
         let early = json!({"sub": "ann", "exp": now() + 60, "nbf": now() + 30});
         assert_eq!(
             check(&verifier, &early).await.unwrap_err(),
@@ -268,6 +282,11 @@ mod tests {
         let foreign = json!({"uid": 7, "exp": now() + 60, "aud": "x", "iss": "id"});
         assert_eq!(
             check(&verifier, &foreign).await.unwrap_err(),
+            Refusal::Refused
+        );
+        let silent = json!({"uid": 7, "exp": now() + 60});
+        assert_eq!(
+            check(&verifier, &silent).await.unwrap_err(),
             Refusal::Refused
         );
         let stranger = json!({"uid": 7, "exp": now() + 60, "aud": "chat", "iss": "other"});

@@ -11,7 +11,7 @@ use fred::{
     },
 };
 use secrecy::ExposeSecret;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     inbox::Inbox,
@@ -55,7 +55,7 @@ impl Bus {
         config: &config::Redis,
         node: &NodeId,
         store: Store,
-        tasks: &TaskTracker,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<Self, Error> {
         let publishing = builder(config, OUTBOX_NOTIFICATIONS)?
             .build()
@@ -65,9 +65,15 @@ impl Bus {
             .map_err(Error::BadUrl)?;
         let names = Names::new(&config.prefix);
         let (subscriptions, resubscribed) =
-            Subscriptions::start(listening.clone(), names.clone(), tasks);
+            Subscriptions::start(listening.clone(), names.clone(), (tasks, stop));
         let inbox = Inbox::new(&listening, names.clone(), node.clone(), resubscribed);
-        let publisher = Publisher::start(publishing.clone(), names, node.clone(), store, tasks);
+        let publisher = Publisher::start(
+            publishing.clone(),
+            names,
+            node.clone(),
+            store,
+            (tasks, stop),
+        );
         watch(&publishing, "publisher");
         watch(&listening, "listener");
         publishing.connect();
@@ -130,7 +136,8 @@ fn builder(config: &config::Redis, notifications: usize) -> Result<Builder, Erro
 /// Logs what happens to a connection, and counts.
 fn watch(client: &impl EventInterface, role: &'static str) {
     client.on_error(move |(error, server)| async move {
-        tracing::warn!(
+        // The health check says once what this would say with every attempt.
+        tracing::debug!(
             role,
             ?server,
             error = error.details(),

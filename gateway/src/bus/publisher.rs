@@ -10,7 +10,7 @@ use fred::{
     interfaces::{ClientLike, PubsubInterface},
 };
 use tokio::sync::mpsc;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     envelope::{Hint, seal},
@@ -55,7 +55,7 @@ impl Publisher {
         names: Names,
         node: NodeId,
         store: Store,
-        tasks: &TaskTracker,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Self {
         let (waiting, given) = mpsc::channel(WAITING_MAX);
         let (published, forget) = mpsc::channel(FORGET_MAX);
@@ -64,7 +64,7 @@ impl Publisher {
             names,
             node,
         };
-        tasks.spawn(publish_all(direct.clone(), given, published));
+        tasks.spawn(publish_all(direct.clone(), given, published, stop.clone()));
         tasks.spawn(forget_all(store, forget));
         Self { waiting, direct }
     }
@@ -146,9 +146,21 @@ async fn publish_all(
     direct: Direct,
     mut given: mpsc::Receiver<Announcement>,
     published: mpsc::Sender<i64>,
+    stop: CancellationToken,
 ) {
     let mut batch = Vec::with_capacity(TOGETHER_MAX);
-    while given.recv_many(&mut batch, TOGETHER_MAX).await > 0 {
+    loop {
+        let received = tokio::select! {
+            received = given.recv_many(&mut batch, TOGETHER_MAX) => received,
+            // Takes no more, but publishes what is there.
+            () = stop.cancelled(), if !given.is_closed() => {
+                given.close();
+                continue;
+            }
+        };
+        if received == 0 {
+            return;
+        }
         let hints = batch
             .iter()
             .flat_map(|announcement: &Announcement| &announcement.hints);

@@ -10,7 +10,7 @@ use fred::{
     interfaces::{ClientLike, EventInterface, PubsubInterface},
 };
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::names::{Names, Topic};
 use crate::telemetry::catalogue;
@@ -34,7 +34,7 @@ impl Subscriptions {
     pub(super) fn start(
         client: SubscriberClient,
         names: Names,
-        tasks: &TaskTracker,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> (Self, mpsc::Receiver<()>) {
         let (orders, received) = mpsc::channel(ORDERS_WAITING_MAX);
         let (resubscribed, told) = mpsc::channel(4);
@@ -44,7 +44,7 @@ impl Subscriptions {
             wanted: HashSet::new(),
             resubscribed,
         };
-        tasks.spawn(keeper.run(received));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(keeper.run(received)));
         (Self(orders), told)
     }
 

@@ -6,6 +6,8 @@ use secrecy::SecretString;
 
 use super::Problems;
 
+const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
+
 /// The database that holds everything durable.
 #[expect(
     clippy::struct_field_names,
@@ -57,6 +59,9 @@ impl PostgresArgs {
             self.database_read_url,
             self.database_read_url_file,
         );
+        for (variable, url) in [("DATABASE_URL", &url), ("DATABASE_READ_URL", &read_url)] {
+            problems.check_url(variable, url.as_ref(), &SCHEMES);
+        }
         let max_connections = problems.number(
             "DATABASE_MAX_CONNECTIONS",
             &self.database_max_connections,

@@ -2,7 +2,7 @@
 
 use std::{fmt, fs, str::FromStr};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// Everything that is wrong, by variable name. Never holds a value, which might be a secret.
 #[derive(Debug, Default)]
@@ -78,6 +78,27 @@ impl Problems {
                 }
             },
             (None, None) => None,
+        }
+    }
+
+    /// Checks that a URL, which may be a secret, has one of the schemes and a host.
+    pub(crate) fn check_url(
+        &mut self,
+        variable: &str,
+        url: Option<&SecretString>,
+        schemes: &[&str],
+    ) {
+        let Some(url) = url else { return };
+        let rest = url
+            .expose_secret()
+            .split_once("://")
+            .filter(|(s, _)| schemes.contains(s));
+        if rest.is_none_or(|(_, rest)| rest.trim_matches('/').is_empty()) {
+            let scheme = schemes.first().copied().unwrap_or_default();
+            self.add(
+                variable,
+                format_args!("expected a URL such as {scheme}://host:port"),
+            );
         }
     }
 

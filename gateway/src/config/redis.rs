@@ -4,6 +4,15 @@ use secrecy::SecretString;
 
 use super::Problems;
 
+const SCHEMES: [&str; 6] = [
+    "redis",
+    "rediss",
+    "redis-cluster",
+    "rediss-cluster",
+    "redis-sentinel",
+    "rediss-sentinel",
+];
+
 /// The server that carries what is live.
 #[expect(
     clippy::struct_field_names,
@@ -34,6 +43,7 @@ pub(crate) struct Redis {
 impl RedisArgs {
     pub(super) fn resolve(self, problems: &mut Problems) -> Option<Redis> {
         let url = problems.required_secret("REDIS_URL", self.redis_url, self.redis_url_file);
+        problems.check_url("REDIS_URL", url.as_ref(), &SCHEMES);
         let prefix = self.redis_prefix;
         let plain = prefix
             .chars()

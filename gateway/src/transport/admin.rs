@@ -56,6 +56,11 @@ impl Admin {
         changed
     }
 
+    /// Everything was there at least once.
+    pub(crate) fn has_started(&self) -> bool {
+        self.lock().started
+    }
+
     /// Not ready from now on, whatever the checks say.
     pub(crate) fn drain(&self) {
         self.lock().draining = true;

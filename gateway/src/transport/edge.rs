@@ -17,9 +17,13 @@ use tower::Service;
 use super::{
     engine::{self, Entry},
     guard::Handle,
+    legacy,
     sessions::Sessions,
 };
-use crate::faces::{Handshake, query_value};
+use crate::{
+    config,
+    faces::{Handshake, query_value},
+};
 
 /// How long a post waits for the events before it; then it is handled all the same, and the bound
 /// of the queue decides.
@@ -41,81 +45,134 @@ pub(crate) struct Edge {
     sockets: engine::Service,
     sessions: Sessions,
     path: &'static str,
+    polling_bytes_max: usize,
 }
 
 impl Edge {
-    pub(crate) fn new(sockets: engine::Service, sessions: Sessions, path: &'static str) -> Self {
+    pub(crate) fn new(
+        sockets: engine::Service,
+        sessions: Sessions,
+        path: &'static str,
+        config: config::Sockets,
+    ) -> Self {
+        let polling_bytes_max = usize::try_from(config.polling_bytes_max).unwrap_or(usize::MAX);
         Self {
             sockets,
             sessions,
             path,
+            polling_bytes_max,
         }
     }
 
     async fn serve(mut self, request: Request<Incoming>) -> Response<Body> {
+        let request = request.map(Body::new);
         let below = request.uri().path().strip_prefix(self.path);
-        let request = if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-            match self.prepare(request).await {
-                Ok(request) => request,
-                Err(answer) => return *answer,
-            }
-        } else {
-            request
+        if below.is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+            return self.call(request).await;
+        }
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let request = match self.prepare(request, &query).await {
+            Ok(request) => request,
+            Err(answer) => return *answer,
         };
-        let sid = polled(&request);
-        let handle = request.extensions().get::<Arc<Handle>>().map(Arc::clone);
-        if let (Some(sid), Some(handle)) = (&sid, &handle) {
-            self.sessions.polls(sid, Some(handle));
-        }
-        let Ok(response) = self.sockets.call(request).await;
-        if let Some(sid) = sid {
-            self.sessions.polls(&sid, None);
-        }
+        let Some(sid) = polled(&request, &query) else {
+            return self.call(request).await;
+        };
+        let handle = handle(&request);
+        self.sessions.polls(&sid, handle.as_ref());
+        let response = self.call(request).await;
+        self.sessions.polls(&sid, None);
+        response
+    }
+
+    async fn call(&mut self, request: Request<Body>) -> Response<Body> {
+        let Ok(response) = Service::<Request<Body>>::call(&mut self.sockets, request).await;
         response.map(Body::new)
     }
 
     /// Gets a socket request ready for the library; an error is the answer.
     async fn prepare(
         &self,
-        request: Request<Incoming>,
-    ) -> Result<Request<Incoming>, Box<Response<Body>>> {
-        let handle = request.extensions().get::<Arc<Handle>>().map(Arc::clone);
-        let query = request.uri().query().unwrap_or_default();
-        let Some(sid) = query_value(query, "sid") else {
-            return Ok(opening(request, handle));
+        request: Request<Body>,
+        query: &str,
+    ) -> Result<Request<Body>, Box<Response<Body>>> {
+        let request = match query_value(query, "sid") {
+            Some(sid) => self.continuing(request, &sid).await?,
+            None => opening(request, query),
         };
-        if self.sessions.is_ended(&sid) {
+        if !legacy::is_legacy(query) {
+            return Ok(request);
+        }
+        if request.method() == Method::POST {
+            return self.without_queries(request).await;
+        }
+        match legacy::upgrade(request, self.sockets.clone()) {
+            Ok(answer) => Err(Box::new(answer)),
+            Err(request) => Ok(*request),
+        }
+    }
+
+    /// A request of a session that is open.
+    async fn continuing(
+        &self,
+        request: Request<Body>,
+        sid: &str,
+    ) -> Result<Request<Body>, Box<Response<Body>>> {
+        if self.sessions.is_ended(sid) {
             return Err(Box::new(unknown_session()));
         }
         if request.method() == Method::POST {
-            let idle = self.sessions.until_idle(&sid);
+            let idle = self.sessions.until_idle(sid);
             // Whether it became idle or patience ended: the queue's own bound holds either way.
             tokio::time::timeout(POST_PATIENCE, idle)
                 .await
                 .unwrap_or_default();
         }
-        if let Some(handle) = handle.filter(|_| request.headers().contains_key(header::UPGRADE)) {
-            self.sessions.upgraded(&sid, &handle);
+        if let Some(handle) = handle(&request).filter(|_| upgrades(&request)) {
+            self.sessions.upgraded(sid, &handle);
         }
         Ok(request)
     }
+
+    async fn without_queries(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Request<Body>, Box<Response<Body>>> {
+        let (parts, body) = request.into_parts();
+        let Ok(bytes) = axum::body::to_bytes(body, self.polling_bytes_max).await else {
+            let mut answer = Response::new(Body::empty());
+            *answer.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            return Err(Box::new(answer));
+        };
+        let cut = std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(legacy::without_queries);
+        let body = cut.map_or_else(|| Body::from(bytes.clone()), Body::from);
+        Ok(Request::from_parts(parts, body))
+    }
+}
+
+fn handle(request: &Request<Body>) -> Option<Arc<Handle>> {
+    request.extensions().get::<Arc<Handle>>().map(Arc::clone)
+}
+
+fn upgrades(request: &Request<Body>) -> bool {
+    request.headers().contains_key(header::UPGRADE)
 }
 
 /// The session that a request polls, if that is what it does.
-fn polled(request: &Request<Incoming>) -> Option<String> {
-    let upgrade = request.headers().contains_key(header::UPGRADE);
-    if request.method() != Method::GET || upgrade {
+fn polled(request: &Request<Body>, query: &str) -> Option<String> {
+    if request.method() != Method::GET || upgrades(request) {
         return None;
     }
-    query_value(request.uri().query()?, "sid")
+    query_value(query, "sid")
 }
 
 /// Copies what the session needs into an [`Entry`] and strips the rest.
-fn opening(request: Request<Incoming>, handle: Option<Arc<Handle>>) -> Request<Incoming> {
+fn opening(request: Request<Body>, query: &str) -> Request<Body> {
+    let websocket = handle(&request).filter(|_| upgrades(&request));
     let (mut parts, body) = request.into_parts();
-    let query = parts.uri.query().unwrap_or_default();
     let handshake = Handshake::of(&parts.headers, query);
-    let websocket = handle.filter(|_| parts.headers.contains_key(header::UPGRADE));
     parts
         .extensions
         .insert(Arc::new(Entry::new(handshake, websocket)));

@@ -6,6 +6,7 @@ mod admin;
 mod edge;
 pub(crate) mod engine;
 mod guard;
+mod legacy;
 mod listener;
 mod sessions;
 

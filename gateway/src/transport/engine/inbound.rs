@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -139,7 +139,7 @@ impl<F: Face> Inbound<F> {
         let Some(session) = self.session.get().map(Arc::clone) else {
             return;
         };
-        let mut flying: FuturesUnordered<Flying> = FuturesUnordered::new();
+        let mut flying: FuturesOrdered<Flying> = FuturesOrdered::new();
         let mut lane = None;
         loop {
             if let Some(packet) = self.pop() {
@@ -163,7 +163,7 @@ impl<F: Face> Inbound<F> {
         &self,
         packet: Packet,
         session: &Arc<Session>,
-        (flying, lane): (&mut FuturesUnordered<Flying>, &mut Option<Lane>),
+        (flying, lane): (&mut FuturesOrdered<Flying>, &mut Option<Lane>),
     ) {
         let begun = Instant::now();
         let (label, command) = self.decode(&packet);
@@ -200,7 +200,7 @@ impl<F: Face> Inbound<F> {
             }
         });
         if next.is_some() {
-            flying.push(flight);
+            flying.push_back(flight);
         } else {
             finish::<F>(Some(flight.await), session);
         }

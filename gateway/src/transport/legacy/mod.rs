@@ -1,0 +1,114 @@
+//! What clients before Socket.IO 3 say differently, put right before the library reads it.
+//!
+//! They repeat the query of the handshake behind the namespace (`40/chat/?meta=1,`). The library
+//! takes that for another namespace, answers in its name, and such a client waits for ever. The
+//! query is known from the handshake, so here it is cut off, in websocket frames ([`stream`]) and in
+//! posted payloads ([`payload`]). Must not: touch anything but such packets.
+
+mod payload;
+mod stream;
+
+use axum::body::Body;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tower::Service;
+
+pub(super) use payload::without_queries;
+use stream::WithoutQueries;
+
+use super::engine;
+use crate::faces::query_value;
+
+/// Engine.IO protocol 3, which clients before 3.x speak.
+pub(super) fn is_legacy(query: &str) -> bool {
+    query_value(query, "EIO").as_deref() == Some("3")
+}
+
+/// Upgrades a request to a websocket and hands its stream to the library through the filter.
+/// Gives the request back if it is no upgrade.
+pub(super) fn upgrade(
+    mut request: Request<Body>,
+    mut sockets: engine::Service,
+) -> Result<Response<Body>, Box<Request<Body>>> {
+    let wanted = request
+        .headers()
+        .get(header::UPGRADE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let Some(key) = request
+        .headers()
+        .get(header::SEC_WEBSOCKET_KEY)
+        .filter(|_| wanted)
+    else {
+        return Err(Box::new(request));
+    };
+    let Ok(accept) = derive_accept_key(key.as_bytes()).parse::<HeaderValue>() else {
+        return Err(Box::new(request));
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    let request = request.map(|_| ());
+    // Not tracked: ends with the connection, which is.
+    tokio::spawn(async move {
+        match upgraded.await {
+            Ok(upgraded) => {
+                let stream = WithoutQueries::new(TokioIo::new(upgraded));
+                if let Err(error) = sockets.call((stream, request)).await {
+                    tracing::debug!(%error, "an upgrade was refused");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "an upgrade failed"),
+        }
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(response)
+}
+
+/// A CONNECT packet without the query behind its namespace; `None` if the packet is none or has none.
+fn without_query(packet: &str) -> Option<String> {
+    // Engine.IO message (4), Socket.IO CONNECT (0), a namespace.
+    let namespace = packet.strip_prefix("40/")?;
+    let (path, query) = namespace.split_once('?')?;
+    // In a payload, the comma would end the namespace.
+    if path.contains(',') {
+        return None;
+    }
+    let rest = query
+        .find(',')
+        .map_or("", |comma| query.get(comma..).unwrap_or_default());
+    Some(format!("40/{path}{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_query_of_a_connect_packet_is_cut() {
+        assert_eq!(
+            without_query("40/chat/?meta=1,").as_deref(),
+            Some("40/chat/,")
+        );
+        assert_eq!(
+            without_query("40/chat/?a=1&b=2").as_deref(),
+            Some("40/chat/")
+        );
+        assert_eq!(
+            without_query("40/chat/?a=1,{\"x\":1}").as_deref(),
+            Some("40/chat/,{\"x\":1}")
+        );
+        for other in [
+            "40/chat/,",
+            "40",
+            "42/chat/,[\"message\",\"?\"]",
+            "40/chat/,{\"a\":\"?\"}",
+            "2",
+        ] {
+            assert_eq!(without_query(other), None, "{other}");
+        }
+    }
+}

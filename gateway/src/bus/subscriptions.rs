@@ -3,13 +3,13 @@
 //! One task owns the list and gives all orders, so that they reach Redis in the order in which they
 //! were given here. What waits while Redis answers goes out together.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use fred::{
     clients::SubscriberClient,
     interfaces::{ClientLike, EventInterface, PubsubInterface},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast::error::RecvError, mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::names::{Names, Topic};
@@ -19,6 +19,10 @@ use crate::telemetry::catalogue;
 const ORDERS_WAITING_MAX: usize = 4_096;
 /// Channels in one command.
 const CHANNELS_PER_COMMAND: usize = 1_000;
+/// Orders that are carried out together.
+const ORDERS_TOGETHER_MAX: usize = 256;
+/// How soon an owed subscription is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 enum Order {
     Listen(Vec<Topic>, oneshot::Sender<bool>),
@@ -42,6 +46,7 @@ impl Subscriptions {
             client,
             names,
             wanted: HashSet::new(),
+            owed: false,
             resubscribed,
         };
         tasks.spawn(stop.clone().run_until_cancelled_owned(keeper.run(received)));
@@ -69,6 +74,8 @@ struct Keeper {
     client: SubscriberClient,
     names: Names,
     wanted: HashSet<Topic>,
+    /// Redis has not confirmed all that is wanted.
+    owed: bool,
     resubscribed: mpsc::Sender<()>,
 }
 
@@ -79,12 +86,13 @@ impl Keeper {
         loop {
             tokio::select! {
                 reconnected = reconnects.recv() => {
-                    if matches!(reconnected, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                    if matches!(reconnected, Err(RecvError::Closed)) {
                         return;
                     }
                     self.restore().await;
                 }
-                received = orders.recv_many(&mut waiting, 256) => {
+                () = tokio::time::sleep(RETRY_AFTER), if self.owed => self.restore().await,
+                received = orders.recv_many(&mut waiting, ORDERS_TOGETHER_MAX) => {
                     if received == 0 {
                         return;
                     }
@@ -121,21 +129,23 @@ impl Keeper {
     }
 
     async fn subscribe_and_answer(
-        &self,
+        &mut self,
         new: &mut Vec<Topic>,
         answers: &mut Vec<oneshot::Sender<bool>>,
     ) {
-        let confirmed = self.subscribe(new).await;
+        self.owed |= !self.subscribe(new).await;
         new.clear();
         for answer in answers.drain(..) {
             // Nobody waits any more: fine.
-            answer.send(confirmed).unwrap_or_default();
+            answer.send(!self.owed).unwrap_or_default();
         }
     }
 
-    async fn restore(&self) {
+    /// Subscribes to everything that is wanted, and says so.
+    async fn restore(&mut self) {
         let all: Vec<Topic> = self.wanted.iter().cloned().collect();
-        if self.subscribe(&all).await {
+        self.owed = !self.subscribe(&all).await;
+        if !self.owed {
             // A full queue already holds the same news.
             self.resubscribed.try_send(()).unwrap_or_default();
         }

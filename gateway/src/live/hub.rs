@@ -94,11 +94,10 @@ impl Hub {
     /// Notes that a connection exists, before its user's memberships are read: from here on,
     /// joinings reach it. Then listens to its user's channel.
     pub(crate) async fn register(&self, connection: &Arc<Connection>) {
-        let first = self.0.shared().roster.add(connection);
-        if first {
-            let topic = Topic::User(connection.user().clone());
-            self.0.shared().subscriptions.listen(vec![topic]).await;
-        }
+        self.0.shared().roster.add(connection);
+        // Also if the user is connected already: that subscription may still be under way.
+        let topic = Topic::User(connection.user().clone());
+        self.0.shared().subscriptions.listen(vec![topic]).await;
     }
 
     /// Puts a registered connection into its rooms. When this returns, everything that is committed
@@ -273,7 +272,7 @@ impl Inner {
         room
     }
 
-    /// Closes a room in which nobody is any more; false if somebody is, or if Redis's queue is full.
+    /// Closes a room if nobody is in it any more; false if that has to be tried again.
     ///
     /// The order to stop listening is given under the lock, so that it comes before the order to
     /// listen of whoever opens the room next.
@@ -283,7 +282,10 @@ impl Inner {
             return true;
         };
         let mut state = room.lock();
-        if !state.is_empty() || !self.0.subscriptions.try_forget(Topic::Room(id)) {
+        if !state.is_empty() {
+            return true;
+        }
+        if !self.0.subscriptions.try_forget(Topic::Room(id)) {
             return false;
         }
         state.closed = true;
@@ -293,11 +295,14 @@ impl Inner {
         true
     }
 
-    /// Stops listening for a user who is not connected any more, in the order of locks as above.
+    /// Stops listening for a user who is not connected any more; false as above.
     pub(super) fn forget_if_absent(&self, user: &UserId) -> bool {
-        self.0.roster.if_absent(user, || {
-            self.0.subscriptions.try_forget(Topic::User(user.clone()))
-        })
+        let forget = || self.0.subscriptions.try_forget(Topic::User(user.clone()));
+        self.0.roster.if_absent(user, forget).unwrap_or(true)
+    }
+
+    pub(super) fn janitor(&self) -> &Janitor {
+        &self.0.janitor
     }
 
     pub(super) fn suspect(&self, topic: Topic) {

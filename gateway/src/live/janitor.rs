@@ -1,7 +1,11 @@
 //! Stops listening to what nobody here needs any more, a little later, so that a reconnect does not
 //! cost an unsubscription and a subscription.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::mpsc,
@@ -14,24 +18,44 @@ use crate::bus::Topic;
 /// How long a channel is kept after its last socket went.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Collects what may be unneeded; cheap to clone. The queue is unbounded in name only: each open
-/// room and each connected user can add a few entries in the time one entry lingers.
+/// Collects what may be unneeded; cheap to clone. A topic waits at most once, so the queue is
+/// bounded by the rooms that are open and the users who are connected.
 #[derive(Clone)]
-pub(super) struct Janitor(mpsc::UnboundedSender<(Instant, Topic)>);
+pub(super) struct Janitor {
+    suspects: mpsc::UnboundedSender<(Instant, Topic)>,
+    waiting: Arc<Mutex<HashSet<Topic>>>,
+}
 
 impl Janitor {
     /// The handle, and the queue that [`run`] works through.
     pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<(Instant, Topic)>) {
         let (suspects, received) = mpsc::unbounded_channel();
-        (Self(suspects), received)
+        (
+            Self {
+                suspects,
+                waiting: Arc::default(),
+            },
+            received,
+        )
     }
 
     /// Has another look at the topic a little later.
     pub(super) fn suspect(&self, topic: Topic) {
-        // Fails only when the node is ending.
-        self.0
-            .send((Instant::now() + LINGER, topic))
-            .unwrap_or_default();
+        if self.lock().insert(topic.clone()) {
+            // Fails only when the node is ending.
+            self.suspects
+                .send((Instant::now() + LINGER, topic))
+                .unwrap_or_default();
+        }
+    }
+
+    /// Takes a topic off the queue: from now on it can be suspected again.
+    fn take(&self, topic: &Topic) {
+        self.lock().remove(topic);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<Topic>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -39,9 +63,13 @@ impl Janitor {
 pub(super) async fn run(hub: Inner, mut suspects: mpsc::UnboundedReceiver<(Instant, Topic)>) {
     while let Some((due, topic)) = suspects.recv().await {
         sleep_until(due).await;
-        match topic {
-            Topic::Room(room) => drop(hub.close_if_empty(room)),
-            Topic::User(user) => drop(hub.forget_if_absent(&user)),
+        hub.janitor().take(&topic);
+        let settled = match &topic {
+            Topic::Room(room) => hub.close_if_empty(*room),
+            Topic::User(user) => hub.forget_if_absent(user),
+        };
+        if !settled {
+            hub.suspect(topic);
         }
     }
 }

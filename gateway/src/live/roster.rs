@@ -14,12 +14,13 @@ use super::Connection;
 pub(super) struct Roster(Mutex<HashMap<UserId, Vec<Arc<Connection>>>>);
 
 impl Roster {
-    /// Adds a connection; true if it is its user's first.
-    pub(super) fn add(&self, connection: &Arc<Connection>) -> bool {
+    /// Adds a connection.
+    pub(super) fn add(&self, connection: &Arc<Connection>) {
         let mut users = self.lock();
-        let connections = users.entry(connection.user().clone()).or_default();
-        connections.push(Arc::clone(connection));
-        connections.len() == 1
+        users
+            .entry(connection.user().clone())
+            .or_default()
+            .push(Arc::clone(connection));
     }
 
     /// Removes a connection; true if it was its user's last.
@@ -41,10 +42,10 @@ impl Roster {
         self.lock().get(user).cloned().unwrap_or_default()
     }
 
-    /// Acts while the user certainly has no connection here; false if there is one, or as `act` says.
-    pub(super) fn if_absent(&self, user: &UserId, act: impl FnOnce() -> bool) -> bool {
+    /// Acts while the user certainly has no connection here; `None` if there is one.
+    pub(super) fn if_absent<R>(&self, user: &UserId, act: impl FnOnce() -> R) -> Option<R> {
         let users = self.lock();
-        !users.contains_key(user) && act()
+        (!users.contains_key(user)).then(act)
     }
 
     pub(super) fn has(&self, user: &UserId) -> bool {

@@ -11,6 +11,8 @@ mod messages;
 mod outbox;
 mod read_marks;
 mod rooms;
+#[cfg(test)]
+mod tests;
 
 use sqlx::{
     PgPool,

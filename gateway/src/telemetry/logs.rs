@@ -22,9 +22,26 @@ enum LogFormat {
     Pretty,
 }
 
+/// Libraries that write what they carry when they are asked for details: texts and tokens. Whatever
+/// the filter says, these details stay off.
+const QUIET: [&str; 6] = [
+    "tungstenite=info",
+    "tokio_tungstenite=info",
+    "hyper=info",
+    "fred=info",
+    "sqlx=info",
+    "h2=info",
+];
+
 /// Starts logging to standard error. A second call changes nothing.
 pub(crate) fn start_logs(args: &LogsArgs) {
-    let filter = EnvFilter::try_new(&args.rust_log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_new(&args.rust_log).unwrap_or_else(|_| EnvFilter::new("info"));
+    for directive in QUIET {
+        // These are valid, and a filter without one of them still filters.
+        if let Ok(directive) = directive.parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
     let pretty = match args.log_format {
         Some(format) => format == LogFormat::Pretty,
         None => stderr().is_terminal(),

@@ -1,10 +1,6 @@
 //! The handle on everything live on this node.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use roomwire_shared::{RoomId, UserId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -14,22 +10,13 @@ use super::{
     catch_up::{self, CatchUp},
     incoming,
     janitor::{self, Janitor},
-    room::{Room, Stage, State},
-    roster::Roster,
+    local::Local,
 };
 use crate::{
     bus::{Inbox, Subscriptions, Topic},
     domain::{LogEntry, Origin, What},
     store::{Membership, Store},
-    telemetry::catalogue,
 };
-
-/// How long an entry that came too early waits for the missing one before the log is read.
-const GAP_PATIENCE: Duration = Duration::from_millis(20);
-/// How long to wait before a failed read of the log is tried again.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
-/// Users whose memberships are read together when all are read anew.
-const USERS_PER_READ: usize = 500;
 
 /// A socket could not be set up because the store is away.
 #[derive(Debug, thiserror::Error)]
@@ -38,22 +25,7 @@ pub(crate) struct NotConnected;
 
 /// Handle; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Hub(Inner);
-
-/// What the parts of this module share.
-#[derive(Clone)]
-pub(super) struct Inner(Arc<Shared>);
-
-struct Shared {
-    rooms: RwLock<HashMap<RoomId, Arc<Room>>>,
-    roster: Roster,
-    encoders: Encoders,
-    store: Store,
-    subscriptions: Subscriptions,
-    catch_up: CatchUp,
-    janitor: Janitor,
-    tasks: TaskTracker,
-}
+pub(crate) struct Hub(Local);
 
 impl Hub {
     /// Starts receiving; the tasks end with `stop`.
@@ -66,38 +38,24 @@ impl Hub {
     ) -> Self {
         let (catch_up, requests) = CatchUp::new();
         let (janitor, suspects) = Janitor::new();
-        let inner = Inner(Arc::new(Shared {
-            rooms: RwLock::default(),
-            roster: Roster::default(),
-            encoders,
-            store,
-            subscriptions,
-            catch_up,
-            janitor,
-            tasks: tasks.clone(),
-        }));
-        tasks.spawn(
-            stop.clone()
-                .run_until_cancelled_owned(catch_up::run(inner.clone(), requests)),
-        );
-        tasks.spawn(
-            stop.clone()
-                .run_until_cancelled_owned(janitor::run(inner.clone(), suspects)),
-        );
-        tasks.spawn(
-            stop.clone()
-                .run_until_cancelled_owned(incoming::run(inner.clone(), inbox)),
-        );
-        Self(inner)
+        let local = Local::new((store, encoders), subscriptions, (catch_up, janitor), tasks);
+        let until_stop = || stop.clone();
+        let reading = catch_up::run(local.clone(), requests);
+        tasks.spawn(until_stop().run_until_cancelled_owned(reading));
+        let tidying = janitor::run(local.clone(), suspects);
+        tasks.spawn(until_stop().run_until_cancelled_owned(tidying));
+        let receiving = incoming::run(local.clone(), inbox);
+        tasks.spawn(until_stop().run_until_cancelled_owned(receiving));
+        Self(local)
     }
 
     /// Notes that a connection exists, before its user's memberships are read: from here on,
     /// joinings reach it. Then listens to its user's channel.
     pub(crate) async fn register(&self, connection: &Arc<Connection>) {
-        self.0.shared().roster.add(connection);
+        self.0.roster().add(connection);
         // Also if the user is connected already: that subscription may still be under way.
         let topic = Topic::User(connection.user().clone());
-        self.0.shared().subscriptions.listen(vec![topic]).await;
+        self.0.subscriptions().listen(vec![topic]).await;
     }
 
     /// Puts a registered connection into its rooms. When this returns, everything that is committed
@@ -137,14 +95,11 @@ impl Hub {
             let mut state = room.lock();
             state.dismiss(connection);
             if state.is_empty() {
-                self.0.shared().janitor.suspect(Topic::Room(id));
+                self.0.suspect(Topic::Room(id));
             }
         }
-        if self.0.shared().roster.remove(connection) {
-            self.0
-                .shared()
-                .janitor
-                .suspect(Topic::User(connection.user().clone()));
+        if self.0.roster().remove(connection) {
+            self.0.suspect(Topic::User(connection.user().clone()));
         }
         true
     }
@@ -161,7 +116,7 @@ impl Hub {
             return;
         };
         let concerned = entries.iter().any(|entry| match &entry.what {
-            What::Joined { user } => self.0.shared().roster.has(user),
+            What::Joined { user } => self.0.roster().has(user),
             _ => false,
         });
         if concerned {
@@ -187,7 +142,7 @@ impl Hub {
         if !confirmed {
             self.0.settle(vec![room]).await;
         } else if behind {
-            self.0.shared().catch_up.room(room).await;
+            self.0.catch_up().room(room).await;
         }
     }
 
@@ -198,232 +153,6 @@ impl Hub {
 
     /// All connections, for draining and expiry.
     pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
-        self.0.shared().roster.all()
+        self.0.roster().all()
     }
-}
-
-impl Inner {
-    fn shared(&self) -> &Shared {
-        &self.0
-    }
-
-    pub(super) fn store(&self) -> &Store {
-        &self.0.store
-    }
-
-    /// Runs work that must not hold up the caller.
-    pub(super) fn spawn<F>(&self, work: impl FnOnce(Self) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        self.0.tasks.spawn(work(self.clone()));
-    }
-
-    pub(super) fn roster(&self) -> &Roster {
-        &self.0.roster
-    }
-
-    pub(super) fn stage(&self) -> Stage<'_> {
-        Stage {
-            encoders: &self.0.encoders,
-            roster: &self.0.roster,
-        }
-    }
-
-    fn rooms(&self) -> std::sync::RwLockReadGuard<'_, HashMap<RoomId, Arc<Room>>> {
-        self.0.rooms.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn room(&self, id: RoomId) -> Option<Arc<Room>> {
-        self.rooms().get(&id).map(Arc::clone)
-    }
-
-    /// Does something with a room, which is opened if it is not open.
-    pub(super) fn with_open<R>(
-        &self,
-        id: RoomId,
-        name: &str,
-        cursor: i64,
-        act: impl FnOnce(&Self, &Arc<Room>, &mut State) -> R,
-    ) -> R {
-        loop {
-            let room = self.open(id, name, cursor);
-            let mut state = room.lock();
-            // A room that was closed between the two lines is looked up, and so opened, again.
-            if !state.closed {
-                return act(self, &room, &mut state);
-            }
-        }
-    }
-
-    /// Opens a room that is not open yet; an open one is left as it is.
-    fn open(&self, id: RoomId, name: &str, cursor: i64) -> Arc<Room> {
-        if let Some(room) = self.room(id) {
-            return room;
-        }
-        let mut rooms = self.0.rooms.write().unwrap_or_else(PoisonError::into_inner);
-        let room = rooms.entry(id).or_insert_with(|| {
-            // If nobody comes to be in it, it goes again.
-            self.0.janitor.suspect(Topic::Room(id));
-            Arc::new(Room::new(id, name.to_owned(), cursor))
-        });
-        let room = Arc::clone(room);
-        count(rooms.len());
-        room
-    }
-
-    /// Closes a room if nobody is in it any more; false if that has to be tried again.
-    ///
-    /// The order to stop listening is given under the lock, so that it comes before the order to
-    /// listen of whoever opens the room next.
-    pub(super) fn close_if_empty(&self, id: RoomId) -> bool {
-        let mut rooms = self.0.rooms.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(room) = rooms.get(&id) else {
-            return true;
-        };
-        let mut state = room.lock();
-        if !state.is_empty() {
-            return true;
-        }
-        if !self.0.subscriptions.try_forget(Topic::Room(id)) {
-            return false;
-        }
-        state.closed = true;
-        drop(state);
-        rooms.remove(&id);
-        count(rooms.len());
-        true
-    }
-
-    /// Stops listening for a user who is not connected any more; false as above.
-    pub(super) fn forget_if_absent(&self, user: &UserId) -> bool {
-        let forget = || self.0.subscriptions.try_forget(Topic::User(user.clone()));
-        self.0.roster.if_absent(user, forget).unwrap_or(true)
-    }
-
-    pub(super) fn janitor(&self) -> &Janitor {
-        &self.0.janitor
-    }
-
-    pub(super) fn suspect(&self, topic: Topic) {
-        self.0.janitor.suspect(topic);
-    }
-
-    /// Subscribes to rooms and then reads what they have missed until that took effect. False if
-    /// the log cannot be read; a Redis that is away is no failure, its return brings a resync.
-    pub(super) async fn settle(&self, rooms: Vec<RoomId>) -> bool {
-        if rooms.is_empty() {
-            return true;
-        }
-        let topics = rooms.iter().map(|&room| Topic::Room(room)).collect();
-        let listening = self.0.subscriptions.listen(topics).await;
-        let reads = rooms.iter().map(|&room| self.0.catch_up.room(room));
-        let read = futures_util::future::join_all(reads)
-            .await
-            .into_iter()
-            .all(|read| read);
-        if listening && read {
-            for room in rooms.into_iter().filter_map(|room| self.room(room)) {
-                room.lock().confirmed = true;
-            }
-        }
-        read
-    }
-
-    pub(super) fn offer(&self, id: RoomId, entries: Vec<LogEntry>) {
-        let Some(room) = self.room(id) else { return };
-        let mut state = room.lock();
-        state.offer(entries, self.stage());
-        self.mind_gap(&room, &mut state);
-    }
-
-    pub(super) fn expect(&self, id: RoomId, head: i64) {
-        let Some(room) = self.room(id) else { return };
-        let mut state = room.lock();
-        state.expect(head);
-        self.mind_gap(&room, &mut state);
-    }
-
-    pub(super) fn show_read(&self, id: RoomId, user: &UserId, origin: Option<&Origin>) {
-        if let Some(room) = self.room(id) {
-            room.lock().show_read(user, origin, self.stage());
-        }
-    }
-
-    /// If something is missing and nobody sees to it, waits a little and then reads the log.
-    pub(super) fn mind_gap(&self, room: &Arc<Room>, state: &mut State) {
-        if !state.has_gap() || state.filling {
-            return;
-        }
-        state.filling = true;
-        let (hub, room) = (self.clone(), Arc::clone(room));
-        self.0.tasks.spawn(async move {
-            tokio::time::sleep(GAP_PATIENCE).await;
-            hub.fill(&room).await;
-        });
-    }
-
-    async fn fill(&self, room: &Room) {
-        loop {
-            {
-                let mut state = room.lock();
-                if !state.has_gap() || state.closed || state.gone {
-                    state.filling = false;
-                    return;
-                }
-            }
-            metrics::counter!(catalogue::GAPS_FILLED).increment(1);
-            if !self.0.catch_up.room(room.id()).await {
-                tokio::time::sleep(RETRY_AFTER).await;
-            }
-        }
-    }
-
-    /// Compares everything here with the log: after a time in which hints may have been lost.
-    pub(super) async fn resync(&self, cause: &'static str) {
-        metrics::counter!(catalogue::RESYNCS, "cause" => cause).increment(1);
-        let rooms: Vec<RoomId> = self.rooms().keys().copied().collect();
-        tracing::info!(
-            cause,
-            rooms = rooms.len(),
-            "reading what may have been missed"
-        );
-        let users = self.0.roster.users();
-        for some in users.chunks(USERS_PER_READ) {
-            self.refresh(some).await;
-        }
-        while !self.settle(rooms.clone()).await {
-            tokio::time::sleep(RETRY_AFTER).await;
-        }
-    }
-
-    /// Reads the memberships of connected users anew and opens rooms that are missing here.
-    pub(super) async fn refresh(&self, users: &[UserId]) {
-        let memberships = loop {
-            match self.0.store.memberships(users).await {
-                Ok(memberships) => break memberships,
-                Err(error) => {
-                    tracing::warn!(%error, "memberships cannot be read, trying again");
-                    tokio::time::sleep(RETRY_AFTER).await;
-                }
-            }
-        };
-        let mut opened = Vec::new();
-        for membership in memberships {
-            // The log from the joining on says who is in the room; rooms that are open follow it.
-            let before = membership.joined - 1;
-            let confirmed = self.with_open(membership.room, &membership.name, before, |_, _, s| {
-                s.confirmed
-            });
-            if !confirmed {
-                opened.push(membership.room);
-            }
-        }
-        self.settle(opened).await;
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-fn count(rooms: usize) {
-    metrics::gauge!(catalogue::ROOMS).set(rooms as f64);
 }

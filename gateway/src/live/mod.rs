@@ -11,6 +11,7 @@ mod frame;
 mod hub;
 mod incoming;
 mod janitor;
+mod local;
 mod room;
 mod roster;
 mod sequence;

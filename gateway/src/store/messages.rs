@@ -2,6 +2,7 @@
 
 use roomwire_shared::{MessageId, RoomId, Timestamp, UserId};
 use sqlx::{Postgres, pool::PoolConnection};
+use time::OffsetDateTime;
 
 use super::{Error, Store, changes::MessageRow, error::id};
 use crate::domain::{ClientId, NewMessage, Page};
@@ -195,8 +196,9 @@ impl Store {
         room: RoomId,
         page: Page,
     ) -> Result<Vec<MessageRow>, Error> {
-        let rows = sqlx::query!(
-            "select position, id, sender, body, created_at, updated_at from messages
+        let records = sqlx::query_as!(
+            MessageRecord,
+            "select room_id, position, id, sender, body, created_at, updated_at from messages
             where room_id = $1 and not deleted
             order by position desc limit $2 offset $3",
             room.as_bytes().as_slice(),
@@ -205,19 +207,7 @@ impl Store {
         )
         .fetch_all(&self.pages)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(MessageRow {
-                    room,
-                    position: row.position,
-                    id: id(MessageId::from_bytes(&row.id), "messages")?,
-                    sender: id(row.sender.parse(), "messages")?,
-                    text: row.body,
-                    created_at: row.created_at.into(),
-                    updated_at: row.updated_at.into(),
-                })
-            })
-            .collect()
+        records.into_iter().map(MessageRecord::row).collect()
     }
 
     /// A page of all rooms of a user, newest first by (time, position).
@@ -228,7 +218,8 @@ impl Store {
         user: &UserId,
         page: Page,
     ) -> Result<Vec<MessageRow>, Error> {
-        let rows = sqlx::query!(
+        let records = sqlx::query_as!(
+            MessageRecord,
             "select m.room_id, m.position, m.id, m.sender, m.body, m.created_at, m.updated_at
             from members mine
             cross join lateral (
@@ -246,19 +237,7 @@ impl Store {
         )
         .fetch_all(&self.pages)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(MessageRow {
-                    room: id(RoomId::from_bytes(&row.room_id), "messages")?,
-                    position: row.position,
-                    id: id(MessageId::from_bytes(&row.id), "messages")?,
-                    sender: id(row.sender.parse(), "messages")?,
-                    text: row.body,
-                    created_at: row.created_at.into(),
-                    updated_at: row.updated_at.into(),
-                })
-            })
-            .collect()
+        records.into_iter().map(MessageRecord::row).collect()
     }
 
     /// One message, if it is not deleted and the user is a member of its room.
@@ -267,7 +246,8 @@ impl Store {
         message: MessageId,
         user: &UserId,
     ) -> Result<Option<MessageRow>, Error> {
-        let row = sqlx::query!(
+        let record = sqlx::query_as!(
+            MessageRecord,
             "select m.room_id, m.position, m.id, m.sender, m.body, m.created_at, m.updated_at
             from messages m
             join members mine on mine.room_id = m.room_id and mine.user_id = $2
@@ -278,18 +258,32 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| {
-            Ok(MessageRow {
-                room: id(RoomId::from_bytes(&row.room_id), "messages")?,
-                position: row.position,
-                id: message,
-                sender: id(row.sender.parse(), "messages")?,
-                text: row.body,
-                created_at: row.created_at.into(),
-                updated_at: row.updated_at.into(),
-            })
+        record.map(MessageRecord::row).transpose()
+    }
+}
+
+/// A message as it lies in the table.
+struct MessageRecord {
+    room_id: Vec<u8>,
+    position: i64,
+    id: Vec<u8>,
+    sender: String,
+    body: String,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+}
+
+impl MessageRecord {
+    fn row(self) -> Result<MessageRow, Error> {
+        Ok(MessageRow {
+            room: id(RoomId::from_bytes(&self.room_id), "messages")?,
+            position: self.position,
+            id: id(MessageId::from_bytes(&self.id), "messages")?,
+            sender: id(self.sender.parse(), "messages")?,
+            text: self.body,
+            created_at: self.created_at.into(),
+            updated_at: self.updated_at.into(),
         })
-        .transpose()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rooms and the making, joining and leaving of them.
 
 use roomwire_shared::{RoomId, Timestamp, UserId};
+use time::OffsetDateTime;
 
 use super::{Error, Store, error::id};
 use crate::{config::UnknownUsers, domain::Page};
@@ -143,8 +144,9 @@ impl Store {
 
     /// One room, if the user is a member of it.
     pub(crate) async fn room(&self, room: RoomId, user: &UserId) -> Result<Option<RoomRow>, Error> {
-        let row = sqlx::query!(
-            r#"select r.name, r.created_at, r.updated_at, r.position,
+        let record = sqlx::query_as!(
+            RoomRecord,
+            r#"select r.id, r.name, r.created_at, r.updated_at, r.position,
                 array(
                     select all_of.user_id from members all_of
                     where all_of.room_id = r.id and not all_of.departed
@@ -158,17 +160,7 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| {
-            Ok(RoomRow {
-                id: room,
-                name: row.name,
-                participants: users(&row.participants)?,
-                created_at: row.created_at.into(),
-                updated_at: row.updated_at.into(),
-                position: row.position,
-            })
-        })
-        .transpose()
+        record.map(RoomRecord::row).transpose()
     }
 
     /// A page of the user's rooms, most recently changed first, and how many there are.
@@ -183,7 +175,8 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
-        let rows = sqlx::query!(
+        let records = sqlx::query_as!(
+            RoomRecord,
             r#"select r.id, r.name, r.created_at, r.updated_at, r.position,
                 array(
                     select all_of.user_id from members all_of
@@ -200,23 +193,37 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        let rooms = rows
+        let rooms = records
             .into_iter()
-            .map(|row| {
-                Ok(RoomRow {
-                    id: id(RoomId::from_bytes(&row.id), "rooms")?,
-                    name: row.name,
-                    participants: users(&row.participants)?,
-                    created_at: row.created_at.into(),
-                    updated_at: row.updated_at.into(),
-                    position: row.position,
-                })
-            })
-            .collect::<Result<_, Error>>()?;
+            .map(RoomRecord::row)
+            .collect::<Result<_, _>>()?;
         Ok((rooms, count))
     }
 }
 
-fn users(ids: &[String]) -> Result<Vec<UserId>, Error> {
-    ids.iter().map(|user| id(user.parse(), "members")).collect()
+/// A room as the queries return it.
+struct RoomRecord {
+    id: Vec<u8>,
+    name: String,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+    position: i64,
+    participants: Vec<String>,
+}
+
+impl RoomRecord {
+    fn row(self) -> Result<RoomRow, Error> {
+        let users = self
+            .participants
+            .iter()
+            .map(|user| id(user.parse(), "members"));
+        Ok(RoomRow {
+            id: id(RoomId::from_bytes(&self.id), "rooms")?,
+            name: self.name,
+            participants: users.collect::<Result<_, _>>()?,
+            created_at: self.created_at.into(),
+            updated_at: self.updated_at.into(),
+            position: self.position,
+        })
+    }
 }

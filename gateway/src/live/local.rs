@@ -1,0 +1,295 @@
+//! This node's live state, as the parts of this module share it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+use roomwire_shared::{RoomId, UserId};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    Encoders,
+    catch_up::CatchUp,
+    janitor::Janitor,
+    room::{Room, Stage, State},
+    roster::Roster,
+};
+use crate::{
+    bus::{Subscriptions, Topic},
+    domain::{LogEntry, Origin},
+    store::Store,
+    telemetry::catalogue,
+};
+
+/// How long an entry that came too early waits for the missing one before the log is read.
+const GAP_PATIENCE: Duration = Duration::from_millis(20);
+/// How long to wait before a failed read of the log is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// Users whose memberships are read together when all are read anew.
+const USERS_PER_READ: usize = 500;
+
+/// Rooms, users and the handles that keep them true; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Local(Arc<Shared>);
+
+struct Shared {
+    rooms: RwLock<HashMap<RoomId, Arc<Room>>>,
+    roster: Roster,
+    encoders: Encoders,
+    store: Store,
+    subscriptions: Subscriptions,
+    catch_up: CatchUp,
+    janitor: Janitor,
+    tasks: TaskTracker,
+}
+
+impl Local {
+    /// Nothing is live yet; the tasks behind `catch_up` and `janitor` are for the caller to run.
+    pub(super) fn new(
+        (store, encoders): (Store, Encoders),
+        subscriptions: Subscriptions,
+        (catch_up, janitor): (CatchUp, Janitor),
+        tasks: &TaskTracker,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            rooms: RwLock::default(),
+            roster: Roster::default(),
+            encoders,
+            store,
+            subscriptions,
+            catch_up,
+            janitor,
+            tasks: tasks.clone(),
+        }))
+    }
+
+    pub(super) fn subscriptions(&self) -> &Subscriptions {
+        &self.0.subscriptions
+    }
+
+    pub(super) fn catch_up(&self) -> &CatchUp {
+        &self.0.catch_up
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Runs work that must not hold up the caller.
+    pub(super) fn spawn<F>(&self, work: impl FnOnce(Self) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.0.tasks.spawn(work(self.clone()));
+    }
+
+    pub(super) fn roster(&self) -> &Roster {
+        &self.0.roster
+    }
+
+    pub(super) fn stage(&self) -> Stage<'_> {
+        Stage {
+            encoders: &self.0.encoders,
+            roster: &self.0.roster,
+        }
+    }
+
+    fn rooms(&self) -> RwLockReadGuard<'_, HashMap<RoomId, Arc<Room>>> {
+        self.0.rooms.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn room(&self, id: RoomId) -> Option<Arc<Room>> {
+        self.rooms().get(&id).map(Arc::clone)
+    }
+
+    /// Does something with a room, which is opened if it is not open.
+    pub(super) fn with_open<R>(
+        &self,
+        id: RoomId,
+        name: &str,
+        cursor: i64,
+        act: impl FnOnce(&Self, &Arc<Room>, &mut State) -> R,
+    ) -> R {
+        loop {
+            let room = self.open(id, name, cursor);
+            let mut state = room.lock();
+            // A room that was closed between the two lines is looked up, and so opened, again.
+            if !state.closed {
+                return act(self, &room, &mut state);
+            }
+        }
+    }
+
+    /// Opens a room that is not open yet; an open one is left as it is.
+    fn open(&self, id: RoomId, name: &str, cursor: i64) -> Arc<Room> {
+        if let Some(room) = self.room(id) {
+            return room;
+        }
+        let mut rooms = self.0.rooms.write().unwrap_or_else(PoisonError::into_inner);
+        let room = rooms.entry(id).or_insert_with(|| {
+            // If nobody comes to be in it, it goes again.
+            self.0.janitor.suspect(Topic::Room(id));
+            Arc::new(Room::new(id, name.to_owned(), cursor))
+        });
+        let room = Arc::clone(room);
+        count(rooms.len());
+        room
+    }
+
+    /// Closes a room if nobody is in it any more; false if that has to be tried again.
+    ///
+    /// The order to stop listening is given under the lock, so that it comes before the order to
+    /// listen of whoever opens the room next.
+    pub(super) fn close_if_empty(&self, id: RoomId) -> bool {
+        let mut rooms = self.0.rooms.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(room) = rooms.get(&id) else {
+            return true;
+        };
+        let mut state = room.lock();
+        if !state.is_empty() {
+            return true;
+        }
+        if !self.0.subscriptions.try_forget(Topic::Room(id)) {
+            return false;
+        }
+        state.closed = true;
+        drop(state);
+        rooms.remove(&id);
+        count(rooms.len());
+        true
+    }
+
+    /// Stops listening for a user who is not connected any more; false as above.
+    pub(super) fn forget_if_absent(&self, user: &UserId) -> bool {
+        let forget = || self.0.subscriptions.try_forget(Topic::User(user.clone()));
+        self.0.roster.if_absent(user, forget).unwrap_or(true)
+    }
+
+    pub(super) fn janitor(&self) -> &Janitor {
+        &self.0.janitor
+    }
+
+    pub(super) fn suspect(&self, topic: Topic) {
+        self.0.janitor.suspect(topic);
+    }
+
+    /// Subscribes to rooms and then reads what they have missed until that took effect. False if
+    /// the log cannot be read; a Redis that is away is no failure, its return brings a resync.
+    pub(super) async fn settle(&self, rooms: Vec<RoomId>) -> bool {
+        if rooms.is_empty() {
+            return true;
+        }
+        let topics = rooms.iter().map(|&room| Topic::Room(room)).collect();
+        let listening = self.0.subscriptions.listen(topics).await;
+        let reads = rooms.iter().map(|&room| self.0.catch_up.room(room));
+        let read = futures_util::future::join_all(reads)
+            .await
+            .into_iter()
+            .all(|read| read);
+        if listening && read {
+            for room in rooms.into_iter().filter_map(|room| self.room(room)) {
+                room.lock().confirmed = true;
+            }
+        }
+        read
+    }
+
+    pub(super) fn offer(&self, id: RoomId, entries: Vec<LogEntry>) {
+        let Some(room) = self.room(id) else { return };
+        let mut state = room.lock();
+        state.offer(entries, self.stage());
+        self.mind_gap(&room, &mut state);
+    }
+
+    pub(super) fn expect(&self, id: RoomId, head: i64) {
+        let Some(room) = self.room(id) else { return };
+        let mut state = room.lock();
+        state.expect(head);
+        self.mind_gap(&room, &mut state);
+    }
+
+    pub(super) fn show_read(&self, id: RoomId, user: &UserId, origin: Option<&Origin>) {
+        if let Some(room) = self.room(id) {
+            room.lock().show_read(user, origin, self.stage());
+        }
+    }
+
+    /// If something is missing and nobody sees to it, waits a little and then reads the log.
+    pub(super) fn mind_gap(&self, room: &Arc<Room>, state: &mut State) {
+        if !state.has_gap() || state.filling {
+            return;
+        }
+        state.filling = true;
+        let (hub, room) = (self.clone(), Arc::clone(room));
+        self.0.tasks.spawn(async move {
+            tokio::time::sleep(GAP_PATIENCE).await;
+            hub.fill(&room).await;
+        });
+    }
+
+    async fn fill(&self, room: &Room) {
+        loop {
+            {
+                let mut state = room.lock();
+                if !state.has_gap() || state.closed || state.gone {
+                    state.filling = false;
+                    return;
+                }
+            }
+            metrics::counter!(catalogue::GAPS_FILLED).increment(1);
+            if !self.0.catch_up.room(room.id()).await {
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+
+    /// Compares everything here with the log: after a time in which hints may have been lost.
+    pub(super) async fn resync(&self, cause: &'static str) {
+        metrics::counter!(catalogue::RESYNCS, "cause" => cause).increment(1);
+        let rooms: Vec<RoomId> = self.rooms().keys().copied().collect();
+        tracing::info!(
+            cause,
+            rooms = rooms.len(),
+            "reading what may have been missed"
+        );
+        let users = self.0.roster.users();
+        for some in users.chunks(USERS_PER_READ) {
+            self.refresh(some).await;
+        }
+        while !self.settle(rooms.clone()).await {
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// Reads the memberships of connected users anew and opens rooms that are missing here.
+    pub(super) async fn refresh(&self, users: &[UserId]) {
+        let memberships = loop {
+            match self.0.store.memberships(users).await {
+                Ok(memberships) => break memberships,
+                Err(error) => {
+                    tracing::warn!(%error, "memberships cannot be read, trying again");
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+            }
+        };
+        let mut opened = Vec::new();
+        for membership in memberships {
+            // The log from the joining on says who is in the room; rooms that are open follow it.
+            let before = membership.joined - 1;
+            let confirmed = self.with_open(membership.room, &membership.name, before, |_, _, s| {
+                s.confirmed
+            });
+            if !confirmed {
+                opened.push(membership.room);
+            }
+        }
+        self.settle(opened).await;
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn count(rooms: usize) {
+    metrics::gauge!(catalogue::ROOMS).set(rooms as f64);
+}

@@ -1,6 +1,9 @@
 //! Puts the parts together: the only place that sees every layer.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+};
 
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -16,8 +19,11 @@ use crate::{
     store::Store,
     sweeper,
     telemetry::Recorder,
-    transport::{Admin, Edge, Listener, Sessions, bind, engine, serve_admin},
+    transport::{Admin, Edge, Listener, Nodes, Sessions, bind, engine, serve_admin},
 };
+
+/// An address that is nobody's (RFC 5737), reached by the default route.
+const OUTSIDE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
 
 /// A running gateway.
 pub(crate) struct App {
@@ -46,6 +52,12 @@ impl Tasks {
             stop_working: CancellationToken::new(),
         }
     }
+
+    /// Runs a worker until working stops.
+    fn work(&self, worker: impl Future<Output = ()> + Send + 'static) {
+        self.working
+            .spawn(self.stop_working.clone().run_until_cancelled_owned(worker));
+    }
 }
 
 impl App {
@@ -57,10 +69,16 @@ impl App {
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         let tasks = Tasks::new();
         let admin = Admin::new(recorder, &health::DEPENDENCIES);
+        let ending = (
+            config.sockets,
+            tasks.working.clone(),
+            tasks.stop_working.clone(),
+        );
         tasks.working.spawn(serve_admin(
             private,
             admin.clone(),
-            tasks.stop_working.clone(),
+            config.http.clone(),
+            ending,
         ));
 
         let store = Store::new(&config.postgres)?;
@@ -68,23 +86,18 @@ impl App {
             health::migrate_when_possible(&store).await?;
         }
         let node = NodeId::random();
+        let advertised = config
+            .http
+            .advertise
+            .unwrap_or_else(|| reachable(admin_address));
         let bus = Bus::start(
             &config.redis,
-            &node,
+            (&node, advertised),
             store.clone(),
             (&tasks.working, &tasks.stop_working),
         )?;
-        let watched = health::watch(store.clone(), bus.health(), admin.clone());
-        tasks.working.spawn(
-            tasks
-                .stop_working
-                .clone()
-                .run_until_cancelled_owned(watched),
-        );
-        let swept = sweeper::run(store.clone(), bus.publisher.clone());
-        tasks
-            .working
-            .spawn(tasks.stop_working.clone().run_until_cancelled_owned(swept));
+        tasks.work(health::watch(store.clone(), bus.health(), admin.clone()));
+        tasks.work(sweeper::run(store.clone(), bus.publisher.clone()));
 
         let working = (&tasks.working, &tasks.stop_working);
         let publisher = bus.publisher.clone();
@@ -92,10 +105,12 @@ impl App {
             rooms: Arc::new(RoomsEncoder),
         };
         let listening = (bus.subscriptions, bus.inbox);
+        let nodes = Nodes::new(bus.leases);
         let hub = Hub::start(store.clone(), listening, encoders, working.0, working.1);
         let chat = Chat::start(store.clone(), hub.clone(), publisher, config.rooms, working);
         let verifier = Arc::new(Verifier::start(&config.auth, working.0, working.1).await?);
-        serve(public, &config, (chat, verifier), &tasks);
+        let edge = serve(public, &config, (chat, verifier), nodes, &tasks);
+        admin.serve_sockets(edge);
         tracing::info!(%node, %address, %admin_address, "serving");
         Ok(Self {
             hub,
@@ -111,8 +126,9 @@ fn serve(
     tcp: TcpListener,
     config: &Config,
     (chat, verifier): (Chat, Arc<Verifier>),
+    nodes: Nodes,
     tasks: &Tasks,
-) {
+) -> Edge {
     let sessions = Sessions::default();
     let rest = rooms::router(chat.clone(), Arc::clone(&verifier));
     let sockets = engine::build(
@@ -125,18 +141,26 @@ fn serve(
         (sessions.clone(), rest),
         (&tasks.working, &tasks.stop_working),
     );
-    let edge = Edge::new(
-        sockets,
-        sessions.clone(),
-        rooms::SOCKET_PATH,
-        config.sockets,
-    );
-    let listener = Listener::new(tcp, edge, &config.http, config.sockets);
+    let path = rooms::SOCKET_PATH;
+    let edge = Edge::new(sockets, sessions.clone(), nodes, path, config.sockets);
+    let listener = Listener::public(tcp, edge.clone(), &config.http, config.sockets);
     tasks
         .serving
         .spawn(listener.run(tasks.serving.clone(), tasks.stop_serving.clone()));
-    let swept = sessions.sweep_forever();
-    tasks
-        .working
-        .spawn(tasks.stop_working.clone().run_until_cancelled_owned(swept));
+    tasks.work(sessions.sweep_forever());
+    edge
+}
+
+/// Where others can reach an address that may be "any": by this host's route to the outside. Asking
+/// for that route sends nothing.
+fn reachable(listening: SocketAddr) -> SocketAddr {
+    if !listening.ip().is_unspecified() {
+        return listening;
+    }
+    let route = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect(OUTSIDE)?;
+        socket.local_addr()
+    });
+    let ip = route.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |route| route.ip());
+    SocketAddr::new(ip, listening.port())
 }

@@ -15,7 +15,15 @@ use std::{
 const LAYERS: [(&str, &[&str]); 12] = [
     (
         "transport",
-        &["faces", "live", "chat", "domain", "config", "telemetry"],
+        &[
+            "faces",
+            "live",
+            "chat",
+            "bus",
+            "domain",
+            "config",
+            "telemetry",
+        ],
     ),
     (
         "faces",

@@ -22,6 +22,7 @@ use crate::Error;
 use crate::lifeline::{self, Lifeline};
 use crate::output::Output;
 pub use crate::ports::free_port;
+use crate::ports::free_ports;
 
 /// How long a gateway may take from its start to its first 200 on `/readyz`.
 const READY_DEADLINE: Duration = Duration::from_secs(30);
@@ -61,8 +62,9 @@ impl Gateway {
     pub async fn spawn(binary: &Path, env: &[(&str, String)]) -> Result<Self, Error> {
         let mut attempt = 1;
         loop {
-            let listen = address("LISTEN_ADDR", env)?;
-            let admin = address("ADMIN_ADDR", env)?;
+            let [public_port, admin_port] = free_ports()?;
+            let listen = address("LISTEN_ADDR", env, public_port)?;
+            let admin = address("ADMIN_ADDR", env, admin_port)?;
             let gateway = Self::launch(binary, env, listen.address, admin.address)?;
             let outcome = gateway.ready(admin.address).await;
             let lost_port = (listen.chosen || admin.chosen)
@@ -222,7 +224,8 @@ struct Place {
     chosen: bool,
 }
 
-fn address(variable: &str, env: &[(&str, String)]) -> Result<Place, Error> {
+/// What the environment says, with the free port where it leaves the choice.
+fn address(variable: &str, env: &[(&str, String)], free: u16) -> Result<Place, Error> {
     let given = env
         .iter()
         .rev()
@@ -237,7 +240,7 @@ fn address(variable: &str, env: &[(&str, String)]) -> Result<Place, Error> {
     };
     let chosen = address.port() == 0;
     if chosen {
-        address.set_port(free_port()?);
+        address.set_port(free);
     }
     Ok(Place { address, chosen })
 }

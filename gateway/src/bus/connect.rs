@@ -1,6 +1,6 @@
 //! The two connections to Redis: one that publishes, one that listens.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use fred::{
     clients::{Client, SubscriberClient},
@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     inbox::Inbox,
+    leases::Leases,
     names::{Names, NodeId},
     publisher::Publisher,
     subscriptions::Subscriptions,
@@ -46,6 +47,7 @@ pub(crate) struct Bus {
     pub(crate) publisher: Publisher,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) inbox: Inbox,
+    pub(crate) leases: Leases,
     clients: (Client, SubscriberClient),
 }
 
@@ -53,7 +55,7 @@ impl Bus {
     /// Sets up both connections and their tasks on `tasks`.
     pub(crate) fn start(
         config: &config::Redis,
-        node: &NodeId,
+        (node, address): (&NodeId, SocketAddr),
         store: Store,
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<Self, Error> {
@@ -74,6 +76,12 @@ impl Bus {
             store,
             (tasks, stop),
         );
+        let leases = Leases::start(
+            publishing.clone(),
+            Names::new(&config.prefix),
+            (node.clone(), address),
+            (tasks, stop),
+        );
         watch(&publishing, "publisher");
         watch(&listening, "listener");
         publishing.connect();
@@ -82,6 +90,7 @@ impl Bus {
             publisher,
             subscriptions,
             inbox,
+            leases,
             clients: (publishing, listening),
         })
     }

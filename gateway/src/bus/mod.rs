@@ -6,6 +6,7 @@
 mod connect;
 mod envelope;
 mod inbox;
+mod leases;
 mod names;
 mod publisher;
 mod subscriptions;
@@ -13,6 +14,7 @@ mod subscriptions;
 pub(crate) use connect::{Bus, Health};
 pub(crate) use envelope::Hint;
 pub(crate) use inbox::{Inbox, Incoming};
+pub(crate) use leases::Leases;
 pub(crate) use names::{NodeId, Topic};
 pub(crate) use publisher::{Announcement, Publisher};
 pub(crate) use subscriptions::Subscriptions;

@@ -9,8 +9,19 @@ use roomwire_shared::{RoomId, UserId};
 pub(crate) struct NodeId(Arc<str>);
 
 impl NodeId {
+    /// Characters of an id.
+    pub(crate) const LENGTH: usize = 16;
+
     pub(crate) fn random() -> Self {
         Self(format!("{:016x}", rand::random::<u64>()).into())
+    }
+
+    /// Reads an id as [`NodeId::random`] makes it; anything else is none.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let hex = text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        (text.len() == Self::LENGTH && hex).then(|| Self(text.into()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -49,6 +60,11 @@ impl Names {
             Topic::Room(room) => format!("{}:r:{room}", self.prefix),
             Topic::User(user) => format!("{}:u:{user}", self.prefix),
         }
+    }
+
+    /// The key of a node's lease.
+    pub(super) fn lease(&self, node: &NodeId) -> String {
+        format!("{}:n:{node}", self.prefix)
     }
 
     /// Reads a channel's name back; `None` if it is none of ours.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::Problems;
+use super::{Problems, problems::present};
 
 /// Where the gateway listens, and how it ends.
 #[derive(Debug, Clone, clap::Args)]
@@ -14,6 +14,10 @@ pub(crate) struct HttpArgs {
     /// Address of probes, metrics and forwarding between nodes. Never expose it.
     #[arg(long, env = "ADMIN_ADDR", default_value = "0.0.0.0:9090")]
     admin_addr: String,
+    /// Address at which other nodes reach this one's admin port; unset: the address of the host's
+    /// route to the outside, or loopback where there is none, with the admin port.
+    #[arg(long, env = "ADVERTISE_ADDR")]
+    advertise_addr: Option<String>,
     /// Origins that browsers may call from, separated by commas; `*` for any.
     #[arg(long, env = "CORS_ORIGINS", default_value = "*")]
     cors_origins: String,
@@ -30,6 +34,7 @@ pub(crate) struct HttpArgs {
 pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
+    pub(crate) advertise: Option<SocketAddr>,
     pub(crate) cors: CorsOrigins,
     /// At least 1.
     pub(crate) connections_max: usize,
@@ -48,6 +53,8 @@ impl HttpArgs {
         const ADDRESS: &str = "an address such as 0.0.0.0:3001";
         let listen = problems.parse("LISTEN_ADDR", &self.listen_addr, ADDRESS);
         let admin = problems.parse("ADMIN_ADDR", &self.admin_addr, ADDRESS);
+        let advertise = present(self.advertise_addr)
+            .and_then(|text| problems.parse("ADVERTISE_ADDR", &text, ADDRESS));
         let cors = origins(&self.cors_origins, problems);
         let connections_max =
             problems.number("CONNECTIONS_MAX", &self.connections_max, 1..=10_000_000);
@@ -59,6 +66,7 @@ impl HttpArgs {
         Some(Http {
             listen,
             admin,
+            advertise,
             cors: cors?,
             connections_max: connections_max?,
             drain: std::time::Duration::from_secs(drain?),

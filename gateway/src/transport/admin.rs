@@ -1,28 +1,31 @@
-//! The admin port, never exposed: `/livez`, `/readyz`, `/startupz`, `/metrics`.
+//! The admin port, never exposed: `/livez`, `/readyz`, `/startupz`, `/metrics`, and requests that
+//! other nodes pass on.
 
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use axum::{
     Router,
-    extract::{RawQuery, State},
+    extract::{RawQuery, Request, State},
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::telemetry::Recorder;
+use super::{Edge, Listener};
+use crate::{config, telemetry::Recorder};
 
 /// What the probes answer from; kept up to date by whoever checks.
 #[derive(Clone)]
 pub(crate) struct Admin {
     health: Arc<Mutex<Health>>,
     recorder: Recorder,
+    sockets: Arc<OnceLock<Edge>>,
 }
 
 #[derive(Default)]
@@ -44,6 +47,7 @@ impl Admin {
         Self {
             health: Arc::new(Mutex::new(health)),
             recorder,
+            sockets: Arc::default(),
         }
     }
 
@@ -54,6 +58,11 @@ impl Admin {
         health.checks.insert(dependency, problem);
         health.started |= health.checks.values().all(Option::is_none);
         changed
+    }
+
+    /// Serves forwarded requests from now on; before, nobody can know a session of this node.
+    pub(crate) fn serve_sockets(&self, edge: Edge) {
+        self.sockets.set(edge).unwrap_or_default();
     }
 
     /// Everything was there at least once.
@@ -72,18 +81,28 @@ impl Admin {
 }
 
 /// Serves the admin port until `stop`.
-pub(crate) async fn serve_admin(tcp: TcpListener, admin: Admin, stop: CancellationToken) {
+pub(crate) async fn serve_admin(
+    tcp: TcpListener,
+    admin: Admin,
+    http: config::Http,
+    (sockets, tasks, stop): (config::Sockets, TaskTracker, CancellationToken),
+) {
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/startupz", get(startupz))
         .route("/metrics", get(exposition))
+        .fallback(forwarded)
         .with_state(admin);
-    let served = axum::serve(tcp, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
+    Listener::new(tcp, router, http.connections_max, sockets.write_timeout)
+        .run(tasks, stop)
         .await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the admin port is not served any more");
+}
+
+async fn forwarded(State(admin): State<Admin>, request: Request) -> Response {
+    match admin.sockets.get() {
+        Some(edge) => edge.clone().serve_forwarded(request).await,
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Body;
+use axum::{body::Body, response::IntoResponse};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, header};
-use hyper::body::Incoming;
 use tower::Service;
 
 use super::{
     engine::{self, Entry},
+    forward::{Nodes, Owner},
     guard::Handle,
     legacy,
     sessions::Sessions,
@@ -44,6 +44,7 @@ const KEPT_PARAMETERS: [&str; 4] = ["EIO", "transport", "b64", "j"];
 pub(crate) struct Edge {
     sockets: engine::Service,
     sessions: Sessions,
+    nodes: Nodes,
     path: &'static str,
     polling_bytes_max: usize,
 }
@@ -52,6 +53,7 @@ impl Edge {
     pub(crate) fn new(
         sockets: engine::Service,
         sessions: Sessions,
+        nodes: Nodes,
         path: &'static str,
         config: config::Sockets,
     ) -> Self {
@@ -59,30 +61,55 @@ impl Edge {
         Self {
             sockets,
             sessions,
+            nodes,
             path,
             polling_bytes_max,
         }
     }
 
-    async fn serve(mut self, request: Request<Incoming>) -> Response<Body> {
-        let request = request.map(Body::new);
-        let below = request.uri().path().strip_prefix(self.path);
-        if below.is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+    /// Serves a request of a client.
+    pub(crate) async fn serve(mut self, request: Request<Body>) -> Response<Body> {
+        if !self.is_socket(&request) {
             return self.call(request).await;
         }
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let request = match self.prepare(request, &query).await {
-            Ok(request) => request,
-            Err(answer) => return *answer,
+        let Some(sid) = query_value(&query, "sid") else {
+            let opens_polling = request.method() == Method::GET && !upgrades(&request);
+            let request = opening(request, &query);
+            let response = self.speak(request, &query).await;
+            return if opens_polling {
+                self.nodes.sign(response).await
+            } else {
+                response
+            };
         };
-        let Some(sid) = polled(&request, &query) else {
-            return self.call(request).await;
+        match self.nodes.owner(&sid) {
+            Owner::Own(plain) => self.continuing(request, &query, (&sid, plain)).await,
+            Owner::Other(node) => {
+                let forwarded = self.nodes.forward(node, request).await;
+                forwarded.unwrap_or_else(unknown_session)
+            }
+        }
+    }
+
+    /// Serves a request that another node has passed on: of a session that is ours, or nobody's.
+    pub(crate) async fn serve_forwarded(self, request: Request<Body>) -> Response<Body> {
+        if !self.is_socket(&request) {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let Some(sid) = query_value(&query, "sid") else {
+            return unknown_session();
         };
-        let handle = handle(&request);
-        self.sessions.polls(&sid, handle.as_ref());
-        let response = self.call(request).await;
-        self.sessions.polls(&sid, None);
-        response
+        match self.nodes.owner(&sid) {
+            Owner::Own(plain) => self.continuing(request, &query, (&sid, plain)).await,
+            Owner::Other(_) => unknown_session(),
+        }
+    }
+
+    fn is_socket(&self, request: &Request<Body>) -> bool {
+        let below = request.uri().path().strip_prefix(self.path);
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     async fn call(&mut self, request: Request<Body>) -> Response<Body> {
@@ -90,48 +117,59 @@ impl Edge {
         response.map(Body::new)
     }
 
-    /// Gets a socket request ready for the library; an error is the answer.
-    async fn prepare(
-        &self,
-        request: Request<Body>,
-        query: &str,
-    ) -> Result<Request<Body>, Box<Response<Body>>> {
-        let request = match query_value(query, "sid") {
-            Some(sid) => self.continuing(request, &sid).await?,
-            None => opening(request, query),
-        };
-        if !legacy::is_legacy(query) {
-            return Ok(request);
-        }
-        if request.method() == Method::POST {
-            return self.without_queries(request).await;
-        }
-        match legacy::upgrade(request, self.sockets.clone()) {
-            Ok(answer) => Err(Box::new(answer)),
-            Err(request) => Ok(*request),
-        }
-    }
-
-    /// A request of a session that is open.
+    /// A request of a session that is open here. The library must see the id that it gave out.
     async fn continuing(
-        &self,
-        request: Request<Body>,
-        sid: &str,
-    ) -> Result<Request<Body>, Box<Response<Body>>> {
-        if self.sessions.is_ended(sid) {
-            return Err(Box::new(unknown_session()));
+        mut self,
+        mut request: Request<Body>,
+        query: &str,
+        (sid, plain): (&str, &str),
+    ) -> Response<Body> {
+        if self.sessions.is_ended(plain) {
+            return unknown_session();
+        }
+        if sid != plain
+            && let Ok(uri) = request.uri().to_string().replace(sid, plain).parse()
+        {
+            *request.uri_mut() = uri;
         }
         if request.method() == Method::POST {
-            let idle = self.sessions.until_idle(sid);
+            let idle = self.sessions.until_idle(plain);
             // Whether it became idle or patience ended: the queue's own bound holds either way.
             tokio::time::timeout(POST_PATIENCE, idle)
                 .await
                 .unwrap_or_default();
         }
-        if let Some(handle) = handle(&request).filter(|_| upgrades(&request)) {
-            self.sessions.upgraded(sid, &handle);
+        let handle = handle(&request);
+        if upgrades(&request) {
+            if let Some(handle) = handle {
+                self.sessions.upgraded(plain, &handle);
+            }
+            return self.speak(request, query).await;
         }
-        Ok(request)
+        if request.method() != Method::GET {
+            return self.speak(request, query).await;
+        }
+        self.sessions.polls(plain, handle.as_ref());
+        let response = self.speak(request, query).await;
+        self.sessions.polls(plain, None);
+        response
+    }
+
+    /// Hands a socket request to the library, in the form in which it understands it.
+    async fn speak(&mut self, request: Request<Body>, query: &str) -> Response<Body> {
+        if !legacy::is_legacy(query) {
+            return self.call(request).await;
+        }
+        if request.method() == Method::POST {
+            return match self.without_queries(request).await {
+                Ok(request) => self.call(request).await,
+                Err(answer) => *answer,
+            };
+        }
+        match legacy::upgrade(request, self.sockets.clone()) {
+            Ok(answer) => answer,
+            Err(request) => self.call(*request).await,
+        }
     }
 
     async fn without_queries(
@@ -158,14 +196,6 @@ fn handle(request: &Request<Body>) -> Option<Arc<Handle>> {
 
 fn upgrades(request: &Request<Body>) -> bool {
     request.headers().contains_key(header::UPGRADE)
-}
-
-/// The session that a request polls, if that is what it does.
-fn polled(request: &Request<Body>, query: &str) -> Option<String> {
-    if request.method() != Method::GET || upgrades(request) {
-        return None;
-    }
-    query_value(query, "sid")
 }
 
 /// Copies what the session needs into an [`Entry`] and strips the rest.
@@ -210,7 +240,7 @@ fn unknown_session() -> Response<Body> {
     response
 }
 
-impl Service<Request<Incoming>> for Edge {
+impl Service<Request<Body>> for Edge {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -219,7 +249,7 @@ impl Service<Request<Incoming>> for Edge {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let edge = self.clone();
         Box::pin(async move { Ok(edge.serve(request).await) })
     }

@@ -1,8 +1,9 @@
 //! Accepts connections and serves HTTP/1.1 on them, under guard.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use http::Request;
+use axum::body::Body;
+use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -10,7 +11,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, Cors, CorsLayer};
 
 use super::{Edge, guard::Guarded};
@@ -47,26 +48,48 @@ pub(crate) async fn bind(
         })
 }
 
-/// The public port.
-pub(crate) struct Listener {
+/// A port that serves HTTP/1.1.
+pub(crate) struct Listener<S> {
     tcp: TcpListener,
-    service: Cors<Edge>,
+    service: S,
     permits: Arc<Semaphore>,
     write_timeout: Duration,
 }
 
-impl Listener {
-    pub(crate) fn new(
+impl Listener<Cors<Edge>> {
+    /// The public port.
+    pub(crate) fn public(
         tcp: TcpListener,
         edge: Edge,
         http: &config::Http,
         sockets: config::Sockets,
     ) -> Self {
+        let service = cors(&http.cors).layer(edge);
+        Self::new(tcp, service, http.connections_max, sockets.write_timeout)
+    }
+}
+
+impl<S> Listener<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    /// Serves at most `connections_max` connections at a time; more are turned away.
+    pub(crate) fn new(
+        tcp: TcpListener,
+        service: S,
+        connections_max: usize,
+        write_timeout: Duration,
+    ) -> Self {
+        let permits = Arc::new(Semaphore::new(connections_max));
         Self {
             tcp,
-            service: cors(&http.cors).layer(edge),
-            permits: Arc::new(Semaphore::new(http.connections_max)),
-            write_timeout: sockets.write_timeout,
+            service,
+            permits,
+            write_timeout,
         }
     }
 
@@ -97,7 +120,7 @@ impl Listener {
         stream: TcpStream,
         permit: OwnedSemaphorePermit,
         stop: CancellationToken,
-    ) -> impl Future<Output = ()> + use<> {
+    ) -> impl Future<Output = ()> + use<S> {
         // Without it, small frames wait for the peer's delayed acknowledgement. A socket that
         // refuses is about to fail anyway.
         stream.set_nodelay(true).unwrap_or_default();
@@ -106,7 +129,7 @@ impl Listener {
         let service = self.service.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&handle));
-            service.clone().oneshot(request)
+            service.clone().oneshot(request.map(Body::new))
         });
         async move {
             let open = metrics::gauge!(catalogue::TCP_CONNECTIONS);

@@ -5,6 +5,7 @@
 mod admin;
 mod edge;
 pub(crate) mod engine;
+mod forward;
 mod guard;
 mod legacy;
 mod listener;
@@ -12,5 +13,6 @@ mod sessions;
 
 pub(crate) use admin::{Admin, serve_admin};
 pub(crate) use edge::Edge;
+pub(crate) use forward::Nodes;
 pub(crate) use listener::{Listener, bind};
 pub(crate) use sessions::Sessions;

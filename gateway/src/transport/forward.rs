@@ -1,0 +1,155 @@
+//! Polling without sticky sessions: a session's id names its node, and a request that reaches
+//! another one is passed on to it, websocket upgrades included.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode, header};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::{io::copy_bidirectional, net::TcpStream, time::timeout};
+
+use crate::bus::{Leases, NodeId};
+
+/// How long the owner may take to accept; a node that does not is as good as dead.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Largest handshake answer; it is a few hundred bytes.
+const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
+/// Between the library's id and the node's. In neither of them.
+const SEPARATOR: char = '.';
+
+/// Whose session an id names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Owner<'a> {
+    /// This node's; here is the id as the library knows it.
+    Own(&'a str),
+    Other(&'a str),
+}
+
+/// Knows the nodes; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Nodes(Leases);
+
+impl Nodes {
+    pub(crate) fn new(leases: Leases) -> Self {
+        Self(leases)
+    }
+
+    /// Reads a session id. One that names no node is for this one to judge.
+    pub(super) fn owner<'a>(&self, sid: &'a str) -> Owner<'a> {
+        match sid.rsplit_once(SEPARATOR) {
+            Some((plain, node)) if node == self.0.own().as_str() => Owner::Own(plain),
+            Some((_, node)) if NodeId::parse(node).is_some() => Owner::Other(node),
+            _ => Owner::Own(sid),
+        }
+    }
+
+    /// Puts this node's name into the answer that opens a polling session. Other answers stay.
+    pub(super) async fn sign(&self, response: Response<Body>) -> Response<Body> {
+        if response.status() != StatusCode::OK {
+            return response;
+        }
+        let (mut parts, body) = response.into_parts();
+        let Ok(bytes) = axum::body::to_bytes(body, HANDSHAKE_BYTES_MAX).await else {
+            return Response::from_parts(parts, Body::empty());
+        };
+        let signed = std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(|text| sign_open_packet(text, self.0.own().as_str()));
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let body = signed.map_or_else(|| Body::from(bytes.clone()), Body::from);
+        Response::from_parts(parts, body)
+    }
+
+    /// Passes a request on to the node that owns its session. `None` if there is no such node any
+    /// more, and so no such session.
+    pub(super) async fn forward(
+        &self,
+        node: &str,
+        mut request: Request<Body>,
+    ) -> Option<Response<Body>> {
+        let address = self.0.address(node).await?;
+        let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
+        let Ok(Ok(stream)) = connected else {
+            self.0.doubt(node);
+            return None;
+        };
+        // Without it polls are slower, but they work.
+        stream.set_nodelay(true).unwrap_or_default();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+        // Not tracked: ends with the request, which is.
+        tokio::spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "a connection to another node ended early");
+            }
+        });
+        let client = hyper::upgrade::on(&mut request);
+        let mut response = match sender.send_request(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::debug!(%error, "another node did not answer");
+                return None;
+            }
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let owner = hyper::upgrade::on(&mut response);
+            // Not tracked: ends with the client's connection, which is.
+            tokio::spawn(join(client, owner));
+        }
+        Some(response.map(Body::new))
+    }
+}
+
+/// Carries bytes both ways between two upgraded connections until one of them ends.
+async fn join(client: hyper::upgrade::OnUpgrade, owner: hyper::upgrade::OnUpgrade) {
+    let (Ok(client), Ok(owner)) = tokio::join!(client, owner) else {
+        return;
+    };
+    let (mut client, mut owner) = (TokioIo::new(client), TokioIo::new(owner));
+    if let Err(error) = copy_bidirectional(&mut client, &mut owner).await {
+        tracing::debug!(%error, "a forwarded websocket ended early");
+    }
+}
+
+/// Adds the node to the id in an open packet: bare in Engine.IO 4, behind its length in 3.
+fn sign_open_packet(text: &str, node: &str) -> Option<String> {
+    const KEY: &str = "\"sid\":\"";
+    let start = text.find(KEY)? + KEY.len();
+    let end = start + text.get(start..)?.find('"')?;
+    let (before, after) = (text.get(..end)?, text.get(end..)?);
+    match before.split_once(':') {
+        Some((length, packet))
+            if !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            let length = length.parse::<usize>().ok()? + SEPARATOR.len_utf8() + node.len();
+            Some(format!("{length}:{packet}{SEPARATOR}{node}{after}"))
+        }
+        _ => Some(format!("{before}{SEPARATOR}{node}{after}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_open_packet_names_its_node_in_both_protocols() {
+        let four = r#"0{"sid":"abc","upgrades":[]}"#;
+        let signed = sign_open_packet(four, "0123456789abcdef").unwrap();
+        assert_eq!(signed, r#"0{"sid":"abc.0123456789abcdef","upgrades":[]}"#);
+        let three = format!("{}:{four}", four.len());
+        let signed = sign_open_packet(&three, "0123456789abcdef").unwrap();
+        let (length, packet) = signed.split_once(':').unwrap();
+        assert_eq!(length.parse::<usize>().unwrap(), packet.len());
+        assert_eq!(sign_open_packet("nonsense", "n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_signed_or_left_without_panic(text: String) {
+            drop(sign_open_packet(&text, "n"));
+        }
+    }
+}

@@ -185,10 +185,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let found = Processes::listening_on(&[port]).unwrap();
-        assert_eq!(found.pids(), [std::process::id()]);
+        // Children that other tests start share our sockets until they run their own program, so
+        // there may be more for a moment, and they may keep the port open a little longer.
+        assert!(found.pids().contains(&std::process::id()));
         drop(listener);
-        let error = Processes::listening_on(&[port]).unwrap_err();
-        assert!(matches!(error, ProcessError::NoListener(of) if of == port));
+        let gone = |error| matches!(error, ProcessError::NoListener(of) if of == port);
+        while !Processes::listening_on(&[port]).is_err_and(gone) {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -160,3 +160,26 @@ fn watch(client: &impl EventInterface, role: &'static str) {
         Ok(())
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_single_servers_clusters_and_sentinels_are_accepted() {
+        let urls = [
+            "redis://:secret@127.0.0.1:6379/1",
+            "rediss://user:secret@redis.example:6380",
+            "redis-cluster://127.0.0.1:7000?node=127.0.0.1:7001",
+            "rediss-cluster://127.0.0.1:7000",
+            "redis-sentinel://127.0.0.1:26379/0?sentinelServiceName=chat",
+        ];
+        for url in urls {
+            let config = config::Redis {
+                url: url.into(),
+                prefix: "rw".into(),
+            };
+            assert!(builder(&config, 16).is_ok(), "{url}");
+        }
+    }
+}

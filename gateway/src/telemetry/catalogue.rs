@@ -65,7 +65,7 @@ catalogue! {
     APPEND_BATCH = "roomwire_append_batch_messages", Kind::Histogram(BATCH);
     /// Seconds a batch took to commit.
     APPEND_DURATION = "roomwire_append_duration_seconds", Kind::Histogram(LATENCY);
-    /// Messages written to sockets' queues, by face.
+    /// Frames handed to sockets for what happened in their rooms.
     DELIVERIES = "roomwire_deliveries_total", Kind::Counter;
     /// Seconds from a message's commit to its handing to the node's sockets. Across nodes this
     /// includes how far their clocks are apart.

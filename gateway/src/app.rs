@@ -6,7 +6,6 @@ use std::{
 };
 
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     auth::Verifier,
@@ -20,6 +19,7 @@ use crate::{
     sweeper,
     telemetry::Recorder,
     transport::{Admin, Edge, Listener, Nodes, Sessions, bind, engine, serve_admin},
+    workers::Workers,
 };
 
 /// An address that is nobody's (RFC 5737), reached by the default route.
@@ -30,34 +30,10 @@ pub(crate) struct App {
     pub(crate) hub: Hub,
     pub(crate) admin: Admin,
     pub(crate) store: Store,
-    pub(crate) tasks: Tasks,
-}
-
-/// The tasks of a gateway and how they are told to end.
-pub(crate) struct Tasks {
     /// Accepts connections and serves requests.
-    pub(crate) serving: TaskTracker,
-    pub(crate) stop_serving: CancellationToken,
+    pub(crate) serving: Workers,
     /// Commits, publishes, listens: ends after serving has.
-    pub(crate) working: TaskTracker,
-    pub(crate) stop_working: CancellationToken,
-}
-
-impl Tasks {
-    fn new() -> Self {
-        Self {
-            serving: TaskTracker::new(),
-            stop_serving: CancellationToken::new(),
-            working: TaskTracker::new(),
-            stop_working: CancellationToken::new(),
-        }
-    }
-
-    /// Runs a worker until working stops.
-    fn work(&self, worker: impl Future<Output = ()> + Send + 'static) {
-        self.working
-            .spawn(self.stop_working.clone().run_until_cancelled_owned(worker));
-    }
+    pub(crate) working: Workers,
 }
 
 impl App {
@@ -67,19 +43,17 @@ impl App {
         let public = bind("LISTEN_ADDR", config.http.listen).await?;
         let private = bind("ADMIN_ADDR", config.http.admin).await?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
-        let tasks = Tasks::new();
+        let (serving, working) = (Workers::default(), Workers::default());
         let admin = Admin::new(recorder, &health::DEPENDENCIES);
-        let ending = (
-            config.sockets,
-            tasks.working.clone(),
-            tasks.stop_working.clone(),
-        );
-        tasks.working.spawn(serve_admin(
+        let http = config.http.clone();
+        let probes = serve_admin(
             private,
             admin.clone(),
-            config.http.clone(),
-            ending,
-        ));
+            http,
+            config.sockets,
+            working.clone(),
+        );
+        working.run_to_end(probes);
 
         let store = Store::new(&config.postgres)?;
         if config.migrate {
@@ -90,33 +64,40 @@ impl App {
             .http
             .advertise
             .unwrap_or_else(|| reachable(admin_address));
-        let bus = Bus::start(
-            &config.redis,
-            (&node, advertised),
-            store.clone(),
-            (&tasks.working, &tasks.stop_working),
-        )?;
-        tasks.work(health::watch(store.clone(), bus.health(), admin.clone()));
-        tasks.work(sweeper::run(store.clone(), bus.publisher.clone()));
+        let bus = Bus::start(&config.redis, (&node, advertised), store.clone(), &working)?;
+        working.run(health::watch(store.clone(), bus.health(), admin.clone()));
+        working.run(sweeper::run(store.clone(), bus.publisher.clone()));
 
-        let working = (&tasks.working, &tasks.stop_working);
         let publisher = bus.publisher.clone();
         let encoders = Encoders {
             rooms: Arc::new(RoomsEncoder),
         };
         let listening = (bus.subscriptions, bus.inbox);
         let nodes = Nodes::new(bus.leases);
-        let hub = Hub::start(store.clone(), listening, encoders, working.0, working.1);
-        let chat = Chat::start(store.clone(), hub.clone(), publisher, config.rooms, working);
-        let verifier = Arc::new(Verifier::start(&config.auth, working.0, working.1).await?);
-        let edge = serve(public, &config, (chat, verifier), nodes, &tasks);
+        let hub = Hub::start(store.clone(), listening, encoders, &working);
+        let chat = Chat::start(
+            store.clone(),
+            hub.clone(),
+            publisher,
+            config.rooms,
+            &working,
+        );
+        let verifier = Arc::new(Verifier::start(&config.auth, &working).await?);
+        let edge = serve(
+            public,
+            &config,
+            (chat, verifier),
+            nodes,
+            (&serving, &working),
+        );
         admin.serve_sockets(edge);
         tracing::info!(%node, %address, %admin_address, "serving");
         Ok(Self {
             hub,
             admin,
             store,
-            tasks,
+            serving,
+            working,
         })
     }
 }
@@ -127,7 +108,7 @@ fn serve(
     config: &Config,
     (chat, verifier): (Chat, Arc<Verifier>),
     nodes: Nodes,
-    tasks: &Tasks,
+    (serving, working): (&Workers, &Workers),
 ) -> Edge {
     let sessions = Sessions::default();
     let rest = rooms::router(chat.clone(), Arc::clone(&verifier));
@@ -139,15 +120,13 @@ fn serve(
         },
         config.sockets,
         (sessions.clone(), rest),
-        (&tasks.working, &tasks.stop_working),
+        working,
     );
     let path = rooms::SOCKET_PATH;
     let edge = Edge::new(sockets, sessions.clone(), nodes, path, config.sockets);
     let listener = Listener::public(tcp, edge.clone(), &config.http, config.sockets);
-    tasks
-        .serving
-        .spawn(listener.run(tasks.serving.clone(), tasks.stop_serving.clone()));
-    tasks.work(sessions.sweep_forever());
+    serving.run_to_end(listener.run(serving.clone()));
+    working.run(sessions.sweep_forever());
     edge
 }
 

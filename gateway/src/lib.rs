@@ -2,7 +2,8 @@
 //!
 //! Layers, and who may use whom, one way down:
 //! `app → transport → faces → chat → live → bus → store → domain → shared`.
-//! `auth` serves `transport` and `faces`; `config` and `telemetry` are leaves for everybody.
+//! `auth` serves `transport` and `faces`; `config`, `telemetry` and `workers` are
+//! leaves for everybody.
 //! `health`, `sweeper` and `lifecycle` are parts of the composition beside `app`.
 
 mod app;
@@ -20,5 +21,6 @@ mod store;
 mod sweeper;
 mod telemetry;
 mod transport;
+mod workers;
 
 pub use cli::run;

@@ -54,7 +54,7 @@ async fn drain_all(app: App, drain: Duration) {
     let deadline = Instant::now() + drain.max(NOTICE);
     app.admin.drain();
     sleep(NOTICE.min(drain)).await;
-    app.tasks.stop_serving.cancel();
+    app.serving.stop();
     let connections = app.hub.connections();
     let left = deadline.saturating_duration_since(Instant::now());
     let pause = left / u32::try_from(connections.len().max(1)).unwrap_or(u32::MAX);
@@ -68,15 +68,12 @@ async fn drain_all(app: App, drain: Duration) {
     for connection in app.hub.connections() {
         connection.cut(CloseReason::Draining);
     }
-    app.tasks.serving.close();
     let end = Instant::now() + FINISH;
-    if timeout_at(end, app.tasks.serving.wait()).await.is_err() {
+    if timeout_at(end, app.serving.end()).await.is_err() {
         tracing::warn!("requests were still under way");
     }
-    app.tasks.stop_working.cancel();
-    app.tasks.working.close();
-    if timeout_at(end, app.tasks.working.wait()).await.is_err() {
-        tracing::warn!("tasks were still running");
+    if timeout_at(end, app.working.end()).await.is_err() {
+        tracing::warn!("work was still under way");
     }
     app.store.close().await;
 }

@@ -9,7 +9,8 @@ use jsonwebtoken::{
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm},
 };
 use tokio::{sync::Mutex, time::Instant};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::workers::Workers;
 
 /// How often the set is read even if no unknown key shows up.
 const REFRESH: Duration = Duration::from_mins(5);
@@ -52,11 +53,7 @@ enum Place {
 }
 
 impl KeySet {
-    pub(super) async fn start(
-        place: &str,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Result<Self, Error> {
+    pub(super) async fn start(place: &str, workers: &Workers) -> Result<Self, Error> {
         let place = if place.starts_with("http://") || place.starts_with("https://") {
             let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
             Place::Url(place.to_owned(), client)
@@ -70,12 +67,12 @@ impl KeySet {
         }));
         set.read().await;
         let refreshed = set.clone();
-        tasks.spawn(stop.clone().run_until_cancelled_owned(async move {
+        workers.run(async move {
             loop {
                 tokio::time::sleep(REFRESH).await;
                 refreshed.read().await;
             }
-        }));
+        });
         Ok(set)
     }
 

@@ -6,13 +6,13 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind};
 use roomwire_shared::limits::PROFILE_CHARS_MAX;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::keys::{self, KeySet};
 use crate::{
     config::{self, KeySource},
     domain::Principal,
     telemetry::catalogue,
+    workers::Workers,
 };
 
 /// Why a token is not accepted. Says no more than this to anybody.
@@ -57,14 +57,13 @@ impl Verifier {
     /// Loads the keys. A key set that cannot be read yet is tried again in the background.
     pub(crate) async fn start(
         config: &config::Auth,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
+        workers: &Workers,
     ) -> Result<Self, keys::Error> {
         let keys = match &config.keys {
             KeySource::Secret(secret) => {
                 Keys::Secret(DecodingKey::from_secret(secret.expose_secret().as_bytes()))
             }
-            KeySource::KeySet(place) => Keys::Set(KeySet::start(place, tasks, stop).await?),
+            KeySource::KeySet(place) => Keys::Set(KeySet::start(place, workers).await?),
         };
         Ok(Self {
             keys,

@@ -11,7 +11,6 @@ use fred::{
     },
 };
 use secrecy::ExposeSecret;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     inbox::Inbox,
@@ -20,7 +19,7 @@ use super::{
     publisher::Publisher,
     subscriptions::Subscriptions,
 };
-use crate::{config, store::Store, telemetry::catalogue};
+use crate::{config, store::Store, telemetry::catalogue, workers::Workers};
 
 /// A command that Redis has not answered by then has failed; hints are worth no longer wait.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
@@ -52,12 +51,12 @@ pub(crate) struct Bus {
 }
 
 impl Bus {
-    /// Sets up both connections and their tasks on `tasks`.
+    /// Sets up both connections and their tasks.
     pub(crate) fn start(
         config: &config::Redis,
         (node, address): (&NodeId, SocketAddr),
         store: Store,
-        (tasks, stop): (&TaskTracker, &CancellationToken),
+        workers: &Workers,
     ) -> Result<Self, Error> {
         let publishing = builder(config, OUTBOX_NOTIFICATIONS)?
             .build()
@@ -67,20 +66,14 @@ impl Bus {
             .map_err(Error::BadUrl)?;
         let names = Names::new(&config.prefix);
         let (subscriptions, resubscribed) =
-            Subscriptions::start(listening.clone(), names.clone(), (tasks, stop));
+            Subscriptions::start(listening.clone(), names.clone(), workers);
         let inbox = Inbox::new(&listening, names.clone(), node.clone(), resubscribed);
-        let publisher = Publisher::start(
-            publishing.clone(),
-            names,
-            node.clone(),
-            store,
-            (tasks, stop),
-        );
+        let publisher = Publisher::start(publishing.clone(), names, node.clone(), store, workers);
         let leases = Leases::start(
             publishing.clone(),
             Names::new(&config.prefix),
             (node.clone(), address),
-            (tasks, stop),
+            workers,
         );
         watch(&publishing, "publisher");
         watch(&listening, "listener");

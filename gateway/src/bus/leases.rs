@@ -16,9 +16,9 @@ use fred::{
     types::Expiration,
 };
 use tokio::time::{Instant, sleep};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::names::{Names, NodeId};
+use crate::workers::Workers;
 
 /// How long a node counts as living without renewing.
 const LEASE_SECONDS: i64 = 10;
@@ -47,7 +47,7 @@ impl Leases {
         client: Client,
         names: Names,
         (node, address): (NodeId, SocketAddr),
-        (tasks, stop): (&TaskTracker, &CancellationToken),
+        workers: &Workers,
     ) -> Self {
         let leases = Self(Arc::new(Inner {
             client,
@@ -56,7 +56,7 @@ impl Leases {
             known: Mutex::default(),
         }));
         let renewed = leases.clone().renew(address);
-        tasks.spawn(stop.clone().run_until_cancelled_owned(renewed));
+        workers.run(renewed);
         leases
     }
 

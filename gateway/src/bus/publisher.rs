@@ -10,7 +10,7 @@ use fred::{
     interfaces::{ClientLike, PubsubInterface},
 };
 use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     envelope::{Hint, seal},
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     store::{Store, Unpublished},
     telemetry::catalogue,
+    workers::Workers,
 };
 
 /// Announcements that may wait. More are left to the outbox, which publishes them a second later.
@@ -55,7 +56,7 @@ impl Publisher {
         names: Names,
         node: NodeId,
         store: Store,
-        (tasks, stop): (&TaskTracker, &CancellationToken),
+        workers: &Workers,
     ) -> Self {
         let (waiting, given) = mpsc::channel(WAITING_MAX);
         let (published, forget) = mpsc::channel(FORGET_MAX);
@@ -64,8 +65,9 @@ impl Publisher {
             names,
             node,
         };
-        tasks.spawn(publish_all(direct.clone(), given, published, stop.clone()));
-        tasks.spawn(forget_all(store, forget));
+        let stop = workers.stopping().clone();
+        workers.run_to_end(publish_all(direct.clone(), given, published, stop));
+        workers.run_to_end(forget_all(store, forget));
         Self { waiting, direct }
     }
 

@@ -10,10 +10,9 @@ use fred::{
     interfaces::{ClientLike, EventInterface, PubsubInterface},
 };
 use tokio::sync::{broadcast::error::RecvError, mpsc, oneshot};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::names::{Names, Topic};
-use crate::telemetry::catalogue;
+use crate::{telemetry::catalogue, workers::Workers};
 
 /// Orders that may wait; more make their givers wait.
 const ORDERS_WAITING_MAX: usize = 4_096;
@@ -38,7 +37,7 @@ impl Subscriptions {
     pub(super) fn start(
         client: SubscriberClient,
         names: Names,
-        (tasks, stop): (&TaskTracker, &CancellationToken),
+        workers: &Workers,
     ) -> (Self, mpsc::Receiver<()>) {
         let (orders, received) = mpsc::channel(ORDERS_WAITING_MAX);
         let (resubscribed, told) = mpsc::channel(4);
@@ -49,7 +48,7 @@ impl Subscriptions {
             owed: false,
             resubscribed,
         };
-        tasks.spawn(stop.clone().run_until_cancelled_owned(keeper.run(received)));
+        workers.run(keeper.run(received));
         (Self(orders), told)
     }
 

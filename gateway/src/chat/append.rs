@@ -8,7 +8,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     bus::{Announcement, Hint, Publisher, Topic},
@@ -16,6 +16,7 @@ use crate::{
     live::Hub,
     store::{Appended, Store, Verdict, Writer},
     telemetry::catalogue,
+    workers::Workers,
 };
 
 /// Batches in flight at a time. More lanes than the disk syncs at once only make batches smaller.
@@ -73,7 +74,7 @@ impl Lanes {
         store: &Store,
         hub: &Hub,
         publisher: &Publisher,
-        (tasks, stop): (&TaskTracker, &CancellationToken),
+        workers: &Workers,
     ) -> Self {
         let start = |_| {
             let (submit, waiting) = mpsc::channel(WAITING_MAX);
@@ -82,7 +83,7 @@ impl Lanes {
                 hub: hub.clone(),
                 publisher: publisher.clone(),
             };
-            tasks.spawn(lane.run(waiting, stop.clone()));
+            workers.run_to_end(lane.run(waiting, workers.stopping().clone()));
             submit
         };
         Self((0..LANES).map(start).collect())

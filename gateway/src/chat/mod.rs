@@ -16,13 +16,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
 pub(crate) use append::{Lane, Sent};
 pub(crate) use changes::{SyncedRoom, View};
 pub(crate) use history::ReadMessage;
 
-use crate::{bus::Publisher, config, live::Hub, store::Store};
+use crate::{bus::Publisher, config, live::Hub, store::Store, workers::Workers};
 
 /// All use cases; cheap to clone.
 #[derive(Clone)]
@@ -38,16 +36,16 @@ struct Parts {
 }
 
 impl Chat {
-    /// Starts the tasks behind the use cases; they end with `stop`.
+    /// Starts the tasks behind the use cases; they end with `workers`.
     pub(crate) fn start(
         store: Store,
         hub: Hub,
         publisher: Publisher,
         rules: config::Rooms,
-        (tasks, stop): (&TaskTracker, &CancellationToken),
+        workers: &Workers,
     ) -> Self {
-        let lanes = append::Lanes::start(&store, &hub, &publisher, (tasks, stop));
-        let sign_ins = sign_in::SignIns::start(store.clone(), tasks, stop);
+        let lanes = append::Lanes::start(&store, &hub, &publisher, workers);
+        let sign_ins = sign_in::SignIns::start(store.clone(), workers);
         Self(Arc::new(Parts {
             store,
             hub,

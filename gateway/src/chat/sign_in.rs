@@ -5,13 +5,13 @@ use std::collections::HashMap;
 
 use roomwire_shared::UserId;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Chat;
 use crate::{
     domain::{ChatError, Principal},
     live::Connection,
     store::{self, Membership, Profile, Store},
+    workers::Workers,
 };
 
 /// Sign-ins that may wait; more make their sockets wait.
@@ -30,9 +30,9 @@ struct SignIn {
 pub(super) struct SignIns(mpsc::Sender<SignIn>);
 
 impl SignIns {
-    pub(super) fn start(store: Store, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+    pub(super) fn start(store: Store, workers: &Workers) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        tasks.spawn(stop.clone().run_until_cancelled_owned(run(store, waiting)));
+        workers.run(run(store, waiting));
         Self(queue)
     }
 }

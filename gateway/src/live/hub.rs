@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use roomwire_shared::{RoomId, UserId};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Connection, Encoders,
@@ -16,6 +15,7 @@ use crate::{
     bus::{Inbox, Subscriptions, Topic},
     domain::{LogEntry, Origin, What},
     store::{Membership, Store},
+    workers::Workers,
 };
 
 /// A socket could not be set up because the store is away.
@@ -28,24 +28,24 @@ pub(crate) struct NotConnected;
 pub(crate) struct Hub(Local);
 
 impl Hub {
-    /// Starts receiving; the tasks end with `stop`.
+    /// Starts receiving; that ends with `workers`.
     pub(crate) fn start(
         store: Store,
         (subscriptions, inbox): (Subscriptions, Inbox),
         encoders: Encoders,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
+        workers: &Workers,
     ) -> Self {
         let (catch_up, requests) = CatchUp::new();
         let (janitor, suspects) = Janitor::new();
-        let local = Local::new((store, encoders), subscriptions, (catch_up, janitor), tasks);
-        let until_stop = || stop.clone();
-        let reading = catch_up::run(local.clone(), requests);
-        tasks.spawn(until_stop().run_until_cancelled_owned(reading));
-        let tidying = janitor::run(local.clone(), suspects);
-        tasks.spawn(until_stop().run_until_cancelled_owned(tidying));
-        let receiving = incoming::run(local.clone(), inbox);
-        tasks.spawn(until_stop().run_until_cancelled_owned(receiving));
+        let local = Local::new(
+            (store, encoders),
+            subscriptions,
+            (catch_up, janitor),
+            workers,
+        );
+        workers.run(catch_up::run(local.clone(), requests));
+        workers.run(janitor::run(local.clone(), suspects));
+        workers.run(incoming::run(local.clone(), inbox));
         Self(local)
     }
 

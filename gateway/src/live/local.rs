@@ -7,7 +7,6 @@ use std::{
 };
 
 use roomwire_shared::{RoomId, UserId};
-use tokio_util::task::TaskTracker;
 
 use super::{
     Encoders,
@@ -21,6 +20,7 @@ use crate::{
     domain::{LogEntry, Origin},
     store::Store,
     telemetry::catalogue,
+    workers::Workers,
 };
 
 /// How long an entry that came too early waits for the missing one before the log is read.
@@ -42,7 +42,7 @@ struct Shared {
     subscriptions: Subscriptions,
     catch_up: CatchUp,
     janitor: Janitor,
-    tasks: TaskTracker,
+    workers: Workers,
 }
 
 impl Local {
@@ -51,7 +51,7 @@ impl Local {
         (store, encoders): (Store, Encoders),
         subscriptions: Subscriptions,
         (catch_up, janitor): (CatchUp, Janitor),
-        tasks: &TaskTracker,
+        workers: &Workers,
     ) -> Self {
         Self(Arc::new(Shared {
             rooms: RwLock::default(),
@@ -61,7 +61,7 @@ impl Local {
             subscriptions,
             catch_up,
             janitor,
-            tasks: tasks.clone(),
+            workers: workers.clone(),
         }))
     }
 
@@ -82,7 +82,7 @@ impl Local {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.0.tasks.spawn(work(self.clone()));
+        self.0.workers.run(work(self.clone()));
     }
 
     pub(super) fn roster(&self) -> &Roster {
@@ -223,7 +223,7 @@ impl Local {
         }
         state.filling = true;
         let (hub, room) = (self.clone(), Arc::clone(room));
-        self.0.tasks.spawn(async move {
+        self.0.workers.run(async move {
             tokio::time::sleep(GAP_PATIENCE).await;
             hub.fill(&room).await;
         });

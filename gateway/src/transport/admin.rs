@@ -15,10 +15,9 @@ use axum::{
     routing::get,
 };
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Edge, Listener};
-use crate::{config, telemetry::Recorder};
+use crate::{config, telemetry::Recorder, workers::Workers};
 
 /// What the probes answer from; kept up to date by whoever checks.
 #[derive(Clone)]
@@ -80,12 +79,13 @@ impl Admin {
     }
 }
 
-/// Serves the admin port until `stop`.
+/// Serves the admin port until `workers` stop.
 pub(crate) async fn serve_admin(
     tcp: TcpListener,
     admin: Admin,
     http: config::Http,
-    (sockets, tasks, stop): (config::Sockets, TaskTracker, CancellationToken),
+    sockets: config::Sockets,
+    workers: Workers,
 ) {
     let router = Router::new()
         .route("/livez", get(livez))
@@ -95,7 +95,7 @@ pub(crate) async fn serve_admin(
         .fallback(forwarded)
         .with_state(admin);
     Listener::new(tcp, router, http.connections_max, sockets.write_timeout)
-        .run(tasks, stop)
+        .run(workers)
         .await;
 }
 

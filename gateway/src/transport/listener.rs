@@ -10,7 +10,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, Cors, CorsLayer};
 
@@ -18,6 +18,7 @@ use super::{Edge, guard::Guarded};
 use crate::{
     config::{self, CorsOrigins},
     telemetry::catalogue,
+    workers::Workers,
 };
 
 /// How long a client may take for the head of a request.
@@ -93,17 +94,18 @@ where
         }
     }
 
-    /// Serves until `stop`, then lets what is under way finish.
-    pub(crate) async fn run(self, tasks: TaskTracker, stop: CancellationToken) {
+    /// Serves until `workers` stop, then lets what is under way finish.
+    pub(crate) async fn run(self, workers: Workers) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.tcp.accept() => accepted,
-                () = stop.cancelled() => return,
+                () = workers.stopping().cancelled() => return,
             };
             match accepted {
                 Ok((stream, _)) => match Arc::clone(&self.permits).try_acquire_owned() {
                     Ok(permit) => {
-                        tasks.spawn(self.serve(stream, permit, stop.clone()));
+                        let stop = workers.stopping().clone();
+                        workers.run_to_end(self.serve(stream, permit, stop));
                     }
                     Err(_) => metrics::counter!(catalogue::TCP_REFUSED).increment(1),
                 },

@@ -7,12 +7,13 @@ use std::{
 
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::TaskTracker, time::DelayQueue};
+use tokio_util::time::DelayQueue;
 
 use super::outbound::Way;
 use crate::{
     faces::Session,
     live::{CloseReason, Frame},
+    workers::Workers,
 };
 
 /// The timer reaches about two years; whoever is later is looked at again.
@@ -31,9 +32,9 @@ struct Watched {
 pub(super) struct Expiry(mpsc::Sender<Watched>);
 
 impl Expiry {
-    pub(super) fn start(tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+    pub(super) fn start(workers: &Workers) -> Self {
         let (watch, watched) = mpsc::channel(WAITING_MAX);
-        tasks.spawn(stop.clone().run_until_cancelled_owned(run(watched)));
+        workers.run(run(watched));
         Self(watch)
     }
 

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use socketioxide::{ParserConfig, SocketIo, TransportType, service::SocketIoService};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::namespace::Entry;
 use self::{
@@ -23,7 +22,7 @@ use self::{
     namespace::Namespace,
 };
 use super::sessions::Sessions;
-use crate::{config, faces::Face};
+use crate::{config, faces::Face, workers::Workers};
 
 /// Frames that may wait for one connection before it counts as too slow. Costs nothing while idle.
 const FRAMES_WAITING_MAX: usize = 4_096;
@@ -49,7 +48,7 @@ pub(crate) fn build<F: Face>(
     mount: &Mount<'_>,
     config: config::Sockets,
     (sessions, inner): (Sessions, Router),
-    (tasks, stop): (&TaskTracker, &CancellationToken),
+    workers: &Workers,
 ) -> Service {
     let registry = Registry::default();
     let parser = ParserConfig::common()
@@ -73,7 +72,7 @@ pub(crate) fn build<F: Face>(
         _ => builder.transports([TransportType::Polling, TransportType::Websocket]),
     };
     let (service, io) = builder.build_with_inner_svc(inner);
-    let expiry = Expiry::start(tasks, stop);
+    let expiry = Expiry::start(workers);
     let namespace = Arc::new(Namespace::new(face, registry, sessions, expiry, config));
     namespace.open_root(&io);
     for path in mount.namespaces {

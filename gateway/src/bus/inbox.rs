@@ -1,9 +1,18 @@
 //! What arrives from Redis, as a stream.
 
-use fred::{clients::SubscriberClient, interfaces::EventInterface, types::Message};
-use tokio::sync::{
-    broadcast::{self, error::RecvError},
-    mpsc,
+use std::time::Duration;
+
+use fred::{
+    clients::SubscriberClient,
+    interfaces::{ClientLike, EventInterface},
+    types::Message,
+};
+use tokio::{
+    sync::{
+        broadcast::{self, error::RecvError},
+        mpsc,
+    },
+    time::{Interval, MissedTickBehavior, interval},
 };
 
 use super::{
@@ -11,6 +20,9 @@ use super::{
     names::{Names, NodeId, Topic},
 };
 use crate::telemetry::catalogue;
+
+/// How often to look whether there is a connection.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Something that arrived.
 #[derive(Debug)]
@@ -20,12 +32,16 @@ pub(crate) enum Incoming {
     Unreadable(Topic),
     /// Hints may have been missed, of any topic.
     Missed(&'static str),
+    /// There is no connection, so hints are being missed. Comes again while that lasts.
+    Away,
 }
 
 /// Receives hints. Dropping it ends nothing; the subscriber goes on.
 pub(crate) struct Inbox {
     messages: broadcast::Receiver<Message>,
     resubscribed: mpsc::Receiver<()>,
+    client: SubscriberClient,
+    look: Interval,
     names: Names,
     node: NodeId,
 }
@@ -37,9 +53,14 @@ impl Inbox {
         node: NodeId,
         resubscribed: mpsc::Receiver<()>,
     ) -> Self {
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (messages, client) = (client.message_rx(), client.clone());
         Self {
-            messages: client.message_rx(),
+            messages,
             resubscribed,
+            client,
+            look,
             names,
             node,
         }
@@ -53,6 +74,12 @@ impl Inbox {
                 biased;
                 told = self.resubscribed.recv() => {
                     return told.map(|()| Incoming::Missed("reconnect"));
+                }
+                _ = self.look.tick() => {
+                    if self.client.is_connected() {
+                        continue;
+                    }
+                    return Some(Incoming::Away);
                 }
                 message = self.messages.recv() => message,
             };

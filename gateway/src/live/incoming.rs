@@ -33,6 +33,9 @@ pub(super) async fn run(hub: Local, mut inbox: Inbox) {
                 hub.spawn(async move |hub| hub.refresh(&[user]).await);
             }
             Incoming::Unreadable(Topic::Room(room)) => settle(&hub, room),
+            Incoming::Away => {
+                hub.spawn(async move |hub| hub.resync_unless_busy("redis_away").await);
+            }
             Incoming::Missed(cause) => hub.spawn(async move |hub| hub.resync(cause).await),
             // A hint on the wrong kind of channel says nothing.
             Incoming::Hint(..) => {}

@@ -7,6 +7,7 @@ use std::{
 };
 
 use roomwire_shared::{RoomId, UserId};
+use tokio::time::sleep;
 
 use super::{
     Encoders,
@@ -29,6 +30,8 @@ const GAP_PATIENCE: Duration = Duration::from_millis(20);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Users whose memberships are read together when all are read anew.
 const USERS_PER_READ: usize = 500;
+/// Rooms whose heads are read together then.
+const ROOMS_PER_READ: usize = 2_000;
 
 /// Rooms, users and the handles that keep them true; cheap to clone.
 #[derive(Clone)]
@@ -43,6 +46,8 @@ struct Shared {
     catch_up: CatchUp,
     janitor: Janitor,
     workers: Workers,
+    /// Held by whoever compares everything with the log.
+    resyncing: tokio::sync::Mutex<()>,
 }
 
 impl Local {
@@ -62,6 +67,7 @@ impl Local {
             catch_up,
             janitor,
             workers: workers.clone(),
+            resyncing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -224,7 +230,7 @@ impl Local {
         state.filling = true;
         let (hub, room) = (self.clone(), Arc::clone(room));
         self.0.workers.run(async move {
-            tokio::time::sleep(GAP_PATIENCE).await;
+            sleep(GAP_PATIENCE).await;
             hub.fill(&room).await;
         });
     }
@@ -240,27 +246,67 @@ impl Local {
             }
             metrics::counter!(catalogue::GAPS_FILLED).increment(1);
             if !self.0.catch_up.room(room.id()).await {
-                tokio::time::sleep(RETRY_AFTER).await;
+                sleep(RETRY_AFTER).await;
             }
         }
     }
 
     /// Compares everything here with the log: after a time in which hints may have been lost.
     pub(super) async fn resync(&self, cause: &'static str) {
+        let one_at_a_time = self.0.resyncing.lock().await;
         metrics::counter!(catalogue::RESYNCS, "cause" => cause).increment(1);
+        let users = self.0.roster.users();
+        for some in users.chunks(USERS_PER_READ) {
+            self.refresh(some).await;
+        }
         let rooms: Vec<RoomId> = self.rooms().keys().copied().collect();
         tracing::info!(
             cause,
             rooms = rooms.len(),
             "reading what may have been missed"
         );
-        let users = self.0.roster.users();
-        for some in users.chunks(USERS_PER_READ) {
-            self.refresh(some).await;
+        for some in rooms.chunks(ROOMS_PER_READ) {
+            self.compare(some).await;
         }
-        while !self.settle(rooms.clone()).await {
-            tokio::time::sleep(RETRY_AFTER).await;
+        drop(one_at_a_time);
+    }
+
+    /// As [`Local::resync`], but not if one is under way: for causes that come again.
+    pub(super) async fn resync_unless_busy(&self, cause: &'static str) {
+        if self.0.resyncing.try_lock().is_ok() {
+            self.resync(cause).await;
         }
+    }
+
+    /// Catches up with those of the rooms whose log has moved on, or which were never confirmed.
+    async fn compare(&self, rooms: &[RoomId]) {
+        loop {
+            let behind = match self.0.store.heads(rooms).await {
+                Ok(heads) => self.behind(rooms, &heads),
+                Err(error) => {
+                    tracing::warn!(%error, "the log cannot be read, trying again");
+                    sleep(RETRY_AFTER).await;
+                    continue;
+                }
+            };
+            if self.settle(behind).await {
+                return;
+            }
+            sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// A room without a head is gone, which is for the read of its log to find.
+    fn behind(&self, rooms: &[RoomId], heads: &HashMap<RoomId, i64>) -> Vec<RoomId> {
+        let is_behind = |id: &RoomId| {
+            let Some(room) = self.room(*id) else {
+                return false;
+            };
+            let state = room.lock();
+            let head = heads.get(id).copied();
+            !state.gone && (!state.confirmed || head.is_none_or(|head| head > state.cursor()))
+        };
+        rooms.iter().copied().filter(is_behind).collect()
     }
 
     /// Reads the memberships of connected users anew and opens rooms that are missing here.
@@ -270,7 +316,7 @@ impl Local {
                 Ok(memberships) => break memberships,
                 Err(error) => {
                     tracing::warn!(%error, "memberships cannot be read, trying again");
-                    tokio::time::sleep(RETRY_AFTER).await;
+                    sleep(RETRY_AFTER).await;
                 }
             }
         };

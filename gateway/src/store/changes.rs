@@ -151,6 +151,23 @@ impl Store {
             .collect()
     }
 
+    /// The heads of those of the rooms that exist.
+    pub(crate) async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, i64>, Error> {
+        let ids: Vec<&[u8]> = rooms
+            .iter()
+            .map(|room| room.as_bytes().as_slice())
+            .collect();
+        let rows = sqlx::query!(
+            "select id, position from rooms where id = any ($1)",
+            ids.as_slice() as &[&[u8]],
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| Ok((id(RoomId::from_bytes(&row.id), "rooms")?, row.position)))
+            .collect()
+    }
+
     /// The heads of those of the rooms that the user is a member of.
     pub(crate) async fn heads_for(
         &self,

@@ -4,5 +4,6 @@ mod death;
 mod delivery;
 mod membership;
 mod order;
+mod outage;
 mod polling;
 mod retries;

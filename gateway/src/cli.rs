@@ -80,6 +80,9 @@ fn report(error: &anyhow::Error) -> ExitCode {
 
 #[tokio::main]
 async fn serve(config: config::Config) -> anyhow::Result<()> {
+    if config.auth.has_weak_secret() {
+        tracing::warn!("JWT_HS256_SECRET is short: use 32 random bytes outside of development");
+    }
     let recorder = telemetry::start_recorder()?;
     let drain = config.http.drain;
     let app = App::start(config, recorder).await?;

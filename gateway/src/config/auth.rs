@@ -4,8 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Problems, problems::present};
 
-/// HS256 (RFC 7518, section 3.2) asks for a key of at least the hash's size; shorter ones are guessed.
-const SECRET_BYTES_MIN: usize = 16;
+/// A shorter key is easier to guess than the hash is to break (RFC 7518, section 3.2).
+const SECRET_BYTES_ADVISED: usize = 32;
 
 /// How tokens are checked.
 #[expect(
@@ -15,13 +15,13 @@ const SECRET_BYTES_MIN: usize = 16;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Tokens")]
 pub(crate) struct AuthArgs {
-    /// Shared secret of HS256 tokens, at least 16 bytes.
+    /// Shared secret of HS256 tokens; 32 random bytes or more are advised.
     #[arg(long, env = "JWT_HS256_SECRET", hide_env_values = true)]
     jwt_hs256_secret: Option<String>,
     /// File that holds the secret, instead of `JWT_HS256_SECRET`.
     #[arg(long, env = "JWT_HS256_SECRET_FILE")]
     jwt_hs256_secret_file: Option<String>,
-    /// Key set of RS256, ES256 and `EdDSA` tokens: a file or an http(s) URL.
+    /// Key set of RS256, ES256 and EdDSA tokens: a file or an http(s) URL.
     #[arg(long, env = "JWT_JWKS")]
     jwt_jwks: Option<String>,
     /// Only accept tokens made for this audience.
@@ -67,13 +67,6 @@ impl AuthArgs {
                 problems.add("JWT_HS256_SECRET", "missing (or JWT_JWKS)");
                 None
             }
-            (Some(secret), None) if secret.expose_secret().len() < SECRET_BYTES_MIN => {
-                problems.add(
-                    "JWT_HS256_SECRET",
-                    format_args!("expected at least {SECRET_BYTES_MIN} bytes"),
-                );
-                None
-            }
             (Some(secret), None) => Some(KeySource::Secret(secret)),
             (None, Some(place)) => Some(KeySource::KeySet(place)),
         };
@@ -86,5 +79,15 @@ impl AuthArgs {
             issuer: present(self.jwt_issuer),
             user_claim: self.jwt_user_claim,
         })
+    }
+}
+
+impl Auth {
+    /// The secret works, but is short enough to be guessed.
+    pub(crate) fn has_weak_secret(&self) -> bool {
+        match &self.keys {
+            KeySource::Secret(secret) => secret.expose_secret().len() < SECRET_BYTES_ADVISED,
+            KeySource::KeySet(_) => false,
+        }
     }
 }

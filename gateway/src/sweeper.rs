@@ -22,7 +22,8 @@ pub(crate) async fn run(store: Store, publisher: Publisher) {
         match store.outbox_age().await {
             Ok(age) => {
                 metrics::gauge!(catalogue::OUTBOX_AGE).set(age.as_secs_f64());
-                if age < AGE {
+                // What cannot be published now is not taken out, only to be put back.
+                if age < AGE || !publisher.is_connected() {
                     continue;
                 }
             }

@@ -79,6 +79,11 @@ impl Publisher {
         }
     }
 
+    /// Redis can be reached, so publishing is worth a try.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.direct.client.is_connected()
+    }
+
     /// Publishes for a change that somebody else did not announce: wakes every node, this one too.
     pub(crate) async fn republish(&self, changes: Vec<Unpublished>) -> Result<(), NotPublished> {
         let mut hints = Vec::new();

@@ -52,11 +52,11 @@ async fn a_token_travels_in_auth_under_three_names() {
 }
 
 #[tokio::test]
-async fn newer_clients_send_a_token_in_the_query_under_two_names() {
+async fn every_generation_may_send_a_token_in_the_query_under_two_names() {
     let Some(deployment) = Deployment::with_clients(1).await else {
         return;
     };
-    for generation in [Generation::V3, Generation::V4] {
+    for generation in Generation::ALL {
         for name in ["token", "auth_token"] {
             for transports in Transports::ALL {
                 let socket = deployment

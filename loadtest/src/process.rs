@@ -190,7 +190,7 @@ mod tests {
         assert!(found.pids().contains(&std::process::id()));
         drop(listener);
         let gone = |error| matches!(error, ProcessError::NoListener(of) if of == port);
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
         while !Processes::listening_on(&[port]).is_err_and(gone) {
             assert!(
                 std::time::Instant::now() < deadline,

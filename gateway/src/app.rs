@@ -11,10 +11,14 @@ use crate::{
     auth::Verifier,
     bus::{Bus, NodeId},
     chat::Chat,
-    config::Config,
-    faces::rooms::{self, RoomsEncoder, RoomsFace},
+    config::{self, Config},
+    faces::{
+        chats::{self, ChatsEncoder, ChatsFace},
+        rooms::{self, RoomsEncoder, RoomsFace},
+    },
     health,
     live::{Encoders, Hub},
+    presence::Presence,
     store::Store,
     sweeper,
     telemetry::Recorder,
@@ -68,20 +72,9 @@ impl App {
         working.run(health::watch(store.clone(), bus.health(), admin.clone()));
         working.run(sweeper::run(store.clone(), bus.publisher.clone()));
 
-        let publisher = bus.publisher.clone();
-        let encoders = Encoders {
-            rooms: Arc::new(RoomsEncoder),
-        };
-        let listening = (bus.subscriptions, bus.inbox);
-        let nodes = Nodes::new(bus.leases);
-        let hub = Hub::start(store.clone(), listening, encoders, &working);
-        let chat = Chat::start(
-            store.clone(),
-            hub.clone(),
-            publisher,
-            config.rooms,
-            &working,
-        );
+        let nodes = Nodes::new(bus.leases.clone());
+        let chat = converse(bus, &store, config.rooms, &working);
+        let hub = chat.hub().clone();
         let verifier = Arc::new(Verifier::start(&config.auth, &working).await?);
         let edge = serve(
             public,
@@ -102,7 +95,31 @@ impl App {
     }
 }
 
-/// Starts serving both sides of contract A.
+/// Starts what is between the bus and the faces.
+fn converse(bus: Bus, store: &Store, rules: config::Rooms, working: &Workers) -> Chat {
+    let presence = Presence::start(bus.presences, store.clone(), bus.publisher.clone(), working);
+    let encoders = Encoders {
+        rooms: Arc::new(RoomsEncoder),
+        chats: Arc::new(ChatsEncoder),
+    };
+    let hub = Hub::start(
+        (store.clone(), presence.clone()),
+        (bus.subscriptions, bus.inbox),
+        encoders,
+        working,
+    );
+    let chat = Chat::start(
+        store.clone(),
+        (hub, presence),
+        bus.publisher,
+        rules,
+        working,
+    );
+    working.run(chats::tell_of_new_messages(chat.clone()));
+    chat
+}
+
+/// Starts serving both sides of both contracts.
 fn serve(
     tcp: TcpListener,
     config: &Config,
@@ -111,19 +128,33 @@ fn serve(
     (serving, working): (&Workers, &Workers),
 ) -> Edge {
     let sessions = Sessions::default();
-    let rest = rooms::router(chat.clone(), Arc::clone(&verifier));
-    let sockets = engine::build(
-        RoomsFace::new(chat, verifier),
+    let rest = rooms::router(chat.clone(), Arc::clone(&verifier))
+        .merge(chats::router(chat.clone(), Arc::clone(&verifier)));
+    let of_rooms = engine::build(
+        RoomsFace::new(chat.clone(), Arc::clone(&verifier)),
         &engine::Mount {
             path: rooms::SOCKET_PATH,
             namespaces: &rooms::NAMESPACES,
         },
         config.sockets,
-        (sessions.clone(), rest),
+        &sessions,
         working,
     );
-    let path = rooms::SOCKET_PATH;
-    let edge = Edge::new(sockets, sessions.clone(), nodes, path, config.sockets);
+    let of_chats = engine::build(
+        ChatsFace::new(chat, verifier),
+        &engine::Mount {
+            path: chats::SOCKET_PATH,
+            namespaces: &chats::NAMESPACES,
+        },
+        config.sockets,
+        &sessions,
+        working,
+    );
+    let mounts = [
+        (rooms::SOCKET_PATH, of_rooms),
+        (chats::SOCKET_PATH, of_chats),
+    ];
+    let edge = Edge::new(mounts, rest, (sessions.clone(), nodes), config.sockets);
     let listener = Listener::public(tcp, edge.clone(), &config.http, config.sockets);
     serving.run_to_end(listener.run(serving.clone()));
     working.run(sessions.sweep_forever());

@@ -17,6 +17,7 @@ mod faces;
 mod health;
 mod lifecycle;
 mod live;
+mod presence;
 mod store;
 mod sweeper;
 mod telemetry;

@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod change;
+pub mod chats;
 pub mod error;
 pub mod event;
 pub mod ids;

@@ -34,6 +34,13 @@ impl From<OffsetDateTime> for Timestamp {
     }
 }
 
+impl From<Timestamp> for OffsetDateTime {
+    /// A time beyond the years that can be written becomes the epoch.
+    fn from(at: Timestamp) -> Self {
+        Self::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000).unwrap_or(Self::UNIX_EPOCH)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)

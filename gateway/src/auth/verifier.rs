@@ -1,5 +1,6 @@
 //! From a token to a principal, without a round trip while the key is known.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind};
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 use super::keys::{self, KeySet};
 use crate::{
     config::{self, KeySource},
-    domain::Principal,
+    domain::{Author, Principal},
     telemetry::catalogue,
     workers::Workers,
 };
@@ -151,22 +152,24 @@ impl Verifier {
         }
         Ok(Principal {
             user,
-            name: profile_text(claims.get("name")),
-            picture: profile_text(claims.get("picture")),
+            author: Author {
+                name: profile_text(claims.get("name")),
+                picture: profile_text(claims.get("picture")),
+            },
             expires,
         })
     }
 }
 
 /// Profile fields are shown, not checked: control characters go, the rest is cut to its bound.
-fn profile_text(value: Option<&Value>) -> Option<String> {
+fn profile_text(value: Option<&Value>) -> Option<Arc<str>> {
     let text = value?.as_str()?;
     let kept: String = text
         .chars()
         .filter(|c| !c.is_control())
         .take(PROFILE_CHARS_MAX)
         .collect();
-    Some(kept).filter(|kept| !kept.is_empty())
+    (!kept.is_empty()).then(|| kept.into())
 }
 
 #[cfg(test)]
@@ -207,8 +210,8 @@ mod tests {
         let claims = json!({"sub": "ann", "exp": now() + 60, "name": "Ann\u{0}"});
         let principal = check(&verifier(), &claims).await.unwrap();
         assert_eq!(principal.user.as_str(), "ann");
-        assert_eq!(principal.name.as_deref(), Some("Ann"));
-        assert_eq!(principal.picture, None);
+        assert_eq!(principal.author.name.as_deref(), Some("Ann"));
+        assert_eq!(principal.author.picture, None);
     }
 
     #[tokio::test]

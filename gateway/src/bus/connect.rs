@@ -16,6 +16,7 @@ use super::{
     inbox::Inbox,
     leases::Leases,
     names::{Names, NodeId},
+    presence::Presences,
     publisher::Publisher,
     subscriptions::Subscriptions,
 };
@@ -47,6 +48,7 @@ pub(crate) struct Bus {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) inbox: Inbox,
     pub(crate) leases: Leases,
+    pub(crate) presences: Presences,
     clients: (Client, SubscriberClient),
 }
 
@@ -75,6 +77,8 @@ impl Bus {
             (node.clone(), address),
             workers,
         );
+        let presences =
+            Presences::new(publishing.clone(), Names::new(&config.prefix), node.clone());
         watch(&publishing, "publisher");
         watch(&listening, "listener");
         publishing.connect();
@@ -84,6 +88,7 @@ impl Bus {
             subscriptions,
             inbox,
             leases,
+            presences,
             clients: (publishing, listening),
         })
     }

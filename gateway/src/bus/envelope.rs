@@ -3,7 +3,7 @@
 //! `<version> <node> <json>`: the version and the sender come first as plain words, so that a node
 //! passes over its own hints, and notices ones of another version, without reading the rest.
 
-use roomwire_shared::{RoomId, UserId};
+use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 use serde::{Deserialize, Serialize};
 
 use super::names::NodeId;
@@ -36,6 +36,30 @@ pub(crate) enum Hint {
     },
     /// The user's memberships have changed; read them anew.
     Memberships,
+    /// A user types in the room, or has stopped. Not in the log.
+    Typing {
+        user: UserId,
+        typing: Typing,
+        message: String,
+    },
+    /// These users came or went.
+    Presence(Vec<Transition>),
+}
+
+impl Hint {
+    /// The node that publishes it has not acted on it and waits for it like all others.
+    pub(super) fn concerns_its_sender(&self) -> bool {
+        matches!(self, Self::Presence(_))
+    }
+}
+
+/// A user came or went, as far as all nodes together know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Transition {
+    pub(crate) user: UserId,
+    pub(crate) online: bool,
+    /// Whose members are told.
+    pub(crate) rooms: Vec<RoomId>,
 }
 
 /// The JSON part: the hint, and where it comes from.
@@ -93,7 +117,7 @@ mod tests {
     use roomwire_shared::{MessageId, Timestamp};
 
     use super::*;
-    use crate::domain::{Stored, What};
+    use crate::domain::{Author, Stored, What};
 
     fn written() -> Hint {
         Hint::Entries(vec![LogEntry {
@@ -105,6 +129,7 @@ mod tests {
                 at: Timestamp::from_unix_ms(0),
                 client_id: None,
                 origin: Some(Origin("s".into())),
+                author: Author::default(),
             }),
         }])
     }

@@ -116,6 +116,8 @@ impl Inbox {
             Opened::Hint(Hint::Read { .. }) => "read",
             Opened::Hint(Hint::Joined { .. }) => "joined",
             Opened::Hint(Hint::Memberships) => "memberships",
+            Opened::Hint(Hint::Typing { .. }) => "typing",
+            Opened::Hint(Hint::Presence(_)) => "presence",
             Opened::Unreadable => "unreadable",
         };
         metrics::counter!(catalogue::HINTS_RECEIVED, "kind" => kind).increment(1);

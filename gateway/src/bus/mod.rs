@@ -8,13 +8,15 @@ mod envelope;
 mod inbox;
 mod leases;
 mod names;
+mod presence;
 mod publisher;
 mod subscriptions;
 
 pub(crate) use connect::{Bus, Health};
-pub(crate) use envelope::Hint;
+pub(crate) use envelope::{Hint, Transition};
 pub(crate) use inbox::{Inbox, Incoming};
 pub(crate) use leases::Leases;
 pub(crate) use names::{NodeId, Topic};
+pub(crate) use presence::{Gone, Presences, Stale, Unreachable};
 pub(crate) use publisher::{Announcement, Publisher};
 pub(crate) use subscriptions::Subscriptions;

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use roomwire_shared::{RoomId, UserId};
 
 /// One gateway process, from its start to its end. Random, so that a restart is another node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct NodeId(Arc<str>);
 
 impl NodeId {
@@ -40,6 +40,8 @@ impl fmt::Display for NodeId {
 pub(crate) enum Topic {
     Room(RoomId),
     User(UserId),
+    /// Who came and who went, anywhere.
+    Presence,
 }
 
 /// Spells names under the deployment's prefix.
@@ -59,6 +61,7 @@ impl Names {
         match topic {
             Topic::Room(room) => format!("{}:r:{room}", self.prefix),
             Topic::User(user) => format!("{}:u:{user}", self.prefix),
+            Topic::Presence => format!("{}:p", self.prefix),
         }
     }
 
@@ -67,9 +70,32 @@ impl Names {
         format!("{}:n:{node}", self.prefix)
     }
 
+    /// The set of users who are connected to a node.
+    pub(super) fn users_of(&self, node: &NodeId) -> String {
+        format!("{}:n:{node}:u", self.prefix)
+    }
+
+    /// The mark of the node that clears up after another one.
+    pub(super) fn reaped(&self, node: &NodeId) -> String {
+        format!("{}:n:{node}:x", self.prefix)
+    }
+
+    /// The nodes, by the time of their latest heartbeat.
+    pub(super) fn nodes(&self) -> String {
+        format!("{}:n", self.prefix)
+    }
+
+    /// The nodes that a user is connected to.
+    pub(super) fn presence(&self, user: &UserId) -> String {
+        format!("{}:p:{user}", self.prefix)
+    }
+
     /// Reads a channel's name back; `None` if it is none of ours.
     pub(super) fn topic(&self, channel: &str) -> Option<Topic> {
         let rest = channel.strip_prefix(&*self.prefix)?.strip_prefix(':')?;
+        if rest == "p" {
+            return Some(Topic::Presence);
+        }
         match rest.split_once(':')? {
             ("r", room) => room.parse().ok().map(Topic::Room),
             ("u", user) => user.parse().ok().map(Topic::User),
@@ -88,6 +114,7 @@ mod tests {
         let topics = [
             Topic::Room(RoomId::new(1, 2)),
             Topic::User("a:b c".parse().unwrap()),
+            Topic::Presence,
         ];
         for topic in topics {
             assert_eq!(names.topic(&names.channel(&topic)), Some(topic));

@@ -127,6 +127,7 @@ impl Direct {
         let pipeline = self.client.pipeline();
         let mut count = 0;
         for (topic, hint) in hints {
+            let from = from.filter(|_| !hint.concerns_its_sender());
             let payload = seal(hint, from).map_err(|error| NotPublished(error.to_string()))?;
             let channel = self.names.channel(topic);
             if self.client.is_clustered() {

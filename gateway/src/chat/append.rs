@@ -47,6 +47,8 @@ pub(crate) struct Receipt {
     pub(crate) id: MessageId,
     pub(crate) position: i64,
     pub(crate) at: Timestamp,
+    /// It was written earlier, under the same key.
+    pub(crate) repeated: bool,
 }
 
 /// A submitted message: waits for its batch to be committed.
@@ -218,15 +220,24 @@ fn receipt(message: &NewMessage, verdict: &Verdict) -> Result<Receipt, ChatError
                 id: message.id,
                 position,
                 at,
+                repeated: false,
             }),
         ),
-        Verdict::Repeated { id, position, at } => ("repeated", Ok(Receipt { id, position, at })),
+        Verdict::Repeated { id, position, at } => (
+            "repeated",
+            Ok(Receipt {
+                id,
+                position,
+                at,
+                repeated: true,
+            }),
+        ),
         Verdict::NotAMember => ("not_a_member", Err(ChatError::no_room())),
         Verdict::Conflict => (
             "conflict",
             Err(ChatError::new(
                 Kind::Conflict,
-                "this clientId was used for another text",
+                "this key was used for another text",
             )),
         ),
     };
@@ -245,6 +256,7 @@ fn entry(message: NewMessage, verdict: &Verdict) -> Option<LogEntry> {
         at,
         client_id: message.client_id.map(|key| key.as_str().to_owned()),
         origin: message.origin,
+        author: message.author,
     };
     Some(LogEntry {
         position,

@@ -4,7 +4,7 @@ use roomwire_shared::{MessageId, RoomId, UserId};
 
 use super::Chat;
 use crate::{
-    domain::{ChatError, Page},
+    domain::{Author, ChatError, Direction, Page},
     store::{MessageRow, Readers, RoomRow},
 };
 
@@ -24,7 +24,71 @@ impl ReadMessage {
     }
 }
 
+/// A message, who wrote it, and whether somebody else has read it.
+#[derive(Debug)]
+pub(crate) struct AuthoredMessage {
+    pub(crate) message: MessageRow,
+    pub(crate) author: Author,
+    pub(crate) read: bool,
+}
+
 impl Chat {
+    /// A page of one room of the caller's.
+    pub(crate) async fn room_messages(
+        &self,
+        user: &UserId,
+        room: RoomId,
+        page: Page,
+        direction: Direction,
+    ) -> Result<Vec<AuthoredMessage>, ChatError> {
+        let store = &self.0.store;
+        let count = store.count_in_room(room, user).await?;
+        let count = count.ok_or_else(ChatError::no_room)?;
+        if page.limit == 0 || page.skip >= count {
+            return Ok(Vec::new());
+        }
+        let messages = store.page_of_room(room, page, direction).await?;
+        self.authored(room, messages).await
+    }
+
+    /// One message of a room of the caller's, if it still exists.
+    pub(crate) async fn room_message(
+        &self,
+        user: &UserId,
+        room: RoomId,
+        message: MessageId,
+    ) -> Result<Option<AuthoredMessage>, ChatError> {
+        let found = self.0.store.message(message, user).await?;
+        let mut found = self.authored(room, found.into_iter().collect()).await?;
+        Ok(found.pop())
+    }
+
+    async fn authored(
+        &self,
+        room: RoomId,
+        messages: Vec<MessageRow>,
+    ) -> Result<Vec<AuthoredMessage>, ChatError> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut senders: Vec<UserId> = messages.iter().map(|m| m.sender.clone()).collect();
+        senders.sort_unstable();
+        senders.dedup();
+        let authors = self.0.store.profiles(&senders).await?;
+        let readers = self.0.store.farthest_readers(room).await?;
+        let authored = messages.into_iter().map(|message| {
+            let read = readers
+                .iter()
+                .any(|(user, mark)| *user != message.sender && *mark >= message.position);
+            AuthoredMessage {
+                author: authors.get(&message.sender).cloned().unwrap_or_default(),
+                read,
+                message,
+            }
+        });
+        Ok(authored.collect())
+    }
+
     /// A page of one room, or of all the caller's rooms, newest first, and how many there are.
     pub(crate) async fn messages(
         &self,
@@ -44,7 +108,11 @@ impl Chat {
             return Ok((Vec::new(), count));
         }
         let messages = match room {
-            Some(room) => store.page_of_room(room, page).await?,
+            Some(room) => {
+                store
+                    .page_of_room(room, page, Direction::Descending)
+                    .await?
+            }
             None => store.page_everywhere(user, page).await?,
         };
         let readers = store.readers(&messages).await?;

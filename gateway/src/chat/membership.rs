@@ -5,26 +5,33 @@ use roomwire_shared::{RoomId, UserId};
 use super::{Chat, unix_seconds};
 use crate::{
     bus::{Announcement, Hint, Topic},
-    domain::{ChatError, Kind, LogEntry, RoomName, UserList, What},
-    store::{Added, Created},
+    domain::{ChatError, Kind, LogEntry, NewGroup, UserList, What},
+    store::{Added, Created, Opened},
 };
 
 impl Chat {
-    /// Makes a room of the caller and the named users. The members' sockets on this node are in it
+    /// Makes a group of the caller and the named users. The members' sockets on this node are in it
     /// when this returns; those of other nodes follow from the log, before anything later in it.
     pub(crate) async fn create_room(
         &self,
         by: &UserId,
-        name: &RoomName,
-        users: UserList,
+        group: NewGroup,
     ) -> Result<RoomId, ChatError> {
         let room = RoomId::new(unix_seconds(), rand::random());
-        let members = users.led_by(by);
+        let NewGroup {
+            title: name,
+            users,
+            details,
+        } = group;
+        let members = match users {
+            Some(users) => users.led_by(by),
+            None => vec![by.clone()],
+        };
         let unknown = self.0.rules.unknown_users;
         let made = self
             .0
             .store
-            .create_room(room, name.as_str(), &members, unknown)
+            .create_room((room, name.as_str()), &members, &details, unknown)
             .await?;
         let (head, outbox) = match made {
             Created::Done { head, outbox } => (head, outbox),
@@ -42,6 +49,40 @@ impl Chat {
             .collect();
         self.announce_joinings(room, name.as_str(), (Some(named), joinings), outbox);
         self.0.hub.reach(room, head).await;
+        Ok(room)
+    }
+
+    /// The private room of the caller and another user, made if there is none. Whoever of them has
+    /// left it is a member again.
+    pub(crate) async fn open_private(
+        &self,
+        by: &UserId,
+        with: &UserId,
+    ) -> Result<RoomId, ChatError> {
+        if by == with {
+            return Err(ChatError::invalid("this is your own id"));
+        }
+        let new = RoomId::new(unix_seconds(), rand::random());
+        let unknown = self.0.rules.unknown_users;
+        let opened = self.0.store.open_private(new, (by, with), unknown).await?;
+        let (room, joined, outbox) = match opened {
+            Opened::Done {
+                room,
+                joined,
+                outbox,
+            } => (room, joined, outbox),
+            Opened::Unknown(ids) => return Err(unknown_users(&ids)),
+        };
+        if let (Some(outbox), Some(&(_, head))) = (outbox, joined.last()) {
+            let named = (room == new).then(|| LogEntry {
+                position: 1,
+                what: What::Named {
+                    name: String::new(),
+                },
+            });
+            self.announce_joinings(room, "", (named, joined), outbox);
+            self.0.hub.reach(room, head).await;
+        }
         Ok(room)
     }
 
@@ -135,5 +176,6 @@ impl Chat {
 }
 
 fn unknown_users(ids: &[String]) -> ChatError {
-    ChatError::invalid(format!("these users are not known: {}", ids.join(", ")))
+    let message = format!("these users are not known: {}", ids.join(", "));
+    ChatError::new(Kind::UnknownUser, message)
 }

@@ -5,7 +5,7 @@ use roomwire_shared::{MessageId, RoomId, UserId};
 use super::{Chat, append::Sent, unix_seconds};
 use crate::{
     bus::{Announcement, Hint, Topic},
-    domain::{ChatError, ClientId, LogEntry, MessageText, NewMessage, Origin, What},
+    domain::{ChatError, ClientId, LogEntry, MessageText, NewMessage, Origin, Principal, What},
     store::Changed,
 };
 
@@ -15,7 +15,7 @@ impl Chat {
     /// to one lane are committed in that order.
     pub(crate) async fn send_message(
         &self,
-        sender: &UserId,
+        sender: &Principal,
         room: RoomId,
         text: MessageText,
         (client_id, origin): (Option<ClientId>, Option<Origin>),
@@ -23,10 +23,11 @@ impl Chat {
         let message = NewMessage {
             id: MessageId::new(unix_seconds(), rand::random()),
             room,
-            sender: sender.clone(),
+            sender: sender.user.clone(),
             text,
             client_id,
             origin,
+            author: sender.author.clone(),
         };
         self.0.lanes.submit(message).await
     }

@@ -5,22 +5,28 @@
 
 mod append;
 mod changes;
+mod feed;
 mod history;
 mod membership;
 mod messages;
+mod overview;
 mod read;
 mod sign_in;
+mod typing;
 
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-pub(crate) use append::{Lane, Sent};
+pub(crate) use append::{Lane, Receipt, Sent};
 pub(crate) use changes::{SyncedRoom, View};
-pub(crate) use history::ReadMessage;
+pub(crate) use history::{AuthoredMessage, ReadMessage};
+pub(crate) use overview::{Overview, Seen};
 
-use crate::{bus::Publisher, config, live::Hub, store::Store, workers::Workers};
+use crate::{
+    bus::Publisher, config, live::Hub, presence::Presence, store::Store, workers::Workers,
+};
 
 /// All use cases; cheap to clone.
 #[derive(Clone)]
@@ -32,6 +38,7 @@ struct Parts {
     publisher: Publisher,
     lanes: append::Lanes,
     sign_ins: sign_in::SignIns,
+    presence: Presence,
     rules: config::Rooms,
 }
 
@@ -39,7 +46,7 @@ impl Chat {
     /// Starts the tasks behind the use cases; they end with `workers`.
     pub(crate) fn start(
         store: Store,
-        hub: Hub,
+        (hub, presence): (Hub, Presence),
         publisher: Publisher,
         rules: config::Rooms,
         workers: &Workers,
@@ -52,6 +59,7 @@ impl Chat {
             publisher,
             lanes,
             sign_ins,
+            presence,
             rules,
         }))
     }

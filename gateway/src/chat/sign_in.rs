@@ -1,7 +1,7 @@
 //! A user connects: their profile is noted and their rooms are read. Users who connect at the same
 //! time share the statements.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use roomwire_shared::UserId;
 use tokio::sync::{mpsc, oneshot};
@@ -39,7 +39,8 @@ impl SignIns {
 
 impl Chat {
     /// Puts a new connection into all rooms of its user. When this returns, nothing that is
-    /// committed from then on in these rooms is missed. On an error it is in no room.
+    /// committed from then on in these rooms is missed. On an error, which a suspended user gets
+    /// too, it is in no room.
     pub(crate) async fn sign_in(
         &self,
         principal: &Principal,
@@ -62,12 +63,21 @@ impl Chat {
         entered
     }
 
+    /// Notes the profile of a caller without a connection, unless they are suspended.
+    pub(crate) async fn check_in(&self, principal: &Principal) -> Result<(), ChatError> {
+        let store = &self.0.store;
+        let suspended = store
+            .suspended(std::slice::from_ref(&principal.user))
+            .await?;
+        if !suspended.is_empty() {
+            return Err(ChatError::suspended());
+        }
+        store.see_users(&[profile(principal)]).await?;
+        Ok(())
+    }
+
     async fn memberships_of(&self, principal: &Principal) -> Answer {
-        let profile = Profile {
-            user: principal.user.clone(),
-            name: principal.name.clone(),
-            picture: principal.picture.clone(),
-        };
+        let profile = profile(principal);
         let (done, told) = oneshot::channel();
         let sign_in = SignIn { profile, done };
         self.0
@@ -88,10 +98,14 @@ async fn run(store: Store, mut waiting: mpsc::Receiver<SignIn>) {
             .map(|sign_in| (sign_in.profile, sign_in.done))
             .unzip();
         match read(&store, &profiles).await {
-            Ok(mut rooms) => {
+            Ok((rooms, suspended)) => {
                 for (profile, done) in profiles.iter().zip(writers) {
-                    let answer = rooms.get_mut(&profile.user).cloned().unwrap_or_default();
-                    done.send(Ok(answer)).unwrap_or_default();
+                    let answer = if suspended.contains(&profile.user) {
+                        Err(ChatError::suspended())
+                    } else {
+                        Ok(rooms.get(&profile.user).cloned().unwrap_or_default())
+                    };
+                    done.send(answer).unwrap_or_default();
                 }
             }
             Err(error) => {
@@ -107,12 +121,13 @@ async fn run(store: Store, mut waiting: mpsc::Receiver<SignIn>) {
 async fn read(
     store: &Store,
     profiles: &[Profile],
-) -> Result<HashMap<UserId, Vec<Membership>>, store::Error> {
+) -> Result<(HashMap<UserId, Vec<Membership>>, HashSet<UserId>), store::Error> {
     store.see_users(profiles).await?;
     let users: Vec<UserId> = profiles
         .iter()
         .map(|profile| profile.user.clone())
         .collect();
+    let suspended = store.suspended(&users).await?;
     let mut rooms: HashMap<UserId, Vec<Membership>> = HashMap::new();
     for membership in store.memberships(&users).await? {
         rooms
@@ -120,5 +135,12 @@ async fn read(
             .or_default()
             .push(membership);
     }
-    Ok(rooms)
+    Ok((rooms, suspended))
+}
+
+fn profile(principal: &Principal) -> Profile {
+    Profile {
+        user: principal.user.clone(),
+        author: principal.author.clone(),
+    }
 }

@@ -17,6 +17,9 @@ pub(crate) struct RoomsArgs {
     /// Longest text of a message, in bytes of UTF-8.
     #[arg(long, env = "MAX_MESSAGE_BYTES", default_value_t = limits::MESSAGE_BYTES_DEFAULT.to_string())]
     max_message_bytes: String,
+    /// Most members that a chat of contract B lists; the viewer is always one of them.
+    #[arg(long, env = "CHAT_MEMBERS_MAX", default_value_t = limits::CHAT_MEMBERS_DEFAULT.to_string())]
+    chat_members_max: String,
     /// `accept` ids that never connected as members of rooms, or `reject` them.
     #[arg(long, env = "UNKNOWN_USERS", default_value = "accept")]
     unknown_users: String,
@@ -29,6 +32,8 @@ pub(crate) struct Rooms {
     pub(crate) allow_delete: bool,
     /// 1 byte to 1 MiB.
     pub(crate) message_bytes_max: usize,
+    /// 1 to 1,000.
+    pub(crate) chat_members_max: usize,
     pub(crate) unknown_users: UnknownUsers,
 }
 
@@ -68,11 +73,13 @@ impl RoomsArgs {
             &self.max_message_bytes,
             1..=1024 * 1024_usize,
         );
+        let members = problems.number("CHAT_MEMBERS_MAX", &self.chat_members_max, 1..=1_000_usize);
         let unknown = problems.parse("UNKNOWN_USERS", &self.unknown_users, "accept or reject");
         Some(Rooms {
             allow_edit: edit?.0,
             allow_delete: delete?.0,
             message_bytes_max: bytes?,
+            chat_members_max: members?,
             unknown_users: unknown?,
         })
     }

@@ -3,7 +3,7 @@
 use roomwire_shared::{MessageId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::Origin;
+use super::{Author, Origin};
 
 /// One durable change of a room, at its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,4 +42,6 @@ pub(crate) struct Stored {
     pub(crate) client_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) origin: Option<Origin>,
+    #[serde(default, skip_serializing_if = "Author::is_unknown")]
+    pub(crate) author: Author,
 }

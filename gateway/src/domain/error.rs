@@ -7,10 +7,14 @@ use std::time::Duration;
 pub(crate) enum Kind {
     /// The input could not be read as what it should be.
     Malformed,
+    /// Something that must be given is not.
+    Missing,
     /// The input was understood, but is not acceptable.
     Invalid,
     /// No such thing, or not for the caller: never told apart.
     NotFound,
+    /// A user who is named is not known.
+    UnknownUser,
     /// The caller may not do this.
     Forbidden,
     /// The same key was used for something else.
@@ -26,8 +30,10 @@ impl Kind {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
+            Self::Missing => "missing",
             Self::Invalid => "invalid",
             Self::NotFound => "not_found",
+            Self::UnknownUser => "unknown_user",
             Self::Forbidden => "forbidden",
             Self::Conflict => "conflict",
             Self::Unavailable => "unavailable",
@@ -59,6 +65,10 @@ impl ChatError {
         Self::new(Kind::Malformed, message)
     }
 
+    pub(crate) fn missing(what: &str) -> Self {
+        Self::new(Kind::Missing, format!("{what} is missing"))
+    }
+
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(Kind::Invalid, message)
     }
@@ -69,6 +79,19 @@ impl ChatError {
 
     pub(crate) fn no_message() -> Self {
         Self::new(Kind::NotFound, "no such message, or it is not yours")
+    }
+
+    /// An event has no meaning without an answer, and the client asked for none.
+    pub(crate) fn no_ack() -> Self {
+        Self::malformed("this event answers by ack: ask for one")
+    }
+
+    pub(crate) fn no_user() -> Self {
+        Self::new(Kind::UnknownUser, "no such user")
+    }
+
+    pub(crate) fn suspended() -> Self {
+        Self::new(Kind::Forbidden, "ACCOUNT_SUSPENDED")
     }
 
     pub(crate) fn unavailable() -> Self {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use roomwire_shared::{MessageId, RoomId, UserId, limits};
 
-use super::ChatError;
+use super::{Author, ChatError};
 
 /// The text of a message: 1 byte to `MAX_MESSAGE_BYTES`, without U+0000, which cannot be stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,6 +80,7 @@ pub(crate) struct NewMessage {
     pub(crate) text: MessageText,
     pub(crate) client_id: Option<ClientId>,
     pub(crate) origin: Option<Origin>,
+    pub(crate) author: Author,
 }
 
 /// A part of a list: how many to pass over and how many to show.
@@ -100,6 +101,17 @@ impl Page {
             skip,
             limit: limit.min(limits::PAGE_MAX),
         })
+    }
+
+    /// A part of a list of contract B, which has smaller pages. Both numbers are not negative.
+    pub(crate) fn of_chats(offset: Option<u64>, limit: Option<u64>) -> Self {
+        let clamp = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        Self {
+            skip: offset.map_or(0, clamp),
+            limit: limit
+                .map_or(limits::CHATS_PAGE_DEFAULT, clamp)
+                .min(limits::CHATS_PAGE_MAX),
+        }
     }
 }
 

@@ -2,12 +2,18 @@
 
 mod entry;
 mod error;
+mod group;
 mod message;
 mod principal;
 mod room;
+mod unread;
 
 pub(crate) use entry::{LogEntry, Stored, What};
 pub(crate) use error::{ChatError, Kind};
+pub(crate) use group::{
+    ChatOrder, ChatSort, Description, Direction, GroupDetails, NewGroup, Picture, RoomKind,
+};
 pub(crate) use message::{ClientId, MessageText, NewMessage, Origin, Page};
-pub(crate) use principal::Principal;
+pub(crate) use principal::{Author, Principal};
 pub(crate) use room::{RoomName, UserList};
+pub(crate) use unread::{Unread, Window};

@@ -16,7 +16,7 @@ impl RoomName {
         let length = name.chars().count();
         if length == 0 || length > limits::ROOM_NAME_CHARS_MAX || name.contains('\0') {
             return Err(ChatError::invalid(format!(
-                "roomName must have 1 to {} characters",
+                "a room's name must have 1 to {} characters",
                 limits::ROOM_NAME_CHARS_MAX
             )));
         }

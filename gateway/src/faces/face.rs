@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc};
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Handshake;
@@ -20,13 +21,28 @@ pub(crate) struct Event<'a> {
     pub(crate) wants_ack: bool,
 }
 
+/// What is known of an event whatever became of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// The event's name, from a closed list.
+    pub(crate) label: &'static str,
+    pub(crate) wants_ack: bool,
+}
+
 /// What goes back to the one who sent an event.
 pub(crate) enum Answer {
-    /// The argument of the ack.
-    Ack(serde_json::Value),
+    /// The ack: a JSON array with its argument.
+    Ack(String),
     /// An event, because no ack was asked for.
     Emit(Frame),
     Nothing,
+}
+
+impl Answer {
+    /// An ack with one argument.
+    pub(crate) fn ack<T: Serialize>(argument: &T) -> Result<Self, serde_json::Error> {
+        serde_json::to_string(&[argument]).map(Self::Ack)
+    }
 }
 
 /// An event that is done with.
@@ -39,6 +55,28 @@ pub(crate) struct Done {
 /// Comes when the event is done with.
 pub(crate) type Reply = Pin<Box<dyn Future<Output = Done> + Send>>;
 
+impl Done {
+    /// The answer of a contract to a result, where `failed` tells a failure.
+    pub(crate) fn new<T: Serialize>(
+        result: Result<T, ChatError>,
+        asked: Asked,
+        failed: impl Fn(&ChatError, Asked) -> Self,
+    ) -> Self {
+        let answer = match result {
+            Err(error) => return failed(&error, asked),
+            Ok(_) if !asked.wants_ack => Answer::Nothing,
+            Ok(ack) => match Answer::ack(&ack) {
+                Ok(ack) => ack,
+                Err(_) => return failed(&ChatError::internal(), asked),
+            },
+        };
+        Self {
+            answer,
+            outcome: "ok",
+        }
+    }
+}
+
 /// A handshake that was refused; the text is what the client is told.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
@@ -48,17 +86,25 @@ pub(crate) struct Refused(pub(crate) String);
 pub(crate) struct Session {
     pub(crate) principal: Principal,
     pub(crate) connection: Arc<Connection>,
+    /// What the socket is sent before everything else.
+    pub(crate) greeting: Option<Frame>,
     chat: Chat,
 }
 
 impl Session {
-    pub(crate) fn new(principal: Principal, connection: Arc<Connection>, chat: Chat) -> Self {
+    pub(crate) fn new(
+        principal: Principal,
+        connection: Arc<Connection>,
+        greeting: Option<Frame>,
+        chat: Chat,
+    ) -> Self {
         let face = connection.audience().face();
         metrics::counter!(catalogue::CONNECTIONS_OPENED, "face" => face).increment(1);
         metrics::gauge!(catalogue::CONNECTIONS, "face" => face).increment(1.0);
         Self {
             principal,
             connection,
+            greeting,
             chat,
         }
     }
@@ -112,11 +158,11 @@ pub(crate) trait Face: Send + Sync + 'static {
         &self,
         session: &Session,
         command: Self::Command,
-        wants_ack: bool,
+        asked: Asked,
     ) -> impl Future<Output = Reply> + Send;
 
     /// How a failure is told.
-    fn failure(&self, error: &ChatError, wants_ack: bool) -> Done;
+    fn failure(&self, error: &ChatError, asked: Asked) -> Done;
 
     /// What a socket is told before it is closed, if anything.
     fn farewell(&self, reason: CloseReason) -> Option<Frame>;

@@ -1,12 +1,17 @@
 //! What a client shows when it connects, copied out of its request.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use serde_json::Value;
+
+/// Where contract B may have the token.
+const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
 /// Headers, query and CONNECT payload of a socket. Holds tokens: it has no `Debug`, on purpose.
 #[derive(Clone, Default)]
 pub(crate) struct Handshake {
     pub(crate) authorization: Option<String>,
+    /// The header `x-auth-token`.
+    pub(crate) auth_token: Option<String>,
     pub(crate) cookie: Option<String>,
     pub(crate) query: String,
     /// The payload of the CONNECT packet; clients before 3.x have none.
@@ -24,6 +29,7 @@ impl Handshake {
         };
         Self {
             authorization: text(header::AUTHORIZATION),
+            auth_token: text(AUTH_TOKEN),
             cookie: text(header::COOKIE),
             query: query.to_owned(),
             auth: None,

@@ -1,9 +1,20 @@
 //! The two client contracts. A face decodes, calls a use case, encodes. One domain core, two thin
 //! faces; their vocabularies never meet.
 
+pub(crate) mod chats;
 mod face;
 mod handshake;
+mod http;
 pub(crate) mod rooms;
 
-pub(crate) use face::{Answer, Done, Event, Face, Refused, Reply, Session};
+pub(crate) use face::{Answer, Asked, Done, Event, Face, Refused, Reply, Session};
 pub(crate) use handshake::{Handshake, bearer, query_value};
+
+use crate::live::Frame;
+
+/// Events of the contracts always encode; if one did not, its viewers would miss it, so it is told.
+fn noted(frame: Result<Frame, serde_json::Error>) -> Option<Frame> {
+    frame
+        .inspect_err(|error| tracing::error!(%error, "an event cannot be encoded"))
+        .ok()
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomwire_shared::{RoomId, UserId};
+use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 
 use super::Frame;
 use crate::domain::LogEntry;
@@ -14,15 +14,18 @@ pub(crate) enum Audience {
     Rooms,
     /// Contract A, with identity and position in messages.
     RoomsMeta,
+    /// Contract B.
+    Chats,
 }
 
 impl Audience {
-    pub(crate) const COUNT: usize = 2;
+    pub(crate) const COUNT: usize = 3;
 
     pub(crate) fn index(self) -> usize {
         match self {
             Self::Rooms => 0,
             Self::RoomsMeta => 1,
+            Self::Chats => 2,
         }
     }
 
@@ -30,6 +33,7 @@ impl Audience {
     pub(crate) fn face(self) -> &'static str {
         match self {
             Self::Rooms | Self::RoomsMeta => "rooms",
+            Self::Chats => "chats",
         }
     }
 }
@@ -41,6 +45,8 @@ pub(crate) enum Scene<'a> {
     Entry(&'a LogEntry),
     /// Somebody has read the room.
     Read(&'a UserId),
+    /// Somebody types, or has stopped.
+    Typing(Typing, &'a str),
     /// The viewer is a member from now on.
     Joined { name: &'a str },
 }
@@ -49,18 +55,23 @@ pub(crate) enum Scene<'a> {
 pub(crate) trait Encode: Send + Sync {
     /// Encodes for one audience; `None` if it is shown nothing.
     fn encode(&self, audience: Audience, room: RoomId, scene: Scene<'_>) -> Option<Frame>;
+
+    /// Encodes that a user came or went; `None` if nobody is shown that.
+    fn encode_presence(&self, user: &UserId, online: bool) -> Option<Frame>;
 }
 
 /// The encoders of all faces.
 #[derive(Clone)]
 pub(crate) struct Encoders {
     pub(crate) rooms: Arc<dyn Encode>,
+    pub(crate) chats: Arc<dyn Encode>,
 }
 
 impl Encoders {
-    fn of(&self, audience: Audience) -> &dyn Encode {
+    pub(super) fn of(&self, audience: Audience) -> &dyn Encode {
         match audience {
             Audience::Rooms | Audience::RoomsMeta => &*self.rooms,
+            Audience::Chats => &*self.chats,
         }
     }
 }

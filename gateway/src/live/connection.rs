@@ -64,8 +64,17 @@ pub(crate) struct Connection {
     user: UserId,
     audience: Audience,
     outlet: Box<dyn Outlet>,
-    /// Rooms whose members it is among; `None` once it is closed, and then for ever.
-    rooms: Mutex<Option<HashSet<RoomId>>>,
+    /// `None` once it is closed, and then for ever.
+    place: Mutex<Option<Place>>,
+}
+
+/// Where a connection is.
+#[derive(Default)]
+pub(super) struct Place {
+    /// Rooms whose members it is among.
+    pub(super) rooms: HashSet<RoomId>,
+    /// Its user counts as being there because of it.
+    pub(super) counted: bool,
 }
 
 impl Connection {
@@ -83,7 +92,7 @@ impl Connection {
             user,
             audience,
             outlet,
-            rooms: Mutex::new(Some(HashSet::new())),
+            place: Mutex::new(Some(Place::default())),
         }
     }
 
@@ -116,9 +125,9 @@ impl Connection {
 
     /// Notes that it is in a room; false if it is closed and must not be added anywhere.
     pub(super) fn enter(&self, room: RoomId) -> bool {
-        match self.lock_rooms().as_mut() {
-            Some(rooms) => {
-                rooms.insert(room);
+        match self.lock_place().as_mut() {
+            Some(place) => {
+                place.rooms.insert(room);
                 true
             }
             None => false,
@@ -127,18 +136,29 @@ impl Connection {
 
     /// Notes that it is no longer in a room.
     pub(super) fn exit(&self, room: RoomId) {
-        if let Some(rooms) = self.lock_rooms().as_mut() {
-            rooms.remove(&room);
+        if let Some(place) = self.lock_place().as_mut() {
+            place.rooms.remove(&room);
         }
     }
 
-    /// Closes it for rooms; what it was in is returned to the first caller only.
-    pub(super) fn close(&self) -> Option<HashSet<RoomId>> {
-        self.lock_rooms().take()
+    /// Counts it with `count`, unless it is closed or counted already. What closes it waits until
+    /// that is done.
+    pub(super) fn count(&self, count: impl FnOnce()) {
+        if let Some(place) = self.lock_place().as_mut()
+            && !place.counted
+        {
+            place.counted = true;
+            count();
+        }
     }
 
-    fn lock_rooms(&self) -> std::sync::MutexGuard<'_, Option<HashSet<RoomId>>> {
+    /// Closes it for rooms; where it was is returned to the first caller only.
+    pub(super) fn close(&self) -> Option<Place> {
+        self.lock_place().take()
+    }
+
+    fn lock_place(&self) -> std::sync::MutexGuard<'_, Option<Place>> {
         // A panic while holding it leaves a set of ids, which cannot be half-written.
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

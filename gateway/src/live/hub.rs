@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use roomwire_shared::{RoomId, UserId};
+use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 
 use super::{
-    Connection, Encoders,
+    Connection, Encoders, Stirred,
     catch_up::{self, CatchUp},
     incoming,
     janitor::{self, Janitor},
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     bus::{Inbox, Subscriptions, Topic},
     domain::{LogEntry, Origin, What},
+    presence::Presence,
     store::{Membership, Store},
     workers::Workers,
 };
@@ -30,7 +31,7 @@ pub(crate) struct Hub(Local);
 impl Hub {
     /// Starts receiving; that ends with `workers`.
     pub(crate) fn start(
-        store: Store,
+        (store, presence): (Store, Presence),
         (subscriptions, inbox): (Subscriptions, Inbox),
         encoders: Encoders,
         workers: &Workers,
@@ -38,7 +39,7 @@ impl Hub {
         let (catch_up, requests) = CatchUp::new();
         let (janitor, suspects) = Janitor::new();
         let local = Local::new(
-            (store, encoders),
+            (store, presence, encoders),
             subscriptions,
             (catch_up, janitor),
             workers,
@@ -46,6 +47,10 @@ impl Hub {
         workers.run(catch_up::run(local.clone(), requests));
         workers.run(janitor::run(local.clone(), suspects));
         workers.run(incoming::run(local.clone(), inbox));
+        // Owed until there is a connection, like every subscription.
+        local.spawn(async |hub| {
+            hub.subscriptions().listen(vec![Topic::Presence]).await;
+        });
         Self(local)
     }
 
@@ -76,19 +81,60 @@ impl Hub {
                 unconfirmed.push(id);
             }
         }
-        if self.0.settle(unconfirmed).await {
+        if !self.0.settle(unconfirmed).await {
+            return Err(NotConnected);
+        }
+        connection.count(|| self.0.presence().arrived(connection.user()));
+        Ok(())
+    }
+
+    /// Opens the room of a membership that this node may not know of yet. When this returns, the
+    /// user's connections are in it, unless the user has left again.
+    pub(crate) async fn follow_log(&self, membership: &Membership) -> Result<(), NotConnected> {
+        let before = membership.joined - 1;
+        let room = membership.room;
+        self.0
+            .with_open(room, &membership.name, before, |_, _, _| ());
+        if self.0.settle(vec![room]).await {
             Ok(())
         } else {
             Err(NotConnected)
         }
     }
 
+    /// Starts or ends the feed of a room for a connection of contract B; false if it is not in the
+    /// room, as far as this node knows.
+    pub(crate) fn feed(&self, room: RoomId, connection: &Connection, on: bool) -> bool {
+        let room = self.0.room(room);
+        room.is_some_and(|room| room.lock().follow(connection, on))
+    }
+
+    /// Whether a connection is in a room, as far as this node knows.
+    pub(crate) fn has(&self, room: RoomId, connection: &Connection) -> bool {
+        let room = self.0.room(room);
+        room.is_some_and(|room| room.lock().has(connection))
+    }
+
+    /// The connections of contract B in a room.
+    pub(crate) fn chat_connections(&self, room: RoomId) -> Vec<Arc<Connection>> {
+        let room = self.0.room(room);
+        room.map_or_else(Vec::new, |room| room.lock().of_chats().cloned().collect())
+    }
+
+    /// The rooms of such connections in which something was written.
+    pub(crate) fn stirred(&self) -> &Stirred {
+        self.0.stirred()
+    }
+
     /// Takes a connection out of everything. Repeated calls do nothing and return false.
     pub(crate) fn leave(&self, connection: &Connection) -> bool {
-        let Some(rooms) = connection.close() else {
+        let Some(place) = connection.close() else {
             return false;
         };
-        for id in rooms {
+        if place.counted {
+            self.0.presence().departed(connection.user());
+        }
+        for id in place.rooms {
             let Some(room) = self.0.room(id) else {
                 continue;
             };
@@ -149,6 +195,11 @@ impl Hub {
     /// Shows that a user has read a room.
     pub(crate) fn show_read(&self, room: RoomId, user: &UserId, origin: Option<&Origin>) {
         self.0.show_read(room, user, origin);
+    }
+
+    /// Shows to the others in a room that a user types, or has stopped.
+    pub(crate) fn show_typing(&self, room: RoomId, user: &UserId, typing: (Typing, &str)) {
+        self.0.show_typing(room, user, typing);
     }
 
     /// All connections, for draining and expiry.

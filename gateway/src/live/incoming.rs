@@ -15,6 +15,19 @@ pub(super) async fn run(hub: Local, mut inbox: Inbox) {
             Incoming::Hint(Topic::Room(room), Hint::Read { user, origin }) => {
                 hub.show_read(room, &user, origin.as_ref());
             }
+            Incoming::Hint(
+                Topic::Room(room),
+                Hint::Typing {
+                    user,
+                    typing,
+                    message,
+                },
+            ) => hub.show_typing(room, &user, (typing, &message)),
+            Incoming::Hint(Topic::Presence, Hint::Presence(transitions)) => {
+                for transition in &transitions {
+                    hub.show_presence(transition);
+                }
+            }
             // Of a user who has gone meanwhile.
             Incoming::Hint(Topic::User(user), _) | Incoming::Unreadable(Topic::User(user))
                 if !hub.roster().has(&user) => {}
@@ -37,8 +50,8 @@ pub(super) async fn run(hub: Local, mut inbox: Inbox) {
                 hub.spawn(async move |hub| hub.resync_unless_busy("redis_away").await);
             }
             Incoming::Missed(cause) => hub.spawn(async move |hub| hub.resync(cause).await),
-            // A hint on the wrong kind of channel says nothing.
-            Incoming::Hint(..) => {}
+            // A hint on the wrong kind of channel says nothing, and presence can be asked for.
+            Incoming::Hint(..) | Incoming::Unreadable(Topic::Presence) => {}
         }
     }
 }

@@ -67,6 +67,8 @@ pub(super) async fn run(hub: Local, mut suspects: mpsc::UnboundedReceiver<(Insta
         let settled = match &topic {
             Topic::Room(room) => hub.close_if_empty(*room),
             Topic::User(user) => hub.forget_if_absent(user),
+            // Always needed.
+            Topic::Presence => true,
         };
         if !settled {
             hub.suspect(topic);

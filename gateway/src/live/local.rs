@@ -1,24 +1,26 @@
 //! This node's live state, as the parts of this module share it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
-use roomwire_shared::{RoomId, UserId};
+use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 use tokio::time::sleep;
 
 use super::{
-    Encoders,
+    Audience, Encoders,
     catch_up::CatchUp,
     janitor::Janitor,
     room::{Room, Stage, State},
     roster::Roster,
+    stirred::Stirred,
 };
 use crate::{
-    bus::{Subscriptions, Topic},
+    bus::{Subscriptions, Topic, Transition},
     domain::{LogEntry, Origin},
+    presence::Presence,
     store::Store,
     telemetry::catalogue,
     workers::Workers,
@@ -48,12 +50,14 @@ struct Shared {
     workers: Workers,
     /// Held by whoever compares everything with the log.
     resyncing: tokio::sync::Mutex<()>,
+    stirred: Stirred,
+    presence: Presence,
 }
 
 impl Local {
     /// Nothing is live yet; the tasks behind `catch_up` and `janitor` are for the caller to run.
     pub(super) fn new(
-        (store, encoders): (Store, Encoders),
+        (store, presence, encoders): (Store, Presence, Encoders),
         subscriptions: Subscriptions,
         (catch_up, janitor): (CatchUp, Janitor),
         workers: &Workers,
@@ -68,6 +72,8 @@ impl Local {
             janitor,
             workers: workers.clone(),
             resyncing: tokio::sync::Mutex::default(),
+            stirred: Stirred::default(),
+            presence,
         }))
     }
 
@@ -81,6 +87,14 @@ impl Local {
 
     pub(super) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    pub(super) fn stirred(&self) -> &Stirred {
+        &self.0.stirred
+    }
+
+    pub(super) fn presence(&self) -> &Presence {
+        &self.0.presence
     }
 
     /// Runs work that must not hold up the caller.
@@ -99,6 +113,7 @@ impl Local {
         Stage {
             encoders: &self.0.encoders,
             roster: &self.0.roster,
+            stirred: &self.0.stirred,
         }
     }
 
@@ -219,6 +234,29 @@ impl Local {
     pub(super) fn show_read(&self, id: RoomId, user: &UserId, origin: Option<&Origin>) {
         if let Some(room) = self.room(id) {
             room.lock().show_read(user, origin, self.stage());
+        }
+    }
+
+    pub(super) fn show_typing(&self, id: RoomId, user: &UserId, typing: (Typing, &str)) {
+        if let Some(room) = self.room(id) {
+            room.lock().show_typing(user, typing, self.stage());
+        }
+    }
+
+    /// Shows who came and who went to the connections of contract B that share one of the rooms,
+    /// each once, and not to the user's own.
+    pub(super) fn show_presence(&self, transition: &Transition) {
+        let encoder = self.0.encoders.of(Audience::Chats);
+        let Some(frame) = encoder.encode_presence(&transition.user, transition.online) else {
+            return;
+        };
+        let mut told = HashSet::new();
+        for room in transition.rooms.iter().filter_map(|room| self.room(*room)) {
+            for connection in room.lock().of_chats() {
+                if *connection.user() != transition.user && told.insert(connection.key()) {
+                    connection.send(&frame);
+                }
+            }
         }
     }
 

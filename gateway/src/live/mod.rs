@@ -15,8 +15,10 @@ mod local;
 mod room;
 mod roster;
 mod sequence;
+mod stirred;
 
 pub(crate) use audience::{Audience, Encode, Encoders, Scene};
 pub(crate) use connection::{CloseReason, Connection, Outlet, Overflow};
 pub(crate) use frame::Frame;
 pub(crate) use hub::Hub;
+pub(crate) use stirred::Stirred;

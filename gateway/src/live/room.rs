@@ -6,13 +6,14 @@ use std::{
     time::SystemTime,
 };
 
-use roomwire_shared::{RoomId, UserId};
+use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 
 use super::{
-    Connection, Encoders, Scene,
+    Audience, Connection, Encoders, Scene,
     audience::Frames,
     roster::Roster,
     sequence::{Offered, Sequence},
+    stirred::Stirred,
 };
 use crate::{
     domain::{LogEntry, Origin, Stored, What},
@@ -27,6 +28,7 @@ const DEPARTURES_MAX: usize = 256;
 pub(super) struct Stage<'a> {
     pub(super) encoders: &'a Encoders,
     pub(super) roster: &'a Roster,
+    pub(super) stirred: &'a Stirred,
 }
 
 /// A room with a socket on this node, or about to have one.
@@ -60,6 +62,14 @@ struct Member {
     connection: Arc<Connection>,
     /// Entries up to here belong to the history that the client reads, not to its feed.
     from: i64,
+    /// Of contract B: has asked for what is written here. Those of contract A always get it.
+    follows: bool,
+}
+
+impl Member {
+    fn is_of_chats(&self) -> bool {
+        self.connection.audience() == Audience::Chats
+    }
 }
 
 impl Room {
@@ -128,6 +138,7 @@ impl State {
         let member = Member {
             connection: Arc::clone(connection),
             from,
+            follows: false,
         };
         self.members.insert(connection.key(), member);
         true
@@ -174,9 +185,42 @@ impl State {
         self.show(&due, stage);
     }
 
+    /// Starts or ends the feed of a connection of contract B; false if it is not in the room.
+    pub(super) fn follow(&mut self, connection: &Connection, follows: bool) -> bool {
+        match self.members.get_mut(&connection.key()) {
+            Some(member) => {
+                member.follows = follows;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn has(&self, connection: &Connection) -> bool {
+        self.members.contains_key(&connection.key())
+    }
+
+    /// The connections of contract B.
+    pub(super) fn of_chats(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        let members = self.members.values().filter(|member| member.is_of_chats());
+        members.map(|member| &member.connection)
+    }
+
     /// Shows that a user has read the room to everybody but the socket that said so.
     pub(super) fn show_read(&self, user: &UserId, origin: Option<&Origin>, stage: Stage<'_>) {
-        self.send(Scene::Read(user), i64::MAX, origin, stage);
+        let others = |member: &Member| Some(member.connection.id()) != origin;
+        self.send(Scene::Read(user), others, stage);
+    }
+
+    /// Shows to everybody else that a user types, or has stopped.
+    pub(super) fn show_typing(
+        &self,
+        user: &UserId,
+        (typing, message): (Typing, &str),
+        stage: Stage<'_>,
+    ) {
+        let others = |member: &Member| member.connection.user() != user;
+        self.send(Scene::Typing(typing, message), others, stage);
     }
 
     fn show(&mut self, due: &[LogEntry], stage: Stage<'_>) {
@@ -185,25 +229,39 @@ impl State {
                 What::Joined { user } => self.show_joined(user, entry.position, stage),
                 What::Left { user } => {
                     self.show_left(user, entry.position);
-                    self.send(Scene::Entry(entry), entry.position, None, stage);
+                    self.show_entry(entry, stage);
                 }
                 What::Named { name } => {
                     self.name.clone_from(name);
-                    self.send(Scene::Entry(entry), entry.position, None, stage);
+                    self.show_entry(entry, stage);
                 }
                 What::Written(message) => {
-                    self.send(
-                        Scene::Entry(entry),
-                        entry.position,
-                        message.origin.as_ref(),
-                        stage,
-                    );
+                    self.show_written(entry, message, stage);
                     note_delay(message);
                 }
-                What::Edited { .. } | What::Deleted { .. } => {
-                    self.send(Scene::Entry(entry), entry.position, None, stage);
-                }
+                What::Edited { .. } | What::Deleted { .. } => self.show_entry(entry, stage),
             }
+        }
+    }
+
+    fn show_entry(&self, entry: &LogEntry, stage: Stage<'_>) {
+        let position = entry.position;
+        self.send(Scene::Entry(entry), |member| member.from < position, stage);
+    }
+
+    /// The sender's own socket is left out by contract A, and not by contract B.
+    fn show_written(&self, entry: &LogEntry, message: &Stored, stage: Stage<'_>) {
+        let mut of_chats = false;
+        let wanted = |member: &Member| {
+            if member.is_of_chats() {
+                of_chats = true;
+                return member.follows && member.from < entry.position;
+            }
+            member.from < entry.position && message.origin.as_ref() != Some(member.connection.id())
+        };
+        self.send(Scene::Entry(entry), wanted, stage);
+        if of_chats {
+            stage.stirred.note(self.id);
         }
     }
 
@@ -237,12 +295,12 @@ impl State {
         });
     }
 
-    /// Sends one scene to all members but `except`, encoded once per audience.
-    fn send(&self, scene: Scene<'_>, position: i64, except: Option<&Origin>, stage: Stage<'_>) {
+    /// Sends one scene to those members who are to get it, encoded once per audience.
+    fn send(&self, scene: Scene<'_>, mut to: impl FnMut(&Member) -> bool, stage: Stage<'_>) {
         let mut frames = Frames::new(stage.encoders, self.id, scene);
         let mut sent = 0;
         for member in self.members.values() {
-            if member.from >= position || Some(member.connection.id()) == except {
+            if !to(member) {
                 continue;
             }
             if let Some(frame) = frames.get(member.connection.audience()) {

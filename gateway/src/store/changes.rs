@@ -9,7 +9,7 @@ use roomwire_shared::{MessageId, RoomId, Timestamp, UserId};
 use time::OffsetDateTime;
 
 use super::{Error, Store, error::id};
-use crate::domain::{LogEntry, Origin, Stored, What};
+use crate::domain::{Author, LogEntry, Origin, Stored, What};
 
 /// A room, and the position up to which it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +83,8 @@ struct Row {
     at: Option<OffsetDateTime>,
     client_id: Option<String>,
     origin: Option<String>,
+    name: Option<String>,
+    picture: Option<String>,
 }
 
 impl Store {
@@ -102,7 +104,8 @@ impl Store {
         let rows = sqlx::query_as!(
             Row,
             r#"select w.room_id as "room_id!", e.kind as "kind!", e.position as "position!",
-                e.id, e.who, e.body, e.at, e.client_id, e.origin
+                e.id, e.who, e.body, e.at, e.client_id, e.origin,
+                u.name as "name?", u.picture
             from unnest($1::bytea[], $2::bigint[]) as w (room_id, since)
             cross join lateral (
                 select 0::smallint as kind, r.position, null::bytea as id, null::text as who,
@@ -131,7 +134,8 @@ impl Store {
                 union all
                 select 6::smallint, r.name_position, null, null, r.name, null, null, null
                 from rooms r where r.id = w.room_id and r.name_position > w.since
-            ) e"#,
+            ) e
+            left join users u on e.kind = 1 and u.id = e.who"#,
             ids.as_slice() as &[&[u8]],
             &positions,
             limit,
@@ -313,6 +317,7 @@ fn entry(row: Row) -> Result<LogEntry, Error> {
             at: row.at.ok_or(Error::Inconsistent("messages"))?.into(),
             client_id: row.client_id,
             origin: row.origin.map(|origin| Origin(origin.into())),
+            author: Author::new(row.name.as_deref(), row.picture.as_deref()),
         }),
         (EDITED, Some(message), _, Some(text)) => What::Edited {
             id: id(MessageId::from_bytes(&message), "messages")?,

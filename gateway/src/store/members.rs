@@ -1,16 +1,10 @@
-//! Users, and which rooms they are in.
+//! Which rooms users are in.
+
+use std::collections::HashMap;
 
 use roomwire_shared::{RoomId, UserId};
 
 use super::{Error, Store, error::id};
-
-/// What a token says about a connecting user.
-#[derive(Debug, Clone)]
-pub(crate) struct Profile {
-    pub(crate) user: UserId,
-    pub(crate) name: Option<String>,
-    pub(crate) picture: Option<String>,
-}
 
 /// A user is a member of a room whose log has come this far.
 #[derive(Debug, Clone)]
@@ -25,22 +19,6 @@ pub(crate) struct Membership {
 }
 
 impl Store {
-    /// Notes the profiles of many users in one statement; writes only what is new.
-    pub(crate) async fn see_users(&self, profiles: &[Profile]) -> Result<(), Error> {
-        let users: Vec<&str> = profiles.iter().map(|p| p.user.as_str()).collect();
-        let names: Vec<Option<&str>> = profiles.iter().map(|p| p.name.as_deref()).collect();
-        let pictures: Vec<Option<&str>> = profiles.iter().map(|p| p.picture.as_deref()).collect();
-        sqlx::query!(
-            "select see_users($1, $2, $3)",
-            users.as_slice() as &[&str],
-            names.as_slice() as &[Option<&str>],
-            pictures.as_slice() as &[Option<&str>],
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// All memberships of many users, in one query and one snapshot.
     pub(crate) async fn memberships(&self, users: &[UserId]) -> Result<Vec<Membership>, Error> {
         let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
@@ -64,5 +42,63 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// One membership, if there is one.
+    pub(crate) async fn membership(
+        &self,
+        user: &UserId,
+        room: RoomId,
+    ) -> Result<Option<Membership>, Error> {
+        let row = sqlx::query!(
+            "select m.changed_position, r.name, r.position
+            from members m
+            join rooms r on r.id = m.room_id
+            where m.room_id = $1 and m.user_id = $2 and not m.departed",
+            room.as_bytes().as_slice(),
+            user.as_str(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| Membership {
+            user: user.clone(),
+            room,
+            name: row.name,
+            head: row.position,
+            joined: row.changed_position,
+        }))
+    }
+
+    /// For each of the users, the rooms with at most `members` members, up to `limit` of them, the
+    /// newest first.
+    pub(crate) async fn small_rooms(
+        &self,
+        users: &[UserId],
+        members: i64,
+        limit: i64,
+    ) -> Result<HashMap<UserId, Vec<RoomId>>, Error> {
+        let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
+        let rows = sqlx::query!(
+            r#"select w.id as "user_id!", s.room_id as "room_id!"
+            from unnest($1::text[]) as w (id)
+            cross join lateral (
+                select m.room_id from members m
+                join rooms r on r.id = m.room_id
+                where m.user_id = w.id and not m.departed and r.member_count <= $2
+                order by r.created_at desc limit $3
+            ) s"#,
+            users.as_slice() as &[&str],
+            members,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut rooms: HashMap<UserId, Vec<RoomId>> = HashMap::new();
+        for row in rows {
+            let user = id(row.user_id.parse(), "members")?;
+            let room = id(RoomId::from_bytes(&row.room_id), "members")?;
+            rooms.entry(user).or_default().push(room);
+        }
+        Ok(rooms)
     }
 }

@@ -5,7 +5,7 @@ use sqlx::{Postgres, pool::PoolConnection};
 use time::OffsetDateTime;
 
 use super::{Error, Store, changes::MessageRow, error::id};
-use crate::domain::{ClientId, NewMessage, Page};
+use crate::domain::{ClientId, Direction, NewMessage, Page};
 
 /// What became of one input of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,23 +190,45 @@ impl Store {
         .await?)
     }
 
-    /// A page of one room, newest first.
+    /// A page of one room, by position.
     pub(crate) async fn page_of_room(
         &self,
         room: RoomId,
         page: Page,
+        direction: Direction,
     ) -> Result<Vec<MessageRow>, Error> {
-        let records = sqlx::query_as!(
-            MessageRecord,
-            "select room_id, position, id, sender, body, created_at, updated_at from messages
-            where room_id = $1 and not deleted
-            order by position desc limit $2 offset $3",
-            room.as_bytes().as_slice(),
-            page.limit,
-            page.skip,
-        )
-        .fetch_all(&self.pages)
-        .await?;
+        let room = room.as_bytes().as_slice();
+        // Two statements, because each must be able to walk the index.
+        let records = match direction {
+            Direction::Descending => {
+                sqlx::query_as!(
+                    MessageRecord,
+                    "select room_id, position, id, sender, body, created_at, updated_at
+                    from messages
+                    where room_id = $1 and not deleted
+                    order by position desc limit $2 offset $3",
+                    room,
+                    page.limit,
+                    page.skip,
+                )
+                .fetch_all(&self.pages)
+                .await?
+            }
+            Direction::Ascending => {
+                sqlx::query_as!(
+                    MessageRecord,
+                    "select room_id, position, id, sender, body, created_at, updated_at
+                    from messages
+                    where room_id = $1 and not deleted
+                    order by position limit $2 offset $3",
+                    room,
+                    page.limit,
+                    page.skip,
+                )
+                .fetch_all(&self.pages)
+                .await?
+            }
+        };
         records.into_iter().map(MessageRecord::row).collect()
     }
 

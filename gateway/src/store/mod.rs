@@ -5,6 +5,8 @@
 //! one may leave its connection unusable.
 
 mod changes;
+mod chat_members;
+mod chats;
 mod error;
 mod members;
 mod messages;
@@ -13,6 +15,7 @@ mod read_marks;
 mod rooms;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use sqlx::{
     PgPool,
@@ -21,12 +24,15 @@ use sqlx::{
 };
 
 pub(crate) use changes::{ApiChange, CaughtUp, MessageRow, RoomChanges, Since};
+pub(crate) use chat_members::{MemberRow, Reach, Role};
+pub(crate) use chats::ChatRow;
 pub(crate) use error::Error;
-pub(crate) use members::{Membership, Profile};
+pub(crate) use members::Membership;
 pub(crate) use messages::{Appended, Changed, Verdict, Writer};
 pub(crate) use outbox::Unpublished;
 pub(crate) use read_marks::Readers;
-pub(crate) use rooms::{Added, Created, RoomRow};
+pub(crate) use rooms::{Added, Created, Opened, RoomRow};
+pub(crate) use users::Profile;
 
 use crate::config;
 

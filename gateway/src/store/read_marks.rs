@@ -62,6 +62,21 @@ impl Store {
         }))
     }
 
+    /// The two members of a room who have read farthest, also former ones: enough to say of any
+    /// message whether somebody but its writer has read it.
+    pub(crate) async fn farthest_readers(&self, room: RoomId) -> Result<Vec<(UserId, i64)>, Error> {
+        let rows = sqlx::query!(
+            "select user_id, read_position from members
+            where room_id = $1 order by read_position desc limit 2",
+            room.as_bytes().as_slice(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| Ok((id(row.user_id.parse(), "members")?, row.read_position)))
+            .collect()
+    }
+
     /// Reads the marks that matter for these messages, in one query for all their rooms.
     pub(crate) async fn readers(&self, messages: &[MessageRow]) -> Result<Readers, Error> {
         let mut oldest: HashMap<RoomId, i64> = HashMap::new();

@@ -4,7 +4,10 @@ use roomwire_shared::{RoomId, Timestamp, UserId};
 use time::OffsetDateTime;
 
 use super::{Error, Store, error::id};
-use crate::{config::UnknownUsers, domain::Page};
+use crate::{
+    config::UnknownUsers,
+    domain::{Description, GroupDetails, Page, Picture},
+};
 
 /// What became of making a room.
 #[derive(Debug)]
@@ -34,6 +37,19 @@ pub(crate) enum Added {
     Unknown(Vec<String>),
 }
 
+/// What became of looking for the private room of two users.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// It is there, and these have become members of it just now.
+    Done {
+        room: RoomId,
+        joined: Vec<(UserId, i64)>,
+        outbox: Option<i64>,
+    },
+    /// These ids never connected, and that is not accepted.
+    Unknown(Vec<String>),
+}
+
 /// A membership that ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Departure {
@@ -53,25 +69,31 @@ pub(crate) struct RoomRow {
 }
 
 impl Store {
-    /// Makes a group room of `members`, the first of whom is its creator. Its log then holds the
-    /// name at 1 and the members from 2 on, in their order.
+    /// Makes a group of `members`, the first of whom is its creator. Its log then holds the name at
+    /// 1 and the members from 2 on, in their order.
     pub(crate) async fn create_room(
         &self,
-        room: RoomId,
-        name: &str,
+        (room, name): (RoomId, &str),
         members: &[UserId],
+        details: &GroupDetails,
         unknown: UnknownUsers,
     ) -> Result<Created, Error> {
-        let creator = members.first().ok_or(Error::Inconsistent("create_room"))?;
+        let creator = members.first().ok_or(Error::Inconsistent("create_group"))?;
         let users: Vec<&str> = members.iter().map(UserId::as_str).collect();
+        let photo = details.photo.as_ref();
+        let (small, big) = photo.map(|(small, big)| (small, big)).unzip();
         let row = sqlx::query!(
             r#"select unknown as "unknown!", head, outbox_id
-            from create_room($1, $2, $3, $4, $5)"#,
+            from create_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
             room.as_bytes().as_slice(),
             name,
             creator.as_str(),
             users.as_slice() as &[&str],
             unknown == UnknownUsers::Reject,
+            details.all_administrators,
+            details.description.as_ref().map(Description::as_str),
+            small.map(Picture::as_str),
+            big.map(Picture::as_str),
         )
         .fetch_one(&self.pool)
         .await?;
@@ -79,6 +101,35 @@ impl Store {
             (Some(head), Some(outbox)) => Ok(Created::Done { head, outbox }),
             _ => Ok(Created::Unknown(row.unknown)),
         }
+    }
+
+    /// The private room of two users, made as `room` if there is none. Under a race, all get the
+    /// same one.
+    pub(crate) async fn open_private(
+        &self,
+        room: RoomId,
+        (by, with): (&UserId, &UserId),
+        unknown: UnknownUsers,
+    ) -> Result<Opened, Error> {
+        let row = sqlx::query!(
+            r#"select unknown as "unknown!", room_id, joined as "joined!",
+                positions as "positions!", outbox_id
+            from open_private_room($1, $2, $3, $4)"#,
+            room.as_bytes().as_slice(),
+            by.as_str(),
+            with.as_str(),
+            unknown == UnknownUsers::Reject,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let Some(room) = row.room_id else {
+            return Ok(Opened::Unknown(row.unknown));
+        };
+        Ok(Opened::Done {
+            room: id(RoomId::from_bytes(&room), "private_pairs")?,
+            joined: joinings(&row.joined, row.positions)?,
+            outbox: row.outbox_id,
+        })
     }
 
     /// Adds users to a room on behalf of a member.
@@ -102,20 +153,11 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         match row.status {
-            0 => {
-                let joined = row
-                    .added
-                    .iter()
-                    .zip(row.positions)
-                    .map(|(user, position)| Ok((id(user.parse(), "members")?, position)))
-                    .collect::<Result<_, Error>>()?;
-                let name = row.room_name.unwrap_or_default();
-                Ok(Added::Done {
-                    name,
-                    joined,
-                    outbox: row.outbox_id,
-                })
-            }
+            0 => Ok(Added::Done {
+                name: row.room_name.unwrap_or_default(),
+                joined: joinings(&row.added, row.positions)?,
+                outbox: row.outbox_id,
+            }),
             1 => Ok(Added::NoRoom),
             2 => Ok(Added::Forbidden),
             3 => Ok(Added::Unknown(row.unknown)),
@@ -199,6 +241,15 @@ impl Store {
             .collect::<Result<_, _>>()?;
         Ok((rooms, count))
     }
+}
+
+/// Who became a member at which place.
+fn joinings(users: &[String], positions: Vec<i64>) -> Result<Vec<(UserId, i64)>, Error> {
+    users
+        .iter()
+        .zip(positions)
+        .map(|(user, position)| Ok((id(user.parse(), "members")?, position)))
+        .collect()
 }
 
 /// A room as the queries return it.

@@ -15,7 +15,9 @@ use roomwire_shared::{MessageId, RoomId, UserId};
 use super::*;
 use crate::{
     config::UnknownUsers,
-    domain::{ClientId, LogEntry, MessageText, NewMessage, Page, What},
+    domain::{
+        Author, ClientId, Direction, GroupDetails, LogEntry, MessageText, NewMessage, Page, What,
+    },
 };
 
 /// A store on a database of its own. The server lives as long as the test process.
@@ -52,7 +54,12 @@ async fn room(store: &Store, number: u64, members: &[&str]) -> RoomId {
     let id = RoomId::new(0, number);
     let members: Vec<UserId> = members.iter().map(|name| user(name)).collect();
     store
-        .create_room(id, "tea", &members, UnknownUsers::Accept)
+        .create_room(
+            (id, "tea"),
+            &members,
+            &GroupDetails::default(),
+            UnknownUsers::Accept,
+        )
         .await
         .unwrap();
     id
@@ -66,6 +73,7 @@ fn message(room: RoomId, sender: &str, text: &str, key: Option<&str>) -> NewMess
         text: MessageText::parse(text.into(), 100).unwrap(),
         client_id: key.map(|key| ClientId::parse(key.into()).unwrap()),
         origin: None,
+        author: Author::default(),
     }
 }
 
@@ -386,7 +394,7 @@ async fn the_last_to_leave_takes_the_room_along() {
     );
     assert!(
         store
-            .page_of_room(room, Page { skip: 0, limit: 10 })
+            .page_of_room(room, Page { skip: 0, limit: 10 }, Direction::Descending)
             .await
             .unwrap()
             .is_empty()

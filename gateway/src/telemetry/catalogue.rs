@@ -78,6 +78,8 @@ catalogue! {
     HINTS_PUBLISHED = "roomwire_hints_published_total", Kind::Counter;
     /// Hints that waited too long for their turn and were left to the outbox.
     HINTS_SHED = "roomwire_hints_shed_total", Kind::Counter;
+    /// Reads of chats for telling sockets of contract B of new messages.
+    DIGESTS = "roomwire_digests_total", Kind::Counter;
     /// Log entries that came a second time and were dropped.
     DUPLICATES_DROPPED = "roomwire_duplicates_dropped_total", Kind::Counter;
     /// Holes in the order of hints that a read of the log had to fill.
@@ -94,6 +96,14 @@ catalogue! {
     ROOMS = "roomwire_rooms", Kind::Gauge;
     /// Redis channels this node listens to.
     SUBSCRIPTIONS = "roomwire_subscriptions", Kind::Gauge;
+    /// Users with a socket on this node, or with one a moment ago.
+    PRESENCE_USERS = "roomwire_presence_users", Kind::Gauge;
+    /// Users whose coming or going this node announced, by state.
+    PRESENCE_CHANGES = "roomwire_presence_changes_total", Kind::Counter;
+    /// Times that Redis had to be told again who is on this node.
+    PRESENCE_REFILLS = "roomwire_presence_refills_total", Kind::Counter;
+    /// Nodes that had died, whose users this node took over.
+    NODES_REAPED = "roomwire_nodes_reaped_total", Kind::Counter;
     /// Connections of the database pool, by state.
     DATABASE_CONNECTIONS = "roomwire_database_connections", Kind::Gauge;
     /// 1 while the subscriber's connection to Redis is up.

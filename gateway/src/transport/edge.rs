@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{body::Body, response::IntoResponse};
+use axum::{Router, body::Body, response::IntoResponse};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, header};
 use tower::Service;
 
@@ -42,41 +42,42 @@ const KEPT_PARAMETERS: [&str; 4] = ["EIO", "transport", "b64", "j"];
 /// Serves one request; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Edge {
-    sockets: engine::Service,
+    /// The sockets of each face, below their paths.
+    mounts: Arc<[(&'static str, engine::Service)]>,
+    rest: Router,
     sessions: Sessions,
     nodes: Nodes,
-    path: &'static str,
     polling_bytes_max: usize,
 }
 
 impl Edge {
     pub(crate) fn new(
-        sockets: engine::Service,
-        sessions: Sessions,
-        nodes: Nodes,
-        path: &'static str,
+        mounts: impl Into<Arc<[(&'static str, engine::Service)]>>,
+        rest: Router,
+        (sessions, nodes): (Sessions, Nodes),
         config: config::Sockets,
     ) -> Self {
         let polling_bytes_max = usize::try_from(config.polling_bytes_max).unwrap_or(usize::MAX);
         Self {
-            sockets,
+            mounts: mounts.into(),
+            rest,
             sessions,
             nodes,
-            path,
             polling_bytes_max,
         }
     }
 
     /// Serves a request of a client.
     pub(crate) async fn serve(mut self, request: Request<Body>) -> Response<Body> {
-        if !self.is_socket(&request) {
-            return self.call(request).await;
-        }
+        let Some(sockets) = self.sockets(&request) else {
+            let Ok(response) = self.rest.call(request).await;
+            return response;
+        };
         let query = request.uri().query().unwrap_or_default().to_owned();
         let Some(sid) = query_value(&query, "sid") else {
             let opens_polling = request.method() == Method::GET && !upgrades(&request);
             let request = opening(request, &query);
-            let response = self.speak(request, &query).await;
+            let response = self.speak(sockets, request, &query).await;
             return if opens_polling {
                 self.nodes.sign(response).await
             } else {
@@ -84,7 +85,10 @@ impl Edge {
             };
         };
         match self.nodes.owner(&sid) {
-            Owner::Own(plain) => self.continuing(request, &query, (&sid, plain)).await,
+            Owner::Own(plain) => {
+                let of = (&*query, &*sid, plain);
+                self.continuing(sockets, request, of).await
+            }
             Owner::Other(node) => {
                 let forwarded = self.nodes.forward(node, request).await;
                 forwarded.unwrap_or_else(unknown_session)
@@ -94,35 +98,37 @@ impl Edge {
 
     /// Serves a request that another node has passed on: of a session that is ours, or nobody's.
     pub(crate) async fn serve_forwarded(self, request: Request<Body>) -> Response<Body> {
-        if !self.is_socket(&request) {
+        let Some(sockets) = self.sockets(&request) else {
             return StatusCode::NOT_FOUND.into_response();
-        }
+        };
         let query = request.uri().query().unwrap_or_default().to_owned();
         let Some(sid) = query_value(&query, "sid") else {
             return unknown_session();
         };
         match self.nodes.owner(&sid) {
-            Owner::Own(plain) => self.continuing(request, &query, (&sid, plain)).await,
+            Owner::Own(plain) => {
+                let of = (&*query, &*sid, plain);
+                self.continuing(sockets, request, of).await
+            }
             Owner::Other(_) => unknown_session(),
         }
     }
 
-    fn is_socket(&self, request: &Request<Body>) -> bool {
-        let below = request.uri().path().strip_prefix(self.path);
-        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-
-    async fn call(&mut self, request: Request<Body>) -> Response<Body> {
-        let Ok(response) = Service::<Request<Body>>::call(&mut self.sockets, request).await;
-        response.map(Body::new)
+    /// The sockets that a request is for, if it is for any.
+    fn sockets(&self, request: &Request<Body>) -> Option<engine::Service> {
+        let mounted = self.mounts.iter().find(|(path, _)| {
+            let below = request.uri().path().strip_prefix(path);
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        mounted.map(|(_, sockets)| sockets.clone())
     }
 
     /// A request of a session that is open here. The library must see the id that it gave out.
     async fn continuing(
-        mut self,
+        self,
+        sockets: engine::Service,
         mut request: Request<Body>,
-        query: &str,
-        (sid, plain): (&str, &str),
+        (query, sid, plain): (&str, &str, &str),
     ) -> Response<Body> {
         if self.sessions.is_ended(plain) {
             return unknown_session();
@@ -144,31 +150,36 @@ impl Edge {
             if let Some(handle) = handle {
                 self.sessions.upgraded(plain, &handle);
             }
-            return self.speak(request, query).await;
+            return self.speak(sockets, request, query).await;
         }
         if request.method() != Method::GET {
-            return self.speak(request, query).await;
+            return self.speak(sockets, request, query).await;
         }
         self.sessions.polls(plain, handle.as_ref());
-        let response = self.speak(request, query).await;
+        let response = self.speak(sockets, request, query).await;
         self.sessions.polls(plain, None);
         response
     }
 
     /// Hands a socket request to the library, in the form in which it understands it.
-    async fn speak(&mut self, request: Request<Body>, query: &str) -> Response<Body> {
+    async fn speak(
+        &self,
+        sockets: engine::Service,
+        request: Request<Body>,
+        query: &str,
+    ) -> Response<Body> {
         if !legacy::is_legacy(query) {
-            return self.call(request).await;
+            return call(sockets, request).await;
         }
         if request.method() == Method::POST {
             return match self.without_queries(request).await {
-                Ok(request) => self.call(request).await,
+                Ok(request) => call(sockets, request).await,
                 Err(answer) => *answer,
             };
         }
-        match legacy::upgrade(request, self.sockets.clone()) {
+        match legacy::upgrade(request, sockets.clone()) {
             Ok(answer) => answer,
-            Err(request) => self.call(*request).await,
+            Err(request) => call(sockets, *request).await,
         }
     }
 
@@ -188,6 +199,11 @@ impl Edge {
         let body = cut.map_or_else(|| Body::from(bytes.clone()), Body::from);
         Ok(Request::from_parts(parts, body))
     }
+}
+
+async fn call(mut sockets: engine::Service, request: Request<Body>) -> Response<Body> {
+    let Ok(response) = Service::<Request<Body>>::call(&mut sockets, request).await;
+    response.map(Body::new)
 }
 
 fn handle(request: &Request<Body>) -> Option<Arc<Handle>> {

@@ -84,7 +84,7 @@ fn options(arg: Option<&RawValue>) -> Result<MessageOptions, ChatError> {
 
 fn sync(arg: Option<&RawValue>, wants_ack: bool) -> Result<Command, ChatError> {
     if !wants_ack {
-        return Err(ChatError::malformed("sync answers by ack: ask for one"));
+        return Err(ChatError::no_ack());
     }
     let arg = arg.ok_or_else(|| ChatError::malformed("the positions are missing"))?;
     let positions: BTreeMap<String, i64> = serde_json::from_str(arg.get())

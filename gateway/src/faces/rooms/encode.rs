@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use roomwire_shared::{
-    RoomId,
+    RoomId, UserId,
     event::{self, MessageMeta},
 };
 
 use crate::{
     domain::{LogEntry, Stored, What},
+    faces::noted,
     live::{Audience, Encode, Frame, Scene},
 };
 
@@ -33,8 +34,15 @@ impl Encode for RoomsEncoder {
                 };
                 Frame::event(event::ROOM_JOINED, &joined)
             }
+            // The contract has no event for this.
+            Scene::Typing(..) => return None,
         };
         noted(frame)
+    }
+
+    /// Nor for this.
+    fn encode_presence(&self, _: &UserId, _: bool) -> Option<Frame> {
+        None
     }
 }
 
@@ -67,7 +75,7 @@ fn encode_entry(audience: Audience, room: RoomId, entry: &LogEntry) -> Option<Fr
 
 fn message(audience: Audience, room: RoomId, position: i64, stored: &Stored) -> event::Message<'_> {
     let meta = match audience {
-        Audience::Rooms => None,
+        Audience::Rooms | Audience::Chats => None,
         Audience::RoomsMeta => Some(MessageMeta {
             id: stored.id,
             position,
@@ -82,11 +90,4 @@ fn message(audience: Audience, room: RoomId, position: i64, stored: &Stored) -> 
         room,
         meta,
     }
-}
-
-/// These types always encode; if one did not, its viewers would miss it, so it is told.
-fn noted(frame: Result<Frame, serde_json::Error>) -> Option<Frame> {
-    frame
-        .inspect_err(|error| tracing::error!(%error, "an event cannot be encoded"))
-        .ok()
 }

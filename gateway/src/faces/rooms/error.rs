@@ -7,8 +7,8 @@ use crate::domain::{ChatError, Kind};
 /// The contract's name for a kind of failure.
 pub(super) fn name(kind: Kind) -> ErrorName {
     match kind {
-        Kind::Malformed => ErrorName::UserInputError,
-        Kind::Invalid => ErrorName::InvalidArguments,
+        Kind::Malformed | Kind::Missing => ErrorName::UserInputError,
+        Kind::Invalid | Kind::UnknownUser => ErrorName::InvalidArguments,
         Kind::NotFound => ErrorName::NotFound,
         Kind::Forbidden => ErrorName::Forbidden,
         Kind::Conflict => ErrorName::Conflict,

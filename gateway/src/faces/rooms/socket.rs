@@ -7,7 +7,6 @@ use roomwire_shared::{
     event::{self, MessageAck, ReadAck},
     limits::CHANGES_MAX,
 };
-use serde::Serialize;
 use serde_json::Value;
 
 use super::{
@@ -17,8 +16,8 @@ use super::{
 use crate::{
     auth::Verifier,
     chat::{Chat, Lane, Sent},
-    domain::{ChatError, Origin, Principal},
-    faces::{Answer, Done, Event, Face, Handshake, Refused, Reply, Session, query_value},
+    domain::{ChatError, Kind, Origin, Principal},
+    faces::{Answer, Asked, Done, Event, Face, Handshake, Refused, Reply, Session, query_value},
     live::{Audience, CloseReason, Connection, Frame, Outlet},
     store::Since,
 };
@@ -57,8 +56,8 @@ impl Face for RoomsFace {
         self.chat
             .sign_in(&principal, &connection)
             .await
-            .map_err(|error| Refused(format!("UNAVAILABLE: {error}")))?;
-        Ok(Session::new(principal, connection, self.chat.clone()))
+            .map_err(|error| Refused(refusal(&error)))?;
+        Ok(Session::new(principal, connection, None, self.chat.clone()))
     }
 
     fn label(&self, event: &str) -> &'static str {
@@ -79,7 +78,7 @@ impl Face for RoomsFace {
         }
     }
 
-    async fn submit(&self, session: &Session, command: Command, wants_ack: bool) -> Reply {
+    async fn submit(&self, session: &Session, command: Command, asked: Asked) -> Reply {
         let by = session.principal.clone();
         let origin = session.connection.id().clone();
         let chat = self.chat.clone();
@@ -90,21 +89,21 @@ impl Face for RoomsFace {
                 client_id,
             } => {
                 let keys = (client_id, Some(origin));
-                let sent = chat.send_message(&by.user, room, text, keys).await;
-                Box::pin(async move { answer(receipt(sent).await, wants_ack) })
+                let sent = chat.send_message(&by, room, text, keys).await;
+                Box::pin(async move { Done::new(receipt(sent).await, asked, failure) })
             }
             Command::MessagesRead { room } => Box::pin(async move {
                 let read = chat.mark_read(&by.user, room, Some(origin)).await;
-                answer(read.map(|position| ReadAck { position }), wants_ack)
+                Done::new(read.map(|position| ReadAck { position }), asked, failure)
             }),
             Command::Sync(rooms) => {
-                Box::pin(async move { answer(sync(&chat, &by, rooms).await, wants_ack) })
+                Box::pin(async move { Done::new(sync(&chat, &by, rooms).await, asked, failure) })
             }
         }
     }
 
-    fn failure(&self, error: &ChatError, wants_ack: bool) -> Done {
-        failure(error, wants_ack)
+    fn failure(&self, error: &ChatError, asked: Asked) -> Done {
+        failure(error, asked)
     }
 
     fn farewell(&self, reason: CloseReason) -> Option<Frame> {
@@ -170,24 +169,17 @@ async fn sync(
     Ok(views::sync(asked, found))
 }
 
-fn answer<T: Serialize>(result: Result<T, ChatError>, wants_ack: bool) -> Done {
-    let answer = match result {
-        Err(error) => return failure(&error, wants_ack),
-        Ok(_) if !wants_ack => Answer::Nothing,
-        Ok(ack) => match serde_json::to_value(ack) {
-            Ok(value) => Answer::Ack(value),
-            Err(_) => return failure(&ChatError::internal(), wants_ack),
-        },
-    };
-    Done {
-        answer,
-        outcome: "ok",
+/// The contract knows no suspended users: their token is refused.
+fn refusal(error: &ChatError) -> String {
+    match error.kind {
+        Kind::Forbidden => "UNAUTHORIZED: the token is refused".to_owned(),
+        _ => format!("UNAVAILABLE: {error}"),
     }
 }
 
-fn failure(failed: &ChatError, wants_ack: bool) -> Done {
-    let answer = if wants_ack {
-        serde_json::to_value(error::ack(failed)).map_or(Answer::Nothing, Answer::Ack)
+fn failure(failed: &ChatError, asked: Asked) -> Done {
+    let answer = if asked.wants_ack {
+        Answer::ack(&error::ack(failed)).unwrap_or(Answer::Nothing)
     } else {
         Frame::event(event::CONDUIT_ERROR, &error::conduit(failed))
             .map_or(Answer::Nothing, Answer::Emit)

@@ -40,6 +40,7 @@ mod tests {
             auth: Some(json!({"accessToken": "Bearer two"})),
             query: "auth_token=three".into(),
             cookie: Some("token=four".into()),
+            ..Handshake::default()
         };
         assert_eq!(of_handshake(&handshake).as_deref(), Some("one"));
         handshake.authorization = None;

@@ -50,6 +50,16 @@ impl Direct {
             return Ok(());
         };
         let packet = Packet::event(self.path.clone(), Value::Str(json.clone(), None));
+        self.give(sid, packet)
+    }
+
+    /// Queues the answer to an event: a JSON array with its argument.
+    pub(super) fn acknowledge(&self, sid: Sid, ack: i64, json: String) -> Result<(), Overflow> {
+        let value = Value::Str(Str::from(json), None);
+        self.give(sid, Packet::ack(self.path.clone(), value, ack))
+    }
+
+    fn give(&self, sid: Sid, packet: Packet) -> Result<(), Overflow> {
         match self.local.broadcast(packet, BroadcastOptions::new(sid)) {
             Err(errors)
                 if errors

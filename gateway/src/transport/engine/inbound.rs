@@ -18,7 +18,7 @@ use super::{outbound::Way, packet::Packet};
 use crate::{
     chat::Lane,
     domain::ChatError,
-    faces::{Answer, Done, Event, Face, Session},
+    faces::{Answer, Asked, Done, Event, Face, Session},
     live::{CloseReason, Outlet},
     telemetry::catalogue,
 };
@@ -146,11 +146,11 @@ impl<F: Face> Inbound<F> {
                 self.handle(packet, &session, (&mut flying, &mut lane))
                     .await;
                 while flying.len() >= IN_FLIGHT_MAX {
-                    finish::<F>(flying.next().await, &session);
+                    self.finish(flying.next().await, &session);
                 }
             } else if !flying.is_empty() {
                 tokio::select! {
-                    landed = flying.next() => finish::<F>(landed, &session),
+                    landed = flying.next() => self.finish(landed, &session),
                     () = self.arrived.notified() => {}
                 }
             } else if self.rest() {
@@ -170,8 +170,8 @@ impl<F: Face> Inbound<F> {
         let command = match command {
             Ok(command) => command,
             Err(error) => {
-                let done = self.face.failure(&error, packet.wants_ack);
-                finish::<F>(
+                let done = self.face.failure(&error, asked(&packet, label));
+                self.finish(
                     Some(Landed {
                         done,
                         packet,
@@ -186,11 +186,14 @@ impl<F: Face> Inbound<F> {
         let next = self.face.lane(&command);
         if next.is_none() || next != *lane {
             while let landed @ Some(_) = flying.next().await {
-                finish::<F>(landed, session);
+                self.finish(landed, session);
             }
         }
         *lane = next;
-        let reply = self.face.submit(session, command, packet.wants_ack).await;
+        let reply = self
+            .face
+            .submit(session, command, asked(&packet, label))
+            .await;
         let flight: Flying = Box::pin(async move {
             Landed {
                 done: reply.await,
@@ -202,7 +205,38 @@ impl<F: Face> Inbound<F> {
         if next.is_some() {
             flying.push_back(flight);
         } else {
-            finish::<F>(Some(flight.await), session);
+            self.finish(Some(flight.await), session);
+        }
+    }
+
+    /// Counts and answers an event that is done with.
+    fn finish(&self, landed: Option<Landed>, session: &Session) {
+        let Some(Landed {
+            done,
+            packet,
+            label,
+            begun,
+        }) = landed
+        else {
+            return;
+        };
+        metrics::histogram!(catalogue::EVENT_DURATION, "face" => F::NAME, "event" => label)
+            .record(begun.elapsed().as_secs_f64());
+        metrics::counter!(
+            catalogue::EVENTS,
+            "face" => F::NAME, "event" => label, "result" => done.outcome
+        )
+        .increment(1);
+        match (done.answer, packet.ack) {
+            (Answer::Ack(json), Some(ack)) => {
+                // An ack that does not fit means that the client does not keep up; it must not
+                // go on believing that its event is still under way.
+                if self.way.acknowledge(ack, json).is_err() {
+                    session.connection.cut(CloseReason::SlowConsumer);
+                }
+            }
+            (Answer::Emit(frame), _) => session.connection.send(&frame),
+            (Answer::Ack(_), None) | (Answer::Nothing, _) => {}
         }
     }
 
@@ -217,39 +251,15 @@ impl<F: Face> Inbound<F> {
         let event = Event {
             name: name.into(),
             args,
-            wants_ack: packet.wants_ack,
+            wants_ack: packet.ack.is_some(),
         };
         (label, self.face.decode(&event))
     }
 }
 
-/// Counts and answers an event that is done with.
-fn finish<F: Face>(landed: Option<Landed>, session: &Session) {
-    let Some(Landed {
-        done,
-        packet,
+fn asked(packet: &Packet, label: &'static str) -> Asked {
+    Asked {
         label,
-        begun,
-    }) = landed
-    else {
-        return;
-    };
-    metrics::histogram!(catalogue::EVENT_DURATION, "face" => F::NAME, "event" => label)
-        .record(begun.elapsed().as_secs_f64());
-    metrics::counter!(
-        catalogue::EVENTS,
-        "face" => F::NAME, "event" => label, "result" => done.outcome
-    )
-    .increment(1);
-    match done.answer {
-        Answer::Ack(value) => {
-            // An ack that does not fit means that the client does not keep up; it must not
-            // go on believing that its event is still under way.
-            if packet.ack.send(&value).is_err() {
-                session.connection.cut(CloseReason::SlowConsumer);
-            }
-        }
-        Answer::Emit(frame) => session.connection.send(&frame),
-        Answer::Nothing => {}
+        wants_ack: packet.ack.is_some(),
     }
 }

@@ -31,23 +31,27 @@ const READ_BUFFER_BYTES: usize = 512;
 /// Binary attachments are never meant, but must be read to be refused without closing.
 const ATTACHMENTS_MAX: usize = 8;
 
-/// HTTP service of one face's sockets; everything else goes to the router inside.
+/// The namespace that clients before 3.x are always connected to.
+const ROOT: &str = "/";
+
+/// HTTP service of one face's sockets.
 pub(crate) type Service = SocketIoService<Router, Direct>;
 
 /// Where a face's sockets are.
 pub(crate) struct Mount<'a> {
     /// Path of the Engine.IO handshake.
     pub(crate) path: &'static str,
-    /// Namespaces of the face; the root takes connections of old clients, but serves nothing.
+    /// Namespaces of the face. If the root is not one of them, it takes connections of old clients,
+    /// but serves nothing.
     pub(crate) namespaces: &'a [&'static str],
 }
 
-/// Builds the service of a face around `inner`.
+/// Builds the service of a face.
 pub(crate) fn build<F: Face>(
     face: F,
     mount: &Mount<'_>,
     config: config::Sockets,
-    (sessions, inner): (Sessions, Router),
+    sessions: &Sessions,
     workers: &Workers,
 ) -> Service {
     let registry = Registry::default();
@@ -71,10 +75,19 @@ pub(crate) fn build<F: Face>(
         (false, true) => builder.transports([TransportType::Websocket]),
         _ => builder.transports([TransportType::Polling, TransportType::Websocket]),
     };
-    let (service, io) = builder.build_with_inner_svc(inner);
+    // Whatever is not for the sockets never comes here.
+    let (service, io) = builder.build_with_inner_svc(Router::new());
     let expiry = Expiry::start(workers);
-    let namespace = Arc::new(Namespace::new(face, registry, sessions, expiry, config));
-    namespace.open_root(&io);
+    let namespace = Arc::new(Namespace::new(
+        face,
+        registry,
+        sessions.clone(),
+        expiry,
+        config,
+    ));
+    if !mount.namespaces.contains(&ROOT) {
+        namespace.open_root(&io);
+    }
     for path in mount.namespaces {
         Arc::clone(&namespace).open(&io, path);
     }

@@ -55,6 +55,13 @@ impl Entry {
     }
 }
 
+/// An admitted socket that is about to be told so.
+#[derive(Clone)]
+struct Ready {
+    way: Way,
+    session: Arc<Session>,
+}
+
 /// What all namespaces of a face share.
 pub(super) struct Namespace<F> {
     face: Arc<F>,
@@ -98,7 +105,12 @@ impl<F: Face> Namespace<F> {
             async move { namespace.admit(socket, auth.ok()).await }
         };
         // Everything is set up before the client is told that it is connected.
-        let connected = |_: SocketRef<Direct>| std::future::ready(());
+        let connected = |socket: SocketRef<Direct>| {
+            if let Some(ready) = socket.extensions.remove::<Ready>() {
+                ready.way.open(ready.session.greeting.as_ref());
+            }
+            std::future::ready(())
+        };
         io.ns(path, connected.with(admit));
     }
 
@@ -125,6 +137,10 @@ impl<F: Face> Namespace<F> {
         way.belongs_to(&session);
         let farewell = self.face.farewell(CloseReason::TokenExpired);
         self.expiry.add(&session, way.clone(), farewell);
+        socket.extensions.insert(Ready {
+            way: way.clone(),
+            session: Arc::clone(&session),
+        });
         self.listen(&socket, way, session);
         Ok(())
     }

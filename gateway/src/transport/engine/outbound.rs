@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, OnceLock, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,6 +21,9 @@ use crate::{
 /// How long a client has to go by itself after it was told to.
 const PARTING: Duration = Duration::from_secs(1);
 
+/// Frames that may wait for a socket that is being set up.
+const EARLY_FRAMES_MAX: usize = 1_024;
+
 /// One socket's way out; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Way(Arc<Inner>);
@@ -34,6 +37,10 @@ struct Inner {
     session: OnceLock<Weak<Session>>,
     why: OnceLock<CloseReason>,
     ended: AtomicBool,
+    /// The client has been told that it is connected.
+    opened: AtomicBool,
+    /// What it is to be sent once it has.
+    early: Mutex<Vec<Frame>>,
 }
 
 impl Way {
@@ -51,6 +58,8 @@ impl Way {
             session: OnceLock::new(),
             why: OnceLock::new(),
             ended: AtomicBool::new(false),
+            opened: AtomicBool::new(false),
+            early: Mutex::default(),
         }))
     }
 
@@ -60,6 +69,32 @@ impl Way {
             .session
             .set(Arc::downgrade(session))
             .unwrap_or_default();
+    }
+
+    /// The client has just been told that it is connected: sends the greeting, and then what has
+    /// waited for this.
+    pub(super) fn open(&self, greeting: Option<&Frame>) {
+        let mut early = self.early();
+        let waiting = std::mem::take(&mut *early);
+        let behind = greeting
+            .into_iter()
+            .chain(&waiting)
+            .any(|frame| self.0.adapter.send(self.0.sid, frame).is_err());
+        // Still under the lock, so that nothing is sent past what waited.
+        self.0.opened.store(true, Ordering::Release);
+        drop(early);
+        if behind {
+            self.cut(CloseReason::SlowConsumer);
+        }
+    }
+
+    fn early(&self) -> MutexGuard<'_, Vec<Frame>> {
+        self.0.early.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues the answer to an event.
+    pub(super) fn acknowledge(&self, ack: i64, json: String) -> Result<(), Overflow> {
+        self.0.adapter.acknowledge(self.0.sid, ack, json)
     }
 
     /// Why we ended it, if it was us.
@@ -95,6 +130,17 @@ impl Way {
 
 impl Outlet for Way {
     fn send(&self, frame: &Frame) -> Result<(), Overflow> {
+        if !self.0.opened.load(Ordering::Acquire) {
+            let mut early = self.early();
+            // It may have been opened meanwhile.
+            if !self.0.opened.load(Ordering::Acquire) {
+                if early.len() >= EARLY_FRAMES_MAX {
+                    return Err(Overflow);
+                }
+                early.push(frame.clone());
+                return Ok(());
+            }
+        }
         self.0.adapter.send(self.0.sid, frame)
     }
 

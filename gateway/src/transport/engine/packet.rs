@@ -3,11 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use serde_json::value::RawValue;
-use socketioxide::{
-    extract::AckSender,
-    handler::{FromMessage, FromMessageParts},
-    socket::Socket,
-};
+use socketioxide::{handler::FromMessage, socket::Socket};
 use socketioxide_core::{Str, Value};
 
 use super::adapter::Direct;
@@ -15,8 +11,8 @@ use super::adapter::Direct;
 /// One event as it came.
 pub(super) struct Packet {
     json: Str,
-    pub(super) wants_ack: bool,
-    pub(super) ack: AckSender<Direct>,
+    /// Number of the answer that the client waits for, if it does.
+    pub(super) ack: Option<i64>,
 }
 
 impl Packet {
@@ -41,20 +37,15 @@ impl FromMessage<Direct> for Packet {
     type Error = Infallible;
 
     fn from_message(
-        socket: Arc<Socket<Direct>>,
-        mut value: Value,
-        ack_id: Option<i64>,
+        _: Arc<Socket<Direct>>,
+        value: Value,
+        ack: Option<i64>,
     ) -> Result<Self, Infallible> {
-        let ack = AckSender::from_message_parts(&socket, &mut value, &ack_id)?;
         let json = match value {
             Value::Str(json, _) => json,
             // Another parser's form, which this engine is not built with.
             Value::Bytes(_) => Str::from("[]"),
         };
-        Ok(Self {
-            json,
-            wants_ack: ack_id.is_some(),
-            ack,
-        })
+        Ok(Self { json, ack })
     }
 }

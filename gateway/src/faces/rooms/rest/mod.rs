@@ -9,14 +9,12 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    http::{HeaderValue, header},
     middleware::{from_fn, map_response},
-    response::Response,
     routing::{get, post, put},
 };
 
-use self::respond::{not_found, run_to_end};
-use crate::{auth::Verifier, chat::Chat};
+use self::respond::{Failure, not_found};
+use crate::{auth::Verifier, chat::Chat, domain::ChatError, faces::http};
 
 /// What handlers need.
 #[derive(Clone)]
@@ -50,15 +48,9 @@ pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
         .route("/chat/messages/{message}", message)
         .method_not_allowed_fallback(not_found)
         .fallback(not_found)
-        .layer(from_fn(run_to_end))
-        .layer(map_response(no_store))
+        .layer(from_fn(|request, next| {
+            http::run_to_end(request, next, || Failure::from(ChatError::internal()))
+        }))
+        .layer(map_response(http::no_store))
         .with_state(Context { chat, verifier })
-}
-
-/// Everything here is about one caller at one moment.
-async fn no_store(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -1,18 +1,10 @@
-//! Answers of contract A's REST, good and bad.
+//! Failures of contract A's REST.
 
-use std::time::Instant;
-
-use axum::{
-    Json,
-    extract::{MatchedPath, Request},
-    http::{Method, StatusCode, header},
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use roomwire_shared::error::{ErrorBody, ErrorName};
 
 use super::super::error::body;
-use crate::{auth::Refusal, domain::ChatError, telemetry::catalogue};
+use crate::{auth::Refusal, domain::ChatError, faces::http};
 
 /// A request that failed.
 pub(super) struct Failure(ErrorBody);
@@ -38,17 +30,7 @@ impl From<Refusal> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry = [
-            StatusCode::SERVICE_UNAVAILABLE,
-            StatusCode::TOO_MANY_REQUESTS,
-        ];
-        if retry.contains(&status) {
-            let seconds = ChatError::RETRY_AFTER.as_secs().to_string();
-            return (status, [(header::RETRY_AFTER, seconds)], Json(self.0)).into_response();
-        }
-        (status, Json(self.0)).into_response()
+        http::failure(self.0.status, &self.0)
     }
 }
 
@@ -58,36 +40,4 @@ pub(super) async fn not_found() -> Failure {
         ErrorName::NotFound,
         "there is no such route",
     ))
-}
-
-/// Runs a handler to its end even if the client goes away: a store call that is dropped half-way
-/// can spoil its connection, and a change must be announced once it is made.
-pub(super) async fn run_to_end(request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = method_label(request.method());
-    // Not tracked: awaited right here.
-    let handled = tokio::spawn(next.run(request)).await;
-    let response = handled.unwrap_or_else(|_| {
-        // The panic itself was logged by the panic hook.
-        Failure::from(ChatError::internal()).into_response()
-    });
-    metrics::histogram!(
-        catalogue::HTTP_DURATION,
-        "route" => route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned()),
-        "method" => method,
-        "status" => response.status().as_u16().to_string(),
-    )
-    .record(begun.elapsed().as_secs_f64());
-    response
-}
-
-fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "DELETE" => "DELETE",
-        _ => "other",
-    }
 }

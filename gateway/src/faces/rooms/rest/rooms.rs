@@ -15,7 +15,7 @@ use super::{
     respond::Failure,
 };
 use crate::{
-    domain::{ChatError, Page, RoomName},
+    domain::{ChatError, GroupDetails, NewGroup, Page, RoomName},
     store::Since,
 };
 
@@ -25,8 +25,16 @@ pub(super) async fn create(
     Caller(user): Caller,
     mut body: Object,
 ) -> Result<Json<RoomCreated>, Failure> {
-    let name = RoomName::parse(&body.text("roomName")?)?;
-    let room_id = cx.chat.create_room(&user, &name, body.users()?).await?;
+    let group = NewGroup {
+        title: RoomName::parse(&body.text("roomName")?)?,
+        users: Some(body.users()?),
+        // Whoever is in a room of this contract may do everything.
+        details: GroupDetails {
+            all_administrators: true,
+            ..GroupDetails::default()
+        },
+    };
+    let room_id = cx.chat.create_room(&user, group).await?;
     Ok(Json(RoomCreated { room_id }))
 }
 

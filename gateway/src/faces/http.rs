@@ -1,0 +1,72 @@
+//! What the REST sides of both contracts have in common.
+
+use std::{future::Future, time::Instant};
+
+use axum::{
+    Json,
+    extract::{MatchedPath, Request},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::{domain::ChatError, telemetry::catalogue};
+
+/// Everything here is about one caller at one moment.
+pub(super) async fn no_store(mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A failure in a contract's envelope, with a word on when to try again where that helps.
+pub(super) fn failure(status: u16, envelope: &impl Serialize) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let retry = [
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    if retry.contains(&status) {
+        let seconds = ChatError::RETRY_AFTER.as_secs().to_string();
+        return (status, [(header::RETRY_AFTER, seconds)], Json(envelope)).into_response();
+    }
+    (status, Json(envelope)).into_response()
+}
+
+/// Runs a handler to its end even if the client goes away: a store call that is dropped half-way
+/// can spoil its connection, and a change must be announced once it is made. A handler that panics
+/// is answered with `panicked`.
+pub(super) fn run_to_end<F: IntoResponse>(
+    request: Request,
+    next: Next,
+    panicked: impl FnOnce() -> F + Send,
+) -> impl Future<Output = Response> + Send {
+    let begun = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = method_label(request.method());
+    async move {
+        // Not tracked: awaited right here. The panic itself was logged by the panic hook.
+        let handled = tokio::spawn(next.run(request)).await;
+        let response = handled.unwrap_or_else(|_| panicked().into_response());
+        metrics::histogram!(
+            catalogue::HTTP_DURATION,
+            "route" => route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned()),
+            "method" => method,
+            "status" => response.status().as_u16().to_string(),
+        )
+        .record(begun.elapsed().as_secs_f64());
+        response
+    }
+}
+
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
+}

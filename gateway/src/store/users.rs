@@ -1,0 +1,112 @@
+//! Users: their profiles, whether they may connect, and when they were last there.
+
+use std::collections::{HashMap, HashSet};
+
+use roomwire_shared::{Timestamp, UserId};
+use time::OffsetDateTime;
+
+use super::{Error, Store, error::id};
+use crate::domain::Author;
+
+/// What a token says about a connecting user.
+#[derive(Debug, Clone)]
+pub(crate) struct Profile {
+    pub(crate) user: UserId,
+    pub(crate) author: Author,
+}
+
+impl Store {
+    /// Notes the profiles of many users in one statement; writes only what is new.
+    pub(crate) async fn see_users(&self, profiles: &[Profile]) -> Result<(), Error> {
+        let users: Vec<&str> = profiles.iter().map(|p| p.user.as_str()).collect();
+        let names: Vec<Option<&str>> = profiles.iter().map(|p| p.author.name.as_deref()).collect();
+        let pictures: Vec<Option<&str>> = profiles
+            .iter()
+            .map(|p| p.author.picture.as_deref())
+            .collect();
+        sqlx::query!(
+            "select see_users($1, $2, $3)",
+            users.as_slice() as &[&str],
+            names.as_slice() as &[Option<&str>],
+            pictures.as_slice() as &[Option<&str>],
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Those of the users who are suspended.
+    pub(crate) async fn suspended(&self, users: &[UserId]) -> Result<HashSet<UserId>, Error> {
+        let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
+        let rows = sqlx::query_scalar!(
+            "select id from users where id = any ($1) and suspended",
+            users.as_slice() as &[&str],
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|user| id(user.parse(), "users"))
+            .collect()
+    }
+
+    /// The profiles of those of the users who are known.
+    pub(crate) async fn profiles(
+        &self,
+        users: &[UserId],
+    ) -> Result<HashMap<UserId, Author>, Error> {
+        let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
+        let rows = sqlx::query!(
+            "select id, name, picture from users where id = any ($1)",
+            users.as_slice() as &[&str],
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let author = Author::new(Some(&row.name), row.picture.as_deref());
+                Ok((id(row.id.parse(), "users")?, author))
+            })
+            .collect()
+    }
+
+    /// When a user was last there, if ever; `None` if there is no such user.
+    pub(crate) async fn last_active(
+        &self,
+        user: &UserId,
+    ) -> Result<Option<Option<Timestamp>>, Error> {
+        let row =
+            sqlx::query_scalar!("select last_active from users where id = $1", user.as_str(),)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.map(|at| at.map(Timestamp::from)))
+    }
+
+    /// Notes when users were last there; an earlier time than the known one changes nothing.
+    pub(crate) async fn note_last_active(
+        &self,
+        users: &[(UserId, Timestamp)],
+    ) -> Result<(), Error> {
+        let ids: Vec<&str> = users.iter().map(|(user, _)| user.as_str()).collect();
+        let times: Vec<OffsetDateTime> = users.iter().map(|(_, at)| (*at).into()).collect();
+        // Locked in the order of ids, so that two nodes never wait for each other in a circle.
+        sqlx::query!(
+            "with gone as (
+                select g.id, max(g.at) as at
+                from unnest($1::text[], $2::timestamptz[]) as g (id, at)
+                group by g.id
+            ),
+            locked as (
+                select u.id from users u where u.id in (select id from gone)
+                order by u.id for no key update
+            )
+            update users u set last_active = gone.at
+            from gone join locked on locked.id = gone.id
+            where u.id = gone.id and (u.last_active is null or u.last_active < gone.at)",
+            ids.as_slice() as &[&str],
+            &times,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}

@@ -24,7 +24,7 @@
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
-const CLIENTS_MAX = 256;
+const CLIENTS_MAX = 1_024;
 const BURST_MAX = 10_000;
 const ACK_TIMEOUT_MS = 10_000;
 

@@ -12,6 +12,7 @@
     reason = "whatever fails here should fail its test"
 )]
 
+mod chats;
 mod cluster;
 mod ops;
 mod rest;

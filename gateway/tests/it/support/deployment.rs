@@ -18,7 +18,7 @@ pub(crate) struct Deployment {
     nodes: Vec<Gateway>,
     js: Option<Js>,
     http: reqwest::Client,
-    _database: Database,
+    database: Database,
 }
 
 impl Deployment {
@@ -46,7 +46,7 @@ impl Deployment {
             nodes,
             js: None,
             http: reqwest::Client::new(),
-            _database: database,
+            database,
         }
     }
 
@@ -110,6 +110,22 @@ impl Deployment {
     pub(crate) fn socket_on(&self, node: usize, user: &str) -> Connect<'_> {
         let js = self.js.as_ref().expect("a deployment with clients");
         Connect::new(js, self.nodes[node].url(), user)
+    }
+
+    /// As [`Deployment::socket`], under `/v2/chat`.
+    pub(crate) fn chats(&self, user: &str) -> Connect<'_> {
+        self.chats_on(0, user)
+    }
+
+    /// As [`Deployment::chats`], to a chosen node.
+    pub(crate) fn chats_on(&self, node: usize, user: &str) -> Connect<'_> {
+        let js = self.js.as_ref().expect("a deployment with clients");
+        Connect::chats(js, self.nodes[node].url(), user)
+    }
+
+    /// Suspends a user, or lifts that, as an operator does it.
+    pub(crate) async fn suspend(&self, user: &str, suspended: bool) {
+        self.database.suspend(user, suspended).await;
     }
 }
 

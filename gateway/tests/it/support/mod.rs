@@ -1,5 +1,6 @@
 //! What the tests have in common: servers, gateways, tokens, a REST caller and JavaScript clients.
 
+mod chats;
 mod deployment;
 mod js;
 mod keys;
@@ -10,6 +11,7 @@ mod tokens;
 
 use std::time::Duration;
 
+pub(crate) use chats::{data, refusal, said};
 pub(crate) use deployment::Deployment;
 pub(crate) use js::{Client, Generation, Transports};
 pub(crate) use keys::{Issuer, ONES, THREES, TWOS, key_set};

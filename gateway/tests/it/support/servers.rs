@@ -54,6 +54,21 @@ impl Database {
         &self.url
     }
 
+    /// Suspends a user, who is made where there is none yet, or lifts that.
+    pub(crate) async fn suspend(&self, user: &str, suspended: bool) {
+        let mut connection = server().database(&self.name).connect().await.unwrap();
+        sqlx::query(
+            "insert into users (id, suspended) values ($1, $2)
+             on conflict (id) do update set suspended = excluded.suspended",
+        )
+        .bind(user)
+        .bind(suspended)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        connection.close().await.unwrap();
+    }
+
     /// Applies the migrations by the program itself, once per process.
     async fn template() -> Self {
         let database = Self::empty().await;

@@ -1,5 +1,6 @@
 //! One connected client.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -15,13 +16,20 @@ const BURST_DEADLINE: Duration = Duration::from_mins(1);
 /// A client of some generation, with everything it hears in order.
 ///
 /// What it hears must be consumed in order: an event that a test did not expect fails it. So a test
-/// shows that something was not received by expecting what was sent after it.
+/// shows that something was not received by expecting what was sent after it. Where several kinds of
+/// events run beside each other, [`Client::hears_among`] picks one kind and keeps the others for
+/// later, [`Client::hears_until`] hands out all of them, and [`Client::ignores`] drops a kind.
 #[derive(Debug)]
 pub(crate) struct Client {
     id: u64,
     label: String,
     line: Arc<Line>,
     reports: mpsc::Receiver<Report>,
+    /// Events that were passed over, oldest first.
+    kept: VecDeque<(String, Value)>,
+    /// Beginnings of names of events that are not noticed.
+    ignored: Vec<String>,
+    patience: Duration,
 }
 
 /// The answers to many events.
@@ -45,7 +53,16 @@ impl Client {
             label,
             line,
             reports,
+            kept: VecDeque::new(),
+            ignored: Vec::new(),
+            patience: DEADLINE,
         }
+    }
+
+    /// Waits this long for each thing to come, instead of the usual time.
+    pub(crate) fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Emits, and returns the server's answer.
@@ -106,8 +123,55 @@ impl Client {
 
     /// The next event's name and payload; `wanted` is for the failure's text.
     pub(crate) async fn hears_something(&mut self, wanted: &str) -> (String, Value) {
+        match self.kept.pop_front() {
+            Some(event) => event,
+            None => self.next_event(wanted).await,
+        }
+    }
+
+    /// The payload of the next event with this name. Others that come before it are kept: they are
+    /// heard later, in their order.
+    pub(crate) async fn hears_among(&mut self, name: &str) -> Value {
+        if let Some(place) = self.kept.iter().position(|(heard, _)| heard == name) {
+            return self.kept.remove(place).unwrap().1;
+        }
+        loop {
+            let (heard, payload) = self.next_event(name).await;
+            if heard == name {
+                return payload;
+            }
+            self.kept.push_back((heard, payload));
+        }
+    }
+
+    /// Everything up to the next event with this name, which is the last.
+    pub(crate) async fn hears_until(&mut self, name: &str) -> Vec<(String, Value)> {
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|(last, _)| last != name) {
+            heard.push(self.hears_something(name).await);
+        }
+        heard
+    }
+
+    /// From now on does not notice events whose names begin like this, those kept included.
+    pub(crate) fn ignores(&mut self, beginning: &str) {
+        self.kept.retain(|(name, _)| !name.starts_with(beginning));
+        self.ignored.push(beginning.to_owned());
+    }
+
+    /// Forgets all that it has heard so far.
+    pub(crate) fn forgets(&mut self) {
+        self.kept.clear();
+        while let Ok(report) = self.reports.try_recv() {
+            let harmless = matches!(report, Report::Event { .. } | Report::Upgrade { .. });
+            assert!(harmless, "{}: {report:?}", self.label);
+        }
+    }
+
+    async fn next_event(&mut self, wanted: &str) -> (String, Value) {
         loop {
             match self.report_in_time(wanted).await {
+                Report::Event { name, .. } if self.is_ignored(&name) => {}
                 Report::Event { name, args } => {
                     assert_eq!(args.len(), 1, "{} heard {name} with {args:?}", self.label);
                     return (name, args.into_iter().next().unwrap());
@@ -130,6 +194,7 @@ impl Client {
             match self.report_in_time("the end").await {
                 Report::Disconnect { reason } => return reason,
                 Report::Closed { .. } | Report::Upgrade { .. } => {}
+                Report::Event { name, .. } if self.is_ignored(&name) => {}
                 other => panic!("{} waited for its end, but: {other:?}", self.label),
             }
         }
@@ -192,6 +257,20 @@ impl Client {
         self.is_disconnected().await;
     }
 
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) fn keep(&mut self, name: String, payload: Value) {
+        self.kept.push_back((name, payload));
+    }
+
+    fn is_ignored(&self, name: &str) -> bool {
+        self.ignored
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+    }
+
     pub(super) async fn next_report(&mut self) -> Report {
         let report = self.reports.recv().await;
         report.unwrap_or_else(|| panic!("{}: the driver has ended or hears too much", self.label))
@@ -199,7 +278,7 @@ impl Client {
 
     async fn report_in_time(&mut self, wanted: &str) -> Report {
         let label = self.label.clone();
-        let report = timeout(DEADLINE, self.next_report()).await;
+        let report = timeout(self.patience, self.next_report()).await;
         report.unwrap_or_else(|_| panic!("{label} waited for {wanted} in vain"))
     }
 }

@@ -53,7 +53,7 @@ pub(crate) enum Transports {
 impl Transports {
     pub(crate) const ALL: [Self; 3] = [Self::Websocket, Self::Polling, Self::Upgrade];
 
-    fn names(self) -> &'static [&'static str] {
+    pub(super) fn names(self) -> &'static [&'static str] {
         match self {
             Self::Websocket => &["websocket"],
             Self::Polling => &["polling"],
@@ -62,14 +62,24 @@ impl Transports {
     }
 }
 
+/// Which of the two contracts a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Face {
+    /// The namespace `/chat/`.
+    Rooms,
+    /// The path `/v2/chat`.
+    Chats,
+}
+
 /// A client that is about to connect.
 #[derive(Debug, Clone)]
 pub(crate) struct Connect<'a> {
     js: &'a Js,
     url: String,
     user: String,
+    pub(super) face: Face,
     generation: Generation,
-    transports: Transports,
+    pub(super) transports: Transports,
     namespace: String,
     token: Option<String>,
     auth: Map<String, Value>,
@@ -83,6 +93,7 @@ impl<'a> Connect<'a> {
             js,
             url: url.to_owned(),
             user: user.to_owned(),
+            face: Face::Rooms,
             generation: Generation::V4,
             transports: Transports::Websocket,
             namespace: "/chat/".to_owned(),
@@ -90,6 +101,15 @@ impl<'a> Connect<'a> {
             auth: Map::new(),
             query: Map::new(),
             headers: Map::new(),
+        }
+    }
+
+    /// As [`Connect::new`], to speak the other contract.
+    pub(crate) fn chats(js: &'a Js, url: &str, user: &str) -> Self {
+        Self {
+            face: Face::Chats,
+            namespace: "/".to_owned(),
+            ..Self::new(js, url, user)
         }
     }
 
@@ -146,8 +166,12 @@ impl<'a> Connect<'a> {
         self.auth("meta", true)
     }
 
-    /// Connects, and changes over to a websocket if that was asked for.
+    /// Connects, and changes over to a websocket if that was asked for. Under `/v2/chat`, waits for
+    /// the greeting as well.
     pub(crate) async fn open(self) -> Client {
+        if self.face == Face::Chats {
+            return self.open_greeted().await.0;
+        }
         let (client, early) = self.open_keeping_texts().await;
         assert!(early.is_empty(), "heard while connecting: {early:?}");
         client
@@ -156,10 +180,7 @@ impl<'a> Connect<'a> {
     /// As [`Connect::open`], and returns the texts of messages that were heard meanwhile.
     pub(crate) async fn open_keeping_texts(self) -> (Client, Vec<String>) {
         let transports = self.transports;
-        let label = format!(
-            "{} ({:?} {:?})",
-            self.user, self.generation, self.transports
-        );
+        let label = self.label();
         let mut client = self.start(label.clone()).await;
         let (mut connected, mut upgraded) = (false, transports != Transports::Upgrade);
         let mut texts = Vec::new();
@@ -193,10 +214,7 @@ impl<'a> Connect<'a> {
     /// As [`Connect::refused`], and returns the client; older ones leave their transport open.
     pub(crate) async fn refused_but_open(self) -> (Value, Client) {
         let newer = self.generation.has_auth();
-        let label = format!(
-            "{} ({:?} {:?})",
-            self.user, self.generation, self.transports
-        );
+        let label = self.label();
         let mut client = self.start(label.clone()).await;
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -210,21 +228,34 @@ impl<'a> Connect<'a> {
         }
     }
 
-    async fn start(mut self, label: String) -> Client {
+    pub(super) fn label(&self) -> String {
+        format!(
+            "{} ({:?} {:?} {:?})",
+            self.user, self.face, self.generation, self.transports
+        )
+    }
+
+    pub(super) async fn start(mut self, label: String) -> Client {
         if let Some(token) = self.token.take() {
-            self = if self.generation.has_auth() {
+            self = if self.face == Face::Chats {
+                self.query("auth_token", token)
+            } else if self.generation.has_auth() {
                 self.auth("token", token)
             } else {
                 self.header("Authorization", format!("Bearer {token}"))
             };
         }
+        let path = match self.face {
+            Face::Rooms => "/realtime",
+            Face::Chats => "/v2/chat",
+        };
         let (id, reports) = self.js.line().new_client();
         let command = json!({
             "cmd": "connect",
             "id": id,
             "version": self.generation.name(),
             "url": self.url,
-            "path": "/realtime",
+            "path": path,
             "namespace": self.namespace,
             "transports": self.transports.names(),
             "auth": some(self.auth),

@@ -1,5 +1,6 @@
 //! The published JavaScript clients, driven through one Node process per test.
 
+mod chats;
 mod client;
 mod connect;
 mod driver;

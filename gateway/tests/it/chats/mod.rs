@@ -15,6 +15,7 @@ mod matrix;
 mod mistakes;
 mod nodes;
 mod objects;
+mod outage;
 mod presence;
 mod presence_loss;
 mod private;

@@ -4,6 +4,7 @@ mod connect;
 mod failures;
 mod matrix;
 mod message;
+mod outage;
 mod read;
 mod retries;
 mod rooms;

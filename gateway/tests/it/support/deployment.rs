@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use roomwire_dev::gateway::Gateway;
 
 use super::js::{Connect, Js};
-use super::{Database, GATEWAY, Rest, SECRET, servers, token};
+use super::{Database, GATEWAY, Proxy, Rest, SECRET, servers, token};
 
 /// Makes the Redis prefixes of this process differ.
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -29,7 +29,10 @@ impl Deployment {
 
     /// As [`Deployment::start`], with some environment variables set.
     pub(crate) async fn with_settings(nodes: usize, settings: &[(&str, &str)]) -> Self {
-        let database = Database::migrated().await;
+        Self::over(Database::migrated().await, nodes, settings).await
+    }
+
+    async fn over(database: Database, nodes: usize, settings: &[(&str, &str)]) -> Self {
         let mut env = environment(&database);
         env.extend(
             settings
@@ -66,6 +69,17 @@ impl Deployment {
         let mut deployment = Self::with_settings(nodes, settings).await;
         deployment.js = Some(js);
         Some(deployment)
+    }
+
+    /// One node with JavaScript clients at hand, and the only way from it to its database.
+    pub(crate) async fn with_clients_and_fragile_database() -> Option<(Self, Proxy)> {
+        let js = Js::start()?;
+        let database = Database::migrated().await;
+        let proxy = Proxy::to(Database::server()).await;
+        let url = database.url_at(proxy.address());
+        let mut deployment = Self::over(database, 1, &[("DATABASE_URL", &url)]).await;
+        deployment.js = Some(js);
+        Some((deployment, proxy))
     }
 
     /// One node.

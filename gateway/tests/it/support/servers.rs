@@ -1,5 +1,6 @@
 //! One Postgres and one Redis for this test process, and a migrated database for each test.
 
+use std::net::SocketAddr;
 use std::process::{Command, id};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,6 +53,19 @@ impl Database {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The host and port of the server of all databases.
+    pub(crate) fn server() -> String {
+        let server = server();
+        format!("{}:{}", server.get_host(), server.get_port())
+    }
+
+    /// The URL of this database for who reaches the server at another address.
+    pub(crate) fn url_at(&self, address: SocketAddr) -> String {
+        let server = server().host(&address.ip().to_string());
+        let server = server.port(address.port()).database(&self.name);
+        server.to_url_lossy().to_string()
     }
 
     /// Suspends a user, who is made where there is none yet, or lifts that.

@@ -177,6 +177,9 @@ impl Worker {
                 everywhere.push(user);
             }
         }
+        // First, so that whoever hears of it and asks finds the time.
+        self.write_at = Instant::now();
+        self.write_times().await;
         self.presence.0.announcer.announce(everywhere, false).await;
         if !missing.is_empty() {
             // Redis has lost what it was told, perhaps of other nodes too. They get the time to say

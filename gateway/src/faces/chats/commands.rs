@@ -102,7 +102,8 @@ pub(super) fn decode(event: &Event<'_>, text_bytes_max: usize) -> Result<Command
         }
         event::CREATE_PRIVATE_CHAT => {
             let id = Params::id(arg, &["_id", "user_id"])?;
-            Ok(Command::CreatePrivate(user_id(&id)?))
+            let wrong = |_| ChatError::invalid("a user's id has 1 to 128 printable characters");
+            Ok(Command::CreatePrivate(id.parse().map_err(wrong)?))
         }
         event::CREATE_GROUP_CHAT => Ok(Command::CreateGroup(Params::required(arg)?.group()?)),
         event::CUSTOM => typing(Params::required(arg)?),

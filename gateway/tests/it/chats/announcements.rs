@@ -1,5 +1,7 @@
 //! `new_message:<userId>`: every member's own view, not more often than is useful.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::MAIN;
@@ -123,15 +125,13 @@ async fn chats_do_not_keep_each_other_from_being_announced() {
     for chat in &chats {
         alice.writes(chat, "hello").await;
     }
-    let mut announced = Vec::new();
+    let mut announced = BTreeSet::new();
     while announced.len() < chats.len() {
         let chat = bob.hears_among("new_message:bob").await;
         assert_eq!(chat["last_message"], "hello");
-        announced.push(chat["_id"].as_str().unwrap().to_owned());
+        announced.insert(chat["_id"].as_str().unwrap().to_owned());
     }
-    announced.sort();
-    chats.sort();
-    assert_eq!(announced, chats);
+    assert_eq!(announced, chats.into_iter().collect());
 }
 
 #[tokio::test]
@@ -165,8 +165,11 @@ async fn a_chat_made_while_one_is_connected_is_announced_with_its_first_message(
         let chat = alice.group("new", &["bob"]).await;
         alice.writes(&chat, "first").await;
         for bob in &mut bobs {
-            let shown = bob.hears_among("new_message:bob").await;
-            assert_eq!(shown["_id"], chat.as_str());
+            // A state that was shown before may be shown again.
+            let mut shown = bob.hears_among("new_message:bob").await;
+            while shown["_id"] != chat.as_str() {
+                shown = bob.hears_among("new_message:bob").await;
+            }
             assert_eq!(shown["unread_count"], 1);
         }
         alice.leaves().await;

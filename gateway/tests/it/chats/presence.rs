@@ -1,8 +1,12 @@
 //! `online:<userId>`: who is told of whose coming and going, and who is not.
 
 use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
 
 use crate::support::{Client, Deployment};
+
+/// Well within the grace, and longer than anything takes that is not meant to wait.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn coming_and_going_is_told_to_those_who_share_a_chat() {
@@ -133,6 +137,7 @@ async fn a_reconnect_within_the_grace_is_not_noticed() {
     }
     for node in [1, 0, 0, 1] {
         bob.vanishes().await;
+        sleep(A_MOMENT).await;
         bob = deployment.chats_on(node, "bob").open().await;
     }
     for (node, watcher) in watchers.iter_mut().enumerate() {
@@ -150,7 +155,9 @@ async fn who_is_gone_before_it_was_told_was_never_there() {
     };
     let mut alice = deployment.chats("alice").open().await;
     alice.private_chat("bob").await;
-    deployment.chats("bob").open().await.vanishes().await;
+    let bob = deployment.chats("bob").open().await;
+    sleep(A_MOMENT).await;
+    bob.vanishes().await;
     let heard = a_full_cycle(&deployment, 0, &mut alice).await;
     assert_eq!(told_of(&heard, "bob"), [Value::Null; 0]);
     assert_eq!(alice.status_of("bob").await["online"], false);

@@ -1,7 +1,7 @@
 //! Roomwire's gateway: REST and Socket.IO in front of one log per room.
 //!
 //! Layers, and who may use whom, one way down:
-//! `app → transport → faces → chat → live → bus → store → domain → shared`.
+//! `app → transport → faces → chat → live → presence → bus → store → domain → shared`.
 //! `auth` serves `transport` and `faces`; `config`, `telemetry` and `workers` are
 //! leaves for everybody.
 //! `health`, `sweeper` and `lifecycle` are parts of the composition beside `app`.

@@ -69,7 +69,8 @@ impl App {
             .advertise
             .unwrap_or_else(|| reachable(admin_address));
         let bus = Bus::start(&config.redis, (&node, advertised), store.clone(), &working)?;
-        working.run(health::watch(store.clone(), bus.health(), admin.clone()));
+        let hearing = (node.clone(), bus.canary.clone());
+        working.run(health::watch(store.clone(), hearing, admin.clone()));
         working.run(sweeper::run(store.clone(), bus.publisher.clone()));
 
         let nodes = Nodes::new(bus.leases.clone());

@@ -5,7 +5,12 @@ use std::time::Duration;
 use sqlx::migrate::MigrateError;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{bus::Health, store::Store, telemetry::catalogue, transport::Admin};
+use crate::{
+    bus::{Canary, NodeId},
+    store::Store,
+    telemetry::catalogue,
+    transport::Admin,
+};
 
 /// Names of the checks, as the probes show them.
 pub(crate) const DEPENDENCIES: [&str; 2] = [POSTGRES, REDIS];
@@ -19,15 +24,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often a problem that stays is logged again.
 const REMIND_AFTER: Duration = Duration::from_secs(10);
 /// Connecting takes a moment; a problem that is over by then is none.
-const GRACE_AT_START: Duration = Duration::from_secs(1);
+const GRACE_AT_START: Duration = Duration::from_secs(3);
 
 /// Checks until it is dropped.
-pub(crate) async fn watch(store: Store, bus: Health, admin: Admin) {
+pub(crate) async fn watch(store: Store, bus: (NodeId, Canary), admin: Admin) {
     let quiet_until = Instant::now() + GRACE_AT_START;
     let mut remind_at = [quiet_until; DEPENDENCIES.len()];
     loop {
         let postgres = postgres(&store).await;
-        let redis = (!bus.connected()).then(|| "no connection, trying again".to_owned());
+        let redis = redis(&store, &bus, quiet_until).await;
         let checks = [(POSTGRES, postgres), (REDIS, redis)];
         for ((name, problem), remind_at) in checks.into_iter().zip(&mut remind_at) {
             tell(&admin, name, problem, remind_at);
@@ -60,6 +65,27 @@ fn tell(admin: &Admin, name: &'static str, problem: Option<String>, remind_at: &
         *remind_at = now;
         tracing::info!(dependency = name, "available");
     }
+}
+
+/// Without Redis everything is a second late, on all nodes alike, and taking them out would help
+/// nobody. A node that alone does not hear it should not be given more clients.
+async fn redis(
+    store: &Store,
+    (node, canary): &(NodeId, Canary),
+    quiet_until: Instant,
+) -> Option<String> {
+    let hears = canary.hears();
+    let (store, node) = (store.clone(), node.clone());
+    // Not tracked: bounded by the store's own timeouts.
+    let asking = tokio::spawn(async move { store.do_others_hear(node.as_str(), hears).await });
+    let others = matches!(timeout(PATIENCE, asking).await, Ok(Ok(Ok(true))));
+    if hears {
+        return None;
+    }
+    if others {
+        return Some("other nodes hear redis, this one does not".to_owned());
+    }
+    (Instant::now() < quiet_until).then(|| "no canary has come back yet".to_owned())
 }
 
 /// The check runs to its end in a task of its own: one that is dropped could spoil a connection.

@@ -12,6 +12,9 @@ const EVERY: Duration = Duration::from_millis(500);
 const AGE: Duration = Duration::from_secs(1);
 /// Rows in one go.
 const TOGETHER_MAX: i64 = 200;
+/// Rows that are kept. While Redis is away every batch adds one; what is more than these is told in
+/// one piece when it is back.
+const ROWS_MAX: i64 = 10_000;
 
 /// Sweeps until it is dropped.
 pub(crate) async fn run(store: Store, publisher: Publisher) {
@@ -22,8 +25,12 @@ pub(crate) async fn run(store: Store, publisher: Publisher) {
         match store.outbox_age().await {
             Ok(age) => {
                 metrics::gauge!(catalogue::OUTBOX_AGE).set(age.as_secs_f64());
+                if age < AGE {
+                    continue;
+                }
+                bound(&store).await;
                 // What cannot be published now is not taken out, only to be put back.
-                if age < AGE || !publisher.is_connected() {
+                if !publisher.is_connected() {
                     continue;
                 }
             }
@@ -46,5 +53,16 @@ pub(crate) async fn run(store: Store, publisher: Publisher) {
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "the outbox cannot be swept"),
         }
+    }
+}
+
+async fn bound(store: &Store) {
+    match store.bound_outbox(ROWS_MAX).await {
+        Ok(0) => {}
+        Ok(dropped) => {
+            let dropped = u64::try_from(dropped).unwrap_or_default();
+            metrics::counter!(catalogue::OUTBOX_DROPPED).increment(dropped);
+        }
+        Err(error) => tracing::debug!(%error, "the outbox cannot be bounded"),
     }
 }

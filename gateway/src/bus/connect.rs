@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, time::Duration};
 
 use fred::{
-    clients::{Client, SubscriberClient},
     interfaces::{ClientLike, EventInterface},
     types::{
         Builder,
@@ -11,11 +10,13 @@ use fred::{
     },
 };
 use secrecy::ExposeSecret;
+use tokio::sync::mpsc;
 
 use super::{
+    canary::{Canary, Connections},
     inbox::Inbox,
     leases::Leases,
-    names::{Names, NodeId},
+    names::{Names, NodeId, Topic},
     presence::Presences,
     publisher::Publisher,
     subscriptions::Subscriptions,
@@ -35,6 +36,9 @@ const OUTBOX_NOTIFICATIONS: usize = 64;
 /// Commands that may wait for a connection before they fail at once.
 const WAITING_COMMANDS_MAX: usize = 16_384;
 
+/// News of missed hints that may wait; one is as good as many.
+const MISSED_MAX: usize = 4;
+
 /// The bus cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -49,7 +53,7 @@ pub(crate) struct Bus {
     pub(crate) inbox: Inbox,
     pub(crate) leases: Leases,
     pub(crate) presences: Presences,
-    clients: (Client, SubscriberClient),
+    pub(crate) canary: Canary,
 }
 
 impl Bus {
@@ -67,48 +71,48 @@ impl Bus {
             .build_subscriber_client()
             .map_err(Error::BadUrl)?;
         let names = Names::new(&config.prefix);
-        let (subscriptions, resubscribed) =
-            Subscriptions::start(listening.clone(), names.clone(), workers);
-        let inbox = Inbox::new(&listening, names.clone(), node.clone(), resubscribed);
-        let publisher = Publisher::start(publishing.clone(), names, node.clone(), store, workers);
+        let (missed, told) = mpsc::channel(MISSED_MAX);
+        let subscriptions =
+            Subscriptions::start(listening.clone(), names.clone(), missed.clone(), workers);
+        let canary = Canary::default();
+        let own = (names.clone(), node.clone());
+        let inbox = Inbox::new(&listening, own.clone(), canary.clone(), told);
+        let publisher = Publisher::start(publishing.clone(), own, store, workers);
         let leases = Leases::start(
             publishing.clone(),
-            Names::new(&config.prefix),
+            names.clone(),
             (node.clone(), address),
             workers,
         );
-        let presences =
-            Presences::new(publishing.clone(), Names::new(&config.prefix), node.clone());
+        let presences = Presences::new(publishing.clone(), names, node.clone());
         watch(&publishing, "publisher");
         watch(&listening, "listener");
         publishing.connect();
         listening.connect();
+        let always = vec![Topic::Everybody, Topic::Node(node.clone())];
+        let listens = subscriptions.clone();
+        workers.run(async move {
+            // Owed until there is a connection, like every subscription.
+            listens.listen(always).await;
+        });
+        let connections = Connections {
+            publishing,
+            listening,
+        };
+        canary.start(
+            (node.clone(), publisher.clone()),
+            connections,
+            missed,
+            workers,
+        );
         Ok(Self {
             publisher,
             subscriptions,
             inbox,
             leases,
             presences,
-            clients: (publishing, listening),
+            canary,
         })
-    }
-
-    /// Handles for the probes.
-    pub(crate) fn health(&self) -> Health {
-        Health(self.clients.0.clone(), self.clients.1.clone())
-    }
-}
-
-/// Says whether the bus works.
-#[derive(Clone)]
-pub(crate) struct Health(Client, SubscriberClient);
-
-impl Health {
-    /// Both connections are up.
-    pub(crate) fn connected(&self) -> bool {
-        let connected = self.0.is_connected() && self.1.is_connected();
-        metrics::gauge!(catalogue::REDIS_UP).set(if connected { 1.0 } else { 0.0 });
-        connected
     }
 }
 

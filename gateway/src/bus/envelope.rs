@@ -44,12 +44,16 @@ pub(crate) enum Hint {
     },
     /// These users came or went.
     Presence(Vec<Transition>),
+    /// More hints are owed than are kept: compare all rooms with their logs.
+    Compare,
+    /// Does what is published come back?
+    Canary,
 }
 
 impl Hint {
     /// The node that publishes it has not acted on it and waits for it like all others.
     pub(super) fn concerns_its_sender(&self) -> bool {
-        matches!(self, Self::Presence(_))
+        matches!(self, Self::Presence(_) | Self::Canary)
     }
 }
 

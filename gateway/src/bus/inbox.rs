@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::{
+    canary::Canary,
     envelope::{self, Hint, Opened},
     names::{Names, NodeId, Topic},
 };
@@ -39,7 +40,8 @@ pub(crate) enum Incoming {
 /// Receives hints. Dropping it ends nothing; the subscriber goes on.
 pub(crate) struct Inbox {
     messages: broadcast::Receiver<Message>,
-    resubscribed: mpsc::Receiver<()>,
+    missed: mpsc::Receiver<&'static str>,
+    canary: Canary,
     client: SubscriberClient,
     look: Interval,
     names: Names,
@@ -49,16 +51,17 @@ pub(crate) struct Inbox {
 impl Inbox {
     pub(super) fn new(
         client: &SubscriberClient,
-        names: Names,
-        node: NodeId,
-        resubscribed: mpsc::Receiver<()>,
+        (names, node): (Names, NodeId),
+        canary: Canary,
+        missed: mpsc::Receiver<&'static str>,
     ) -> Self {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (messages, client) = (client.message_rx(), client.clone());
         Self {
             messages,
-            resubscribed,
+            missed,
+            canary,
             client,
             look,
             names,
@@ -72,11 +75,9 @@ impl Inbox {
         loop {
             let message = tokio::select! {
                 biased;
-                told = self.resubscribed.recv() => {
-                    return told.map(|()| Incoming::Missed("reconnect"));
-                }
+                cause = self.missed.recv() => return cause.map(Incoming::Missed),
                 _ = self.look.tick() => {
-                    if self.client.is_connected() {
+                    if self.client.is_connected() && self.canary.hears() {
                         continue;
                     }
                     return Some(Incoming::Away);
@@ -118,11 +119,17 @@ impl Inbox {
             Opened::Hint(Hint::Memberships) => "memberships",
             Opened::Hint(Hint::Typing { .. }) => "typing",
             Opened::Hint(Hint::Presence(_)) => "presence",
+            Opened::Hint(Hint::Compare) => "compare",
+            Opened::Hint(Hint::Canary) => "canary",
             Opened::Unreadable => "unreadable",
         };
         metrics::counter!(catalogue::HINTS_RECEIVED, "kind" => kind).increment(1);
         match opened {
             Opened::Own => None,
+            Opened::Hint(Hint::Canary) => {
+                self.canary.heard();
+                None
+            }
             Opened::Hint(hint) => Some(Incoming::Hint(topic, hint)),
             Opened::Unreadable => {
                 metrics::counter!(catalogue::HINTS_MALFORMED).increment(1);

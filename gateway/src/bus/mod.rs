@@ -3,6 +3,7 @@
 //! What travels here only makes things fast. Every hint may be lost, doubled or late, and nobody
 //! may rely on one: the truth is the log in Postgres. Must not: keep anything durable, know SQL.
 
+mod canary;
 mod connect;
 mod envelope;
 mod inbox;
@@ -12,7 +13,8 @@ mod presence;
 mod publisher;
 mod subscriptions;
 
-pub(crate) use connect::{Bus, Health};
+pub(crate) use canary::Canary;
+pub(crate) use connect::Bus;
 pub(crate) use envelope::{Hint, Transition};
 pub(crate) use inbox::{Inbox, Incoming};
 pub(crate) use leases::Leases;

@@ -40,8 +40,10 @@ impl fmt::Display for NodeId {
 pub(crate) enum Topic {
     Room(RoomId),
     User(UserId),
-    /// Who came and who went, anywhere.
-    Presence,
+    /// What concerns all nodes.
+    Everybody,
+    /// What a node says to itself.
+    Node(NodeId),
 }
 
 /// Spells names under the deployment's prefix.
@@ -61,7 +63,8 @@ impl Names {
         match topic {
             Topic::Room(room) => format!("{}:r:{room}", self.prefix),
             Topic::User(user) => format!("{}:u:{user}", self.prefix),
-            Topic::Presence => format!("{}:p", self.prefix),
+            Topic::Everybody => format!("{}:a", self.prefix),
+            Topic::Node(node) => format!("{}:c:{node}", self.prefix),
         }
     }
 
@@ -93,12 +96,13 @@ impl Names {
     /// Reads a channel's name back; `None` if it is none of ours.
     pub(super) fn topic(&self, channel: &str) -> Option<Topic> {
         let rest = channel.strip_prefix(&*self.prefix)?.strip_prefix(':')?;
-        if rest == "p" {
-            return Some(Topic::Presence);
+        if rest == "a" {
+            return Some(Topic::Everybody);
         }
         match rest.split_once(':')? {
             ("r", room) => room.parse().ok().map(Topic::Room),
             ("u", user) => user.parse().ok().map(Topic::User),
+            ("c", node) => NodeId::parse(node).map(Topic::Node),
             _ => None,
         }
     }
@@ -114,7 +118,8 @@ mod tests {
         let topics = [
             Topic::Room(RoomId::new(1, 2)),
             Topic::User("a:b c".parse().unwrap()),
-            Topic::Presence,
+            Topic::Everybody,
+            Topic::Node(NodeId::random()),
         ];
         for topic in topics {
             assert_eq!(names.topic(&names.channel(&topic)), Some(topic));

@@ -53,8 +53,7 @@ pub(crate) struct Publisher {
 impl Publisher {
     pub(super) fn start(
         client: Client,
-        names: Names,
-        node: NodeId,
+        (names, node): (Names, NodeId),
         store: Store,
         workers: &Workers,
     ) -> Self {
@@ -88,6 +87,9 @@ impl Publisher {
     pub(crate) async fn republish(&self, changes: Vec<Unpublished>) -> Result<(), NotPublished> {
         let mut hints = Vec::new();
         for change in changes {
+            if change.rooms.is_empty() {
+                hints.push((Topic::Everybody, Hint::Compare));
+            }
             let heads = change
                 .rooms
                 .into_iter()

@@ -33,23 +33,23 @@ enum Order {
 pub(crate) struct Subscriptions(mpsc::Sender<Order>);
 
 impl Subscriptions {
-    /// Starts the task. The receiver gets a message after each time everything was subscribed anew.
+    /// Starts the task. `missed` is told after each time everything was subscribed anew.
     pub(super) fn start(
         client: SubscriberClient,
         names: Names,
+        missed: mpsc::Sender<&'static str>,
         workers: &Workers,
-    ) -> (Self, mpsc::Receiver<()>) {
+    ) -> Self {
         let (orders, received) = mpsc::channel(ORDERS_WAITING_MAX);
-        let (resubscribed, told) = mpsc::channel(4);
         let keeper = Keeper {
             client,
             names,
             wanted: HashSet::new(),
             owed: false,
-            resubscribed,
+            missed,
         };
         workers.run(keeper.run(received));
-        (Self(orders), told)
+        Self(orders)
     }
 
     /// Listens to these channels from now on. True once Redis confirmed it; false if Redis is away:
@@ -75,7 +75,7 @@ struct Keeper {
     wanted: HashSet<Topic>,
     /// Redis has not confirmed all that is wanted.
     owed: bool,
-    resubscribed: mpsc::Sender<()>,
+    missed: mpsc::Sender<&'static str>,
 }
 
 impl Keeper {
@@ -146,7 +146,7 @@ impl Keeper {
         self.owed = !self.subscribe(&all).await;
         if !self.owed {
             // A full queue already holds the same news.
-            self.resubscribed.try_send(()).unwrap_or_default();
+            self.missed.try_send("reconnect").unwrap_or_default();
         }
     }
 

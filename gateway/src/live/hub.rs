@@ -47,10 +47,6 @@ impl Hub {
         workers.run(catch_up::run(local.clone(), requests));
         workers.run(janitor::run(local.clone(), suspects));
         workers.run(incoming::run(local.clone(), inbox));
-        // Owed until there is a connection, like every subscription.
-        local.spawn(async |hub| {
-            hub.subscriptions().listen(vec![Topic::Presence]).await;
-        });
         Self(local)
     }
 

@@ -23,7 +23,7 @@ pub(super) async fn run(hub: Local, mut inbox: Inbox) {
                     message,
                 },
             ) => hub.show_typing(room, &user, (typing, &message)),
-            Incoming::Hint(Topic::Presence, Hint::Presence(transitions)) => {
+            Incoming::Hint(Topic::Everybody, Hint::Presence(transitions)) => {
                 for transition in &transitions {
                     hub.show_presence(transition);
                 }
@@ -50,8 +50,12 @@ pub(super) async fn run(hub: Local, mut inbox: Inbox) {
                 hub.spawn(async move |hub| hub.resync_unless_busy("redis_away").await);
             }
             Incoming::Missed(cause) => hub.spawn(async move |hub| hub.resync(cause).await),
-            // A hint on the wrong kind of channel says nothing, and presence can be asked for.
-            Incoming::Hint(..) | Incoming::Unreadable(Topic::Presence) => {}
+            Incoming::Hint(Topic::Everybody, Hint::Compare) => {
+                hub.spawn(async move |hub| hub.resync("owed_too_many").await);
+            }
+            // A hint on the wrong kind of channel says nothing. What concerns everybody is presence,
+            // which can be asked for, or comes again.
+            Incoming::Hint(..) | Incoming::Unreadable(Topic::Everybody | Topic::Node(_)) => {}
         }
     }
 }

@@ -68,7 +68,7 @@ pub(super) async fn run(hub: Local, mut suspects: mpsc::UnboundedReceiver<(Insta
             Topic::Room(room) => hub.close_if_empty(*room),
             Topic::User(user) => hub.forget_if_absent(user),
             // Always needed.
-            Topic::Presence => true,
+            Topic::Everybody | Topic::Node(_) => true,
         };
         if !settled {
             hub.suspect(topic);

@@ -70,7 +70,7 @@ impl Announcer {
 
     fn publish(&self, transitions: Vec<Transition>) {
         self.publisher.announce(Announcement {
-            hints: vec![(Topic::Presence, Hint::Presence(transitions))],
+            hints: vec![(Topic::Everybody, Hint::Presence(transitions))],
             outbox: None,
         });
     }

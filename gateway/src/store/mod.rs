@@ -10,6 +10,7 @@ mod chats;
 mod error;
 mod members;
 mod messages;
+mod nodes;
 mod outbox;
 mod read_marks;
 mod rooms;

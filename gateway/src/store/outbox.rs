@@ -9,7 +9,8 @@ use super::{Error, Store, error::id};
 /// A change whose hints may not have been published.
 #[derive(Debug)]
 pub(crate) struct Unpublished {
-    /// The rooms that changed, and how far their logs reach with it.
+    /// The rooms that changed, and how far their logs reach with it. None where more was owed than
+    /// is kept: then any room may have changed.
     pub(crate) rooms: Vec<(RoomId, i64)>,
     /// Users who became members.
     pub(crate) users: Vec<UserId>,
@@ -71,6 +72,16 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(count)
+    }
+
+    /// Keeps only the newest `rows`. Whatever was older becomes one row without rooms. Returns how
+    /// many were dropped.
+    pub(crate) async fn bound_outbox(&self, rows: i64) -> Result<i64, Error> {
+        Ok(
+            sqlx::query_scalar!(r#"select bound_outbox($1) as "dropped!""#, rows)
+                .fetch_one(&self.pool)
+                .await?,
+        )
     }
 
     /// Age of the oldest row, zero if there is none.

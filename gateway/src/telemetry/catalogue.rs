@@ -92,6 +92,8 @@ catalogue! {
     OUTBOX_AGE = "roomwire_outbox_age_seconds", Kind::Gauge;
     /// Changes whose hints were published by the sweeper instead of their writer.
     OUTBOX_SWEPT = "roomwire_outbox_swept_total", Kind::Counter;
+    /// Changes that were owed beyond the bound, and were told as one that concerns every room.
+    OUTBOX_DROPPED = "roomwire_outbox_dropped_total", Kind::Counter;
     /// Rooms with a socket on this node.
     ROOMS = "roomwire_rooms", Kind::Gauge;
     /// Redis channels this node listens to.
@@ -106,7 +108,11 @@ catalogue! {
     NODES_REAPED = "roomwire_nodes_reaped_total", Kind::Counter;
     /// Connections of the database pool, by state.
     DATABASE_CONNECTIONS = "roomwire_database_connections", Kind::Gauge;
-    /// 1 while the subscriber's connection to Redis is up.
+    /// Seconds from publishing a canary to hearing it.
+    CANARY_DURATION = "roomwire_canary_duration_seconds", Kind::Histogram(LATENCY);
+    /// Times that this node stopped hearing its own canaries.
+    CANARY_MISSES = "roomwire_canary_misses_total", Kind::Counter;
+    /// 1 while what this node publishes comes back to it.
     REDIS_UP = "roomwire_redis_up", Kind::Gauge;
     /// Times the subscriber had to connect to Redis again.
     REDIS_RECONNECTS = "roomwire_redis_reconnects_total", Kind::Counter;

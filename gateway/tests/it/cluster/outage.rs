@@ -1,10 +1,11 @@
 //! Redis goes away; what is said is still heard, a little later.
 
+use std::ops::Not;
 use std::process::Command;
 
 use roomwire_dev::servers::Redis;
 
-use crate::support::Deployment;
+use crate::support::{Deployment, Rest, eventually};
 
 #[tokio::test]
 async fn members_on_other_nodes_hear_everything_while_redis_is_away() {
@@ -41,6 +42,38 @@ async fn members_on_other_nodes_hear_everything_while_redis_is_away() {
         .await;
     let joined = bob.hears("room-joined").await;
     assert_eq!(joined["room"], made);
+}
+
+/// The node's way to Redis swallows everything and says nothing, as a broken network does.
+#[tokio::test]
+async fn a_node_that_is_deaf_without_knowing_finds_out_and_misses_nothing() {
+    let Some((deployment, way)) = Deployment::with_clients_and_fragile_redis().await else {
+        return;
+    };
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    let alice = deployment.socket_on(1, "alice").open().await;
+    let mut bob = deployment.socket_on(0, "bob").open().await;
+    alice.say(&room, "whole").await;
+    bob.hears_text("whole").await;
+
+    way.swallow();
+    for n in 0..10 {
+        alice.say(&room, &n.to_string()).await;
+    }
+    for n in 0..10 {
+        bob.hears_text(&n.to_string()).await;
+    }
+    let probes = deployment.admin();
+    eventually("not ready", async || is_ready(&probes).await.not()).await;
+
+    way.mend();
+    eventually("ready", async || is_ready(&probes).await).await;
+    alice.say(&room, "mended").await;
+    bob.hears_text("mended").await;
+}
+
+async fn is_ready(probes: &Rest) -> bool {
+    probes.get("/readyz").await.status == 200
 }
 
 fn kill(pid: u32) {

@@ -82,6 +82,26 @@ impl Deployment {
         Some((deployment, proxy))
     }
 
+    /// Two nodes with clients, the first of which reaches Redis over a way that can be cut.
+    pub(crate) async fn with_clients_and_fragile_redis() -> Option<(Self, Proxy)> {
+        let js = Js::start()?;
+        let database = Database::migrated().await;
+        let (scheme, address) = servers().redis_url().split_once("://").unwrap();
+        let proxy = Proxy::to(address.trim_end_matches('/').to_owned()).await;
+        let url = format!("{scheme}://{}", proxy.address());
+        let mut env = environment(&database);
+        let whole = Gateway::spawn(Path::new(GATEWAY), &env).await.unwrap();
+        env.push(("REDIS_URL", url));
+        let fragile = Gateway::spawn(Path::new(GATEWAY), &env).await.unwrap();
+        let deployment = Self {
+            nodes: vec![fragile, whole],
+            js: Some(js),
+            http: reqwest::Client::new(),
+            database,
+        };
+        Some((deployment, proxy))
+    }
+
     /// One node.
     pub(crate) fn node(&self, node: usize) -> &Gateway {
         &self.nodes[node]

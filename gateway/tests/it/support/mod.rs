@@ -29,3 +29,12 @@ pub(crate) const GATEWAY: &str = env!("CARGO_BIN_EXE_roomwire-gateway");
 
 /// How long anything single may take on a busy machine before its test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Waits until something is so.
+pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let end = tokio::time::Instant::now() + DEADLINE;
+    while !is_so().await {
+        assert!(tokio::time::Instant::now() < end, "never {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

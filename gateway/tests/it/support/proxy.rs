@@ -7,11 +7,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// What becomes of the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Whole,
+    Cut,
+    Swallowing,
+}
+
 /// Passes bytes on to one server until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
-    whole: watch::Sender<bool>,
+    state: watch::Sender<State>,
     task: JoinHandle<()>,
 }
 
@@ -20,7 +28,7 @@ impl Proxy {
     pub(crate) async fn to(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (whole, state) = watch::channel(true);
+        let (sender, state) = watch::channel(State::Whole);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(pass(stream, server.clone(), state.clone()));
@@ -28,7 +36,7 @@ impl Proxy {
         });
         Self {
             address,
-            whole,
+            state: sender,
             task,
         }
     }
@@ -40,12 +48,17 @@ impl Proxy {
 
     /// Ends all connections, and new ones as soon as they are made.
     pub(crate) fn cut(&self) {
-        self.whole.send_replace(false);
+        self.state.send_replace(State::Cut);
     }
 
-    /// Lets new connections through again.
+    /// Passes nothing on any more, without a word to either side; accepts connections all the same.
+    pub(crate) fn swallow(&self) {
+        self.state.send_replace(State::Swallowing);
+    }
+
+    /// Lets everything through again; what waited comes late.
     pub(crate) fn mend(&self) {
-        self.whole.send_replace(true);
+        self.state.send_replace(State::Whole);
     }
 }
 
@@ -55,15 +68,20 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(mut stream: TcpStream, server: String, mut state: watch::Receiver<bool>) {
+async fn pass(mut stream: TcpStream, server: String, mut state: watch::Receiver<State>) {
     let passing = async {
         let mut server = TcpStream::connect(server).await?;
         copy_bidirectional(&mut stream, &mut server).await
     };
-    tokio::select! {
-        biased;
-        _ = state.wait_for(|whole| !whole) => {}
-        // However it ends, it has ended.
-        _ = passing => {}
+    let mut passing = std::pin::pin!(passing);
+    loop {
+        let now = *state.borrow_and_update();
+        tokio::select! {
+            biased;
+            changed = state.changed() => if changed.is_err() { return },
+            () = std::future::ready(()), if now == State::Cut => return,
+            // However it ends, it has ended.
+            _ = passing.as_mut(), if now == State::Whole => return,
+        }
     }
 }

@@ -23,6 +23,9 @@ pub(crate) struct SocketsArgs {
     /// Largest polling body that a client may send, in bytes.
     #[arg(long, env = "POLLING_BYTES_MAX", default_value = "100000")]
     polling_bytes_max: String,
+    /// Bytes that may wait for a client that does not take them before it is cut.
+    #[arg(long, env = "PENDING_BYTES_MAX", default_value = "1048576")]
+    pending_bytes_max: String,
     /// Milliseconds that a write to a client may stand still before the connection is cut.
     #[arg(long, env = "WRITE_TIMEOUT_MS", default_value = "10000")]
     write_timeout_ms: String,
@@ -40,6 +43,7 @@ pub(crate) struct Sockets {
     pub(crate) ping_timeout: Duration,
     pub(crate) ws_message_bytes_max: usize,
     pub(crate) polling_bytes_max: u64,
+    pub(crate) pending_bytes_max: u64,
     pub(crate) write_timeout: Duration,
     pub(crate) auth_timeout: Duration,
 }
@@ -72,6 +76,11 @@ impl SocketsArgs {
             &self.polling_bytes_max,
             1_024..=16 * 1024 * 1024_u64,
         );
+        let pending_bytes_max = problems.number(
+            "PENDING_BYTES_MAX",
+            &self.pending_bytes_max,
+            64 * 1024..=1024 * 1024 * 1024_u64,
+        );
         Some(Sockets {
             websocket: names.contains(&"websocket"),
             polling: names.contains(&"polling"),
@@ -79,6 +88,7 @@ impl SocketsArgs {
             ping_timeout: ping_timeout?,
             ws_message_bytes_max: ws_message_bytes_max?,
             polling_bytes_max: polling_bytes_max?,
+            pending_bytes_max: pending_bytes_max?,
             write_timeout: write_timeout?,
             auth_timeout: auth_timeout?,
         })

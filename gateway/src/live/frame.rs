@@ -28,6 +28,11 @@ impl Frame {
         })))
     }
 
+    /// Size of the JSON, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.json.len()
+    }
+
     /// The transport's form, made by `prepare` at the first call. There is one transport, so there
     /// is one form; `None` if it was made as another type.
     pub(crate) fn prepared<T: Send + Sync + 'static>(

@@ -11,6 +11,7 @@ use std::{
 
 use axum::{Router, body::Body, response::IntoResponse};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, header};
+use hyper::body::Body as _;
 use tower::Service;
 
 use super::{
@@ -158,6 +159,8 @@ impl Edge {
         self.sessions.polls(plain, handle.as_ref());
         let response = self.speak(sockets, request, query).await;
         self.sessions.polls(plain, None);
+        let bytes = response.body().size_hint().exact();
+        self.sessions.polled(plain, bytes.unwrap_or_default());
         response
     }
 

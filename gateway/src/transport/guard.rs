@@ -8,7 +8,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -23,6 +23,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::meter::Meter;
 use crate::telemetry::catalogue;
 
 /// The outside hand on a connection.
@@ -32,6 +33,9 @@ pub(crate) struct Handle {
     paused: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
+    meter: Meter,
+    /// Of the session that was upgraded to this connection.
+    session: OnceLock<Arc<Meter>>,
 }
 
 impl Handle {
@@ -52,6 +56,26 @@ impl Handle {
         if paused && !before {
             metrics::counter!(catalogue::READS_PAUSED).increment(1);
         }
+    }
+
+    /// What goes out over this connection.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// From now on counts for the session too, which was upgraded to it.
+    pub(super) fn carries(&self, session: Arc<Meter>) {
+        session.set_blocked(false);
+        self.session.set(session).unwrap_or_default();
+    }
+
+    fn wrote(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.meters().for_each(|meter| meter.wrote(bytes));
+    }
+
+    fn meters(&self) -> impl Iterator<Item = &Meter> {
+        std::iter::once(&self.meter).chain(self.session.get().map(Arc::as_ref))
     }
 
     fn check(&self) -> io::Result<()> {
@@ -93,9 +117,16 @@ impl Guarded {
     ) -> Poll<io::Result<T>> {
         self.handle.check()?;
         if let Poll::Ready(done) = step(Pin::new(&mut self.io), cx) {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.handle
+                    .meters()
+                    .for_each(|meter| meter.set_blocked(false));
+            }
             return Poll::Ready(done);
         }
+        self.handle
+            .meters()
+            .for_each(|meter| meter.set_blocked(true));
         self.handle.writer.register(cx.waker());
         self.handle.check()?;
         let timeout = self.write_timeout;
@@ -137,7 +168,10 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.write_step(cx, |io, cx| io.poll_write(cx, buf))
+        let handle = self.handle();
+        let written = ready!(self.write_step(cx, |io, cx| io.poll_write(cx, buf)))?;
+        handle.wrote(written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -145,7 +179,10 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write_step(cx, |io, cx| io.poll_write_vectored(cx, bufs))
+        let handle = self.handle();
+        let written = ready!(self.write_step(cx, |io, cx| io.poll_write_vectored(cx, bufs)))?;
+        handle.wrote(written);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

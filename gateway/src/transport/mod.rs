@@ -9,6 +9,7 @@ mod forward;
 mod guard;
 mod legacy;
 mod listener;
+mod meter;
 mod sessions;
 
 pub(crate) use admin::{Admin, serve_admin};

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use super::guard::Handle;
+use super::{guard::Handle, meter::Meter};
 
 /// How long a session that was ended is answered as unknown. Longer than any heartbeat, after which
 /// the library has forgotten it too.
@@ -25,6 +25,8 @@ pub(crate) struct Sessions(Arc<Mutex<HashMap<String, Known>>>);
 struct Known {
     /// The websocket that the session was upgraded to.
     upgraded: Weak<Handle>,
+    /// What goes out to the client, by polls or by that websocket.
+    meter: Option<Arc<Meter>>,
     /// The connection on which a poll is waiting.
     polling: Option<Arc<Handle>>,
     /// True while posted packets have to wait.
@@ -42,14 +44,40 @@ impl Known {
             .busy
             .as_ref()
             .is_some_and(|busy| busy.has_changed().is_ok());
-        live || self.polling.is_some() || self.upgraded.strong_count() > 0
+        let metered = self
+            .meter
+            .as_ref()
+            .is_some_and(|meter| Arc::strong_count(meter) > 1);
+        live || metered || self.polling.is_some() || self.upgraded.strong_count() > 0
     }
 }
 
 impl Sessions {
     /// Notes the websocket that a polling session is being upgraded to.
     pub(super) fn upgraded(&self, sid: &str, handle: &Arc<Handle>) {
-        self.lock().entry(sid.to_owned()).or_default().upgraded = Arc::downgrade(handle);
+        let mut sessions = self.lock();
+        let known = sessions.entry(sid.to_owned()).or_default();
+        known.upgraded = Arc::downgrade(handle);
+        if let Some(meter) = &known.meter {
+            handle.carries(Arc::clone(meter));
+        }
+    }
+
+    /// Counts what goes out to the client of a session that polls, or did when it began.
+    pub(super) fn meter(&self, sid: &str) -> Arc<Meter> {
+        let mut sessions = self.lock();
+        let known = sessions.entry(sid.to_owned()).or_default();
+        let meter = known
+            .meter
+            .get_or_insert_with(|| Arc::new(Meter::of_polling()));
+        Arc::clone(meter)
+    }
+
+    /// So many bytes were given to a poll.
+    pub(super) fn polled(&self, sid: &str, bytes: u64) {
+        if let Some(meter) = self.lock().get(sid).and_then(|known| known.meter.as_ref()) {
+            meter.wrote(bytes);
+        }
     }
 
     /// The websocket that a session was upgraded to, while it lives.

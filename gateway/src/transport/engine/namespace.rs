@@ -121,7 +121,7 @@ impl<F: Face> Namespace<F> {
             .get(socket.ns())
             .ok_or_else(|| Refused("UNAVAILABLE: the namespace is not open yet".into()))?;
         let direct = entry.websocket.clone();
-        let way = Way::new(socket.id, adapter, direct, self.sessions.clone());
+        let way = self.way(&socket, adapter, direct);
         let sid = socket.id.to_string();
         let mut handshake = entry.handshake.clone();
         handshake.auth = auth;
@@ -174,18 +174,24 @@ impl<F: Face> Namespace<F> {
         });
     }
 
+    fn way(
+        &self,
+        socket: &SocketRef<Direct>,
+        adapter: Arc<Direct>,
+        websocket: Option<Arc<Handle>>,
+    ) -> Way {
+        let sessions = self.sessions.clone();
+        let bytes_max = self.config.pending_bytes_max;
+        Way::new(socket.id, adapter, websocket, sessions, bytes_max)
+    }
+
     /// Closes the whole connection after a while, unless a namespace has let it in by then.
     fn close_unless_admitted(&self, socket: &SocketRef<Direct>, after: Duration) {
         let Some(entry) = entry(socket) else { return };
         let Some(adapter) = self.registry.get("/") else {
             return;
         };
-        let way = Way::new(
-            socket.id,
-            adapter,
-            entry.websocket.clone(),
-            self.sessions.clone(),
-        );
+        let way = self.way(socket, adapter, entry.websocket.clone());
         // Not tracked: ends by itself after a bounded time.
         tokio::spawn(async move {
             tokio::time::sleep(after).await;

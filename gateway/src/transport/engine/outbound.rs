@@ -15,7 +15,11 @@ use crate::{
     faces::Session,
     live::{CloseReason, Frame, Outlet, Overflow},
     telemetry::catalogue,
-    transport::{guard::Handle, sessions::Sessions},
+    transport::{
+        guard::Handle,
+        meter::{Backlog, Meter},
+        sessions::Sessions,
+    },
 };
 
 /// How long a client has to go by itself after it was told to.
@@ -41,6 +45,12 @@ struct Inner {
     opened: AtomicBool,
     /// What it is to be sent once it has.
     early: Mutex<Vec<Frame>>,
+    /// Of a session that began by polling.
+    meter: Option<Arc<Meter>>,
+    backlog: Backlog,
+    bytes_max: u64,
+    /// Which bound was passed, if not that of the queue.
+    overflow: OnceLock<&'static str>,
 }
 
 impl Way {
@@ -49,7 +59,9 @@ impl Way {
         adapter: Arc<Direct>,
         direct: Option<Arc<Handle>>,
         sessions: Sessions,
+        bytes_max: u64,
     ) -> Self {
+        let meter = direct.is_none().then(|| sessions.meter(&sid.to_string()));
         Self(Arc::new(Inner {
             sid,
             adapter,
@@ -60,6 +72,10 @@ impl Way {
             ended: AtomicBool::new(false),
             opened: AtomicBool::new(false),
             early: Mutex::default(),
+            meter,
+            backlog: Backlog::default(),
+            bytes_max,
+            overflow: OnceLock::new(),
         }))
     }
 
@@ -79,7 +95,7 @@ impl Way {
         let behind = greeting
             .into_iter()
             .chain(&waiting)
-            .any(|frame| self.0.adapter.send(self.0.sid, frame).is_err());
+            .any(|frame| self.give(frame).is_err());
         // Still under the lock, so that nothing is sent past what waited.
         self.0.opened.store(true, Ordering::Release);
         drop(early);
@@ -94,7 +110,27 @@ impl Way {
 
     /// Queues the answer to an event.
     pub(super) fn acknowledge(&self, ack: i64, json: String) -> Result<(), Overflow> {
+        self.make_room(json.len())?;
         self.0.adapter.acknowledge(self.0.sid, ack, json)
+    }
+
+    fn give(&self, frame: &Frame) -> Result<(), Overflow> {
+        self.make_room(frame.bytes())?;
+        self.0.adapter.send(self.0.sid, frame)
+    }
+
+    /// Counts what is about to be queued, and refuses what would be too much.
+    fn make_room(&self, bytes: usize) -> Result<(), Overflow> {
+        let own = self.0.meter.as_deref();
+        let Some(meter) = own.or_else(|| self.0.direct.as_ref().map(|handle| handle.meter()))
+        else {
+            return Ok(());
+        };
+        if self.0.backlog.add(bytes, meter, self.0.bytes_max) {
+            return Ok(());
+        }
+        self.0.overflow.set("bytes").unwrap_or_default();
+        Err(Overflow)
     }
 
     /// Why we ended it, if it was us.
@@ -141,7 +177,7 @@ impl Outlet for Way {
                 return Ok(());
             }
         }
-        self.0.adapter.send(self.0.sid, frame)
+        self.give(frame)
     }
 
     fn cut(&self, reason: CloseReason) {
@@ -150,7 +186,8 @@ impl Outlet for Way {
             return;
         }
         if reason == CloseReason::SlowConsumer {
-            metrics::counter!(catalogue::SLOW_CONSUMERS, "reason" => "queue_full").increment(1);
+            let why = self.0.overflow.get().copied().unwrap_or("queue_full");
+            metrics::counter!(catalogue::SLOW_CONSUMERS, "reason" => why).increment(1);
         }
         if let Some(handle) = &self.0.direct {
             handle.kill();

@@ -8,5 +8,6 @@ mod outage;
 mod read;
 mod retries;
 mod rooms;
+mod slow;
 mod sync;
 mod tokens;

@@ -1,0 +1,126 @@
+//! How much waits for a client that does not take it.
+//!
+//! What the library holds for a connection cannot be asked for, so it is counted: from the moment
+//! at which a write stands still, what is added against what goes out.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+/// What has gone out to a client, over one connection or one polling session.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    written: AtomicU64,
+    /// Nothing goes out at the moment.
+    blocked: AtomicBool,
+}
+
+impl Meter {
+    /// Of a polling session: it stands still whenever nobody polls.
+    pub(super) fn of_polling() -> Self {
+        Self {
+            blocked: AtomicBool::new(true),
+            ..Self::default()
+        }
+    }
+
+    /// So many bytes went out.
+    pub(super) fn wrote(&self, bytes: u64) {
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_blocked(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
+    }
+}
+
+/// The bytes that wait for one connection, as far as they matter.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// Something waits; spares the lock where nothing does.
+    behind: AtomicBool,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Added since the writing stood still.
+    added: u64,
+    /// What had gone out by then.
+    base: u64,
+}
+
+impl Backlog {
+    /// Adds what is about to be queued; false if more than `max` bytes would wait.
+    ///
+    /// What was queued before the writing stood still is not counted, and framing counts as if it
+    /// were content, so the count may be a little low. It never is too high.
+    pub(super) fn add(&self, bytes: usize, meter: &Meter, max: u64) -> bool {
+        if !meter.blocked.load(Ordering::Relaxed) && !self.behind.load(Ordering::Relaxed) {
+            return true;
+        }
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = meter.written.load(Ordering::Relaxed);
+        if written - counts.base >= counts.added {
+            if !meter.blocked.load(Ordering::Relaxed) {
+                *counts = Counts::default();
+                counts.base = written;
+                self.behind.store(false, Ordering::Relaxed);
+                return true;
+            }
+            counts.added = 0;
+            counts.base = written;
+            self.behind.store(true, Ordering::Relaxed);
+        }
+        counts.added += u64::try_from(bytes).unwrap_or(u64::MAX / 2);
+        counts.added - (written - counts.base) <= max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_waits_while_everything_goes_out() {
+        let (backlog, meter) = (Backlog::default(), Meter::default());
+        for _ in 0..100 {
+            assert!(backlog.add(1_000, &meter, 10));
+        }
+    }
+
+    #[test]
+    fn what_is_added_while_nothing_goes_out_is_bounded() {
+        let (backlog, meter) = (Backlog::default(), Meter::default());
+        meter.wrote(5_000);
+        meter.set_blocked(true);
+        assert!(backlog.add(600, &meter, 1_000));
+        assert!(backlog.add(400, &meter, 1_000));
+        assert!(!backlog.add(1, &meter, 1_000));
+    }
+
+    #[test]
+    fn a_slow_reader_is_not_forgiven_for_moving_a_little() {
+        let (backlog, meter) = (Backlog::default(), Meter::default());
+        meter.set_blocked(true);
+        assert!(backlog.add(900, &meter, 1_000));
+        meter.wrote(100);
+        meter.set_blocked(false);
+        assert!(backlog.add(200, &meter, 1_000));
+        assert!(!backlog.add(1, &meter, 1_000));
+    }
+
+    #[test]
+    fn a_reader_who_catches_up_begins_anew() {
+        let (backlog, meter) = (Backlog::default(), Meter::default());
+        meter.set_blocked(true);
+        assert!(backlog.add(900, &meter, 1_000));
+        meter.wrote(900);
+        meter.set_blocked(false);
+        assert!(backlog.add(5_000, &meter, 1_000));
+        meter.set_blocked(true);
+        assert!(backlog.add(1_000, &meter, 1_000));
+        assert!(!backlog.add(1, &meter, 1_000));
+    }
+}

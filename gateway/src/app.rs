@@ -17,6 +17,7 @@ use crate::{
         rooms::{self, RoomsEncoder, RoomsFace},
     },
     health,
+    limits::Limits,
     live::{Encoders, Hub},
     presence::Presence,
     store::Store,
@@ -74,7 +75,9 @@ impl App {
         working.run(sweeper::run(store.clone(), bus.publisher.clone()));
 
         let nodes = Nodes::new(bus.leases.clone());
-        let chat = converse(bus, &store, config.rooms, &working);
+        let limits = Limits::start(config.limits, &working);
+        let rules = (config.rooms, limits);
+        let chat = converse(bus, &store, rules, &working);
         let hub = chat.hub().clone();
         let verifier = Arc::new(Verifier::start(&config.auth, &working).await?);
         let edge = serve(
@@ -97,7 +100,7 @@ impl App {
 }
 
 /// Starts what is between the bus and the faces.
-fn converse(bus: Bus, store: &Store, rules: config::Rooms, working: &Workers) -> Chat {
+fn converse(bus: Bus, store: &Store, rules: (config::Rooms, Limits), working: &Workers) -> Chat {
     let presence = Presence::start(bus.presences, store.clone(), bus.publisher.clone(), working);
     let encoders = Encoders {
         rooms: Arc::new(RoomsEncoder),
@@ -129,6 +132,7 @@ fn serve(
     (serving, working): (&Workers, &Workers),
 ) -> Edge {
     let sessions = Sessions::default();
+    let limits = chat.limits().clone();
     let rest = rooms::router(chat.clone(), Arc::clone(&verifier))
         .merge(chats::router(chat.clone(), Arc::clone(&verifier)));
     let of_rooms = engine::build(
@@ -155,7 +159,12 @@ fn serve(
         (rooms::SOCKET_PATH, of_rooms),
         (chats::SOCKET_PATH, of_chats),
     ];
-    let edge = Edge::new(mounts, rest, (sessions.clone(), nodes), config.sockets);
+    let edge = Edge::new(
+        mounts,
+        rest,
+        (sessions.clone(), nodes),
+        (config.sockets, limits),
+    );
     let listener = Listener::public(tcp, edge.clone(), &config.http, config.sockets);
     serving.run_to_end(listener.run(serving.clone()));
     working.run(sessions.sweep_forever());

@@ -2,7 +2,7 @@
 //!
 //! Layers, and who may use whom, one way down:
 //! `app → transport → faces → chat → live → presence → bus → store → domain → shared`.
-//! `auth` serves `transport` and `faces`; `config`, `telemetry` and `workers` are
+//! `auth` and `limits` serve `transport` and `faces`; `config`, `telemetry` and `workers` are
 //! leaves for everybody.
 //! `health`, `sweeper` and `lifecycle` are parts of the composition beside `app`.
 
@@ -16,6 +16,7 @@ mod domain;
 mod faces;
 mod health;
 mod lifecycle;
+mod limits;
 mod live;
 mod presence;
 mod store;

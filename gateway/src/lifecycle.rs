@@ -61,7 +61,8 @@ async fn drain_all(app: App, drain: Duration) {
     let mut next = Instant::now();
     for connection in connections {
         connection.cut(CloseReason::Draining);
-        next += pause;
+        // Not in step, so that clients do not come back elsewhere in step either.
+        next += pause.mul_f64(rand::random_range(0.5..1.5));
         tokio::time::sleep_until(next).await;
     }
     // Whoever was admitted while we were closing.

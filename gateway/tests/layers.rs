@@ -12,19 +12,25 @@ use std::{
 };
 
 /// Each layer, and what it may import. Below it in the list is below it in the house.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     (
         "transport",
-        &["faces", "live", "chat", "bus", "domain", "config"],
+        &["faces", "live", "chat", "bus", "limits", "domain", "config"],
     ),
-    ("faces", &["chat", "live", "auth", "store", "domain"]),
+    (
+        "faces",
+        &["chat", "live", "auth", "limits", "store", "domain"],
+    ),
     (
         "chat",
-        &["live", "presence", "bus", "store", "domain", "config"],
+        &[
+            "live", "presence", "bus", "limits", "store", "domain", "config",
+        ],
     ),
     ("live", &["presence", "bus", "store", "domain"]),
     ("presence", &["bus", "store"]),
     ("auth", &["domain", "config"]),
+    ("limits", &["domain", "config"]),
     ("bus", &["store", "domain", "config"]),
     ("store", &["domain", "config"]),
     ("domain", &[]),
@@ -40,7 +46,8 @@ const LAYERS: [(&str, &[&str]); 14] = [
 const LEAVES: [&str; 2] = ["telemetry", "workers"];
 
 /// Only these may name the library behind a layer.
-const LIBRARIES: [(&str, &[&str]); 5] = [
+const LIBRARIES: [(&str, &[&str]); 6] = [
+    ("governor", &["limits.rs"]),
     ("socketioxide", &["transport/engine"]),
     ("fred::", &["bus"]),
     ("sqlx::", &["store", "health.rs"]),

@@ -25,7 +25,8 @@ pub(crate) use history::{AuthoredMessage, ReadMessage};
 pub(crate) use overview::{Overview, Seen};
 
 use crate::{
-    bus::Publisher, config, live::Hub, presence::Presence, store::Store, workers::Workers,
+    bus::Publisher, config, limits::Limits, live::Hub, presence::Presence, store::Store,
+    workers::Workers,
 };
 
 /// All use cases; cheap to clone.
@@ -39,6 +40,7 @@ struct Parts {
     lanes: append::Lanes,
     sign_ins: sign_in::SignIns,
     presence: Presence,
+    limits: Limits,
     rules: config::Rooms,
 }
 
@@ -48,7 +50,7 @@ impl Chat {
         store: Store,
         (hub, presence): (Hub, Presence),
         publisher: Publisher,
-        rules: config::Rooms,
+        (rules, limits): (config::Rooms, Limits),
         workers: &Workers,
     ) -> Self {
         let lanes = append::Lanes::start(&store, &hub, &publisher, workers);
@@ -60,6 +62,7 @@ impl Chat {
             lanes,
             sign_ins,
             presence,
+            limits,
             rules,
         }))
     }
@@ -67,6 +70,11 @@ impl Chat {
     /// What users may do with rooms and messages.
     pub(crate) fn rules(&self) -> config::Rooms {
         self.0.rules
+    }
+
+    /// How much clients may ask for.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     /// The sockets of this node.

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Chat;
 use crate::{
-    domain::{ChatError, Principal},
+    domain::{ChatError, Kind, Principal},
     live::Connection,
     store::{self, Membership, Profile, Store},
     workers::Workers,
@@ -46,6 +46,12 @@ impl Chat {
         principal: &Principal,
         connection: &std::sync::Arc<Connection>,
     ) -> Result<(), ChatError> {
+        let limits = &self.0.limits;
+        limits.connect(&principal.user)?;
+        if self.0.hub.count(&principal.user) >= limits.connections_per_user_max() {
+            let many = "this user has too many open sockets";
+            return Err(ChatError::new(Kind::TooMany, many));
+        }
         // Registered first: whoever adds the user while the rooms are read reaches the connection.
         self.0.hub.register(connection).await;
         let entered = match self.memberships_of(principal).await {

@@ -5,6 +5,7 @@
 
 mod auth;
 mod http;
+mod limits;
 mod postgres;
 mod problems;
 mod redis;
@@ -14,6 +15,9 @@ mod sockets;
 
 pub(crate) use auth::{Auth, AuthArgs, KeySource};
 pub(crate) use http::{CorsOrigins, Http, HttpArgs};
+#[cfg(test)]
+pub(crate) use limits::Rates;
+pub(crate) use limits::{Limits, LimitsArgs, Rate};
 pub(crate) use postgres::{Postgres, PostgresArgs};
 pub(crate) use problems::Problems;
 pub(crate) use redis::{Redis, RedisArgs};
@@ -39,6 +43,8 @@ pub(crate) struct ServeArgs {
     pub(crate) rooms: RoomsArgs,
     #[command(flatten)]
     pub(crate) sockets: SocketsArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitsArgs,
 }
 
 /// A configuration without contradictions.
@@ -51,6 +57,7 @@ pub(crate) struct Config {
     pub(crate) auth: Auth,
     pub(crate) rooms: Rooms,
     pub(crate) sockets: Sockets,
+    pub(crate) limits: Limits,
 }
 
 impl ServeArgs {
@@ -63,20 +70,25 @@ impl ServeArgs {
         let auth = self.auth.resolve(&mut problems);
         let rooms = self.rooms.resolve(&mut problems);
         let sockets = self.sockets.resolve(&mut problems);
-        match (http, postgres, redis, auth, rooms, sockets) {
-            (Some(http), Some(postgres), Some(redis), Some(auth), Some(rooms), Some(sockets))
-                if problems.is_empty() && agree(&rooms, &sockets, &mut problems) =>
-            {
-                Ok(Config {
-                    migrate: self.migrate,
-                    http,
-                    postgres,
-                    redis,
-                    auth,
-                    rooms,
-                    sockets,
-                })
-            }
+        let limits = self.limits.resolve(&mut problems);
+        match (http, postgres, redis, auth, rooms, sockets.zip(limits)) {
+            (
+                Some(http),
+                Some(postgres),
+                Some(redis),
+                Some(auth),
+                Some(rooms),
+                Some((sockets, limits)),
+            ) if problems.is_empty() && agree(&rooms, &sockets, &mut problems) => Ok(Config {
+                migrate: self.migrate,
+                http,
+                postgres,
+                redis,
+                auth,
+                rooms,
+                sockets,
+                limits,
+            }),
             _ => Err(problems),
         }
     }

@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Forbidden,
     /// The same key was used for something else.
     Conflict,
+    /// Too often; try again a little later.
+    TooMany,
     /// A dependency is away; try again.
     Unavailable,
     /// A fault of the gateway.
@@ -36,6 +38,7 @@ impl Kind {
             Self::UnknownUser => "unknown_user",
             Self::Forbidden => "forbidden",
             Self::Conflict => "conflict",
+            Self::TooMany => "too_many",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }

@@ -9,6 +9,7 @@ use super::Handshake;
 use crate::{
     chat::{Chat, Lane},
     domain::{ChatError, Origin, Principal},
+    limits::Doing,
     live::{CloseReason, Connection, Frame, Outlet},
     telemetry::catalogue,
 };
@@ -107,6 +108,11 @@ impl Session {
             greeting,
             chat,
         }
+    }
+
+    /// Whether its user may send another event now.
+    pub(crate) fn may(&self, doing: Doing) -> Result<(), ChatError> {
+        self.chat.limits().event(&self.principal.user, doing)
     }
 
     /// Takes the connection out of all rooms at once. The first call counts, with its reason.

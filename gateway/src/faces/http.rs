@@ -1,6 +1,6 @@
 //! What the REST sides of both contracts have in common.
 
-use std::{future::Future, time::Instant};
+use std::{future::Future, net::IpAddr, time::Instant};
 
 use axum::{
     Json,
@@ -11,7 +11,19 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{domain::ChatError, telemetry::catalogue};
+use crate::{domain::ChatError, limits::Limits, telemetry::catalogue};
+
+/// Where a request comes from; put there by the listener.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// Refuses a request if there were too many like it: with the same token, or from the same address.
+pub(super) fn limit(limits: &Limits, request: &Request) -> Result<(), ChatError> {
+    let header = request.headers().get(header::AUTHORIZATION);
+    let token = header.and_then(|value| value.to_str().ok());
+    let peer = request.extensions().get::<Peer>();
+    limits.request(token, peer.map(|peer| peer.0))
+}
 
 /// Everything here is about one caller at one moment.
 pub(super) async fn no_store(mut response: Response) -> Response {

@@ -50,6 +50,11 @@ impl Hub {
         Self(local)
     }
 
+    /// Open connections of a user on this node.
+    pub(crate) fn count(&self, user: &UserId) -> usize {
+        self.0.roster().count(user)
+    }
+
     /// Notes that a connection exists, before its user's memberships are read: from here on,
     /// joinings reach it. Then listens to its user's channel.
     pub(crate) async fn register(&self, connection: &Arc<Connection>) {

@@ -42,6 +42,11 @@ impl Roster {
         self.lock().get(user).cloned().unwrap_or_default()
     }
 
+    /// How many connections the user has on this node.
+    pub(super) fn count(&self, user: &UserId) -> usize {
+        self.lock().get(user).map_or(0, Vec::len)
+    }
+
     /// Acts while the user certainly has no connection here; `None` if there is one.
     pub(super) fn if_absent<R>(&self, user: &UserId, act: impl FnOnce() -> R) -> Option<R> {
         let users = self.lock();

@@ -55,6 +55,10 @@ catalogue! {
     EVENTS = "roomwire_events_total", Kind::Counter;
     /// Seconds from reading an event to answering it, by face and event.
     EVENT_DURATION = "roomwire_event_duration_seconds", Kind::Histogram(LATENCY);
+    /// What was refused because it came too often, by what it was.
+    RATE_LIMITED = "roomwire_rate_limited_total", Kind::Counter;
+    /// Users, tokens and addresses whose rate is remembered.
+    RATE_KEYS = "roomwire_rate_keys", Kind::Gauge;
     /// Times a socket was not read until its waiting events were handled.
     READS_PAUSED = "roomwire_reads_paused_total", Kind::Counter;
     /// Connections cut because they did not keep up, by reason.

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     config,
     faces::{Handshake, query_value},
+    limits::Limits,
 };
 
 /// How long a post waits for the events before it; then it is handled all the same, and the bound
@@ -48,6 +49,7 @@ pub(crate) struct Edge {
     rest: Router,
     sessions: Sessions,
     nodes: Nodes,
+    limits: Limits,
     polling_bytes_max: usize,
 }
 
@@ -56,7 +58,7 @@ impl Edge {
         mounts: impl Into<Arc<[(&'static str, engine::Service)]>>,
         rest: Router,
         (sessions, nodes): (Sessions, Nodes),
-        config: config::Sockets,
+        (config, limits): (config::Sockets, Limits),
     ) -> Self {
         let polling_bytes_max = usize::try_from(config.polling_bytes_max).unwrap_or(usize::MAX);
         Self {
@@ -64,6 +66,7 @@ impl Edge {
             rest,
             sessions,
             nodes,
+            limits,
             polling_bytes_max,
         }
     }
@@ -76,6 +79,9 @@ impl Edge {
         };
         let query = request.uri().query().unwrap_or_default().to_owned();
         let Some(sid) = query_value(&query, "sid") else {
+            if self.limits.handshake().is_err() {
+                return too_many();
+            }
             let opens_polling = request.method() == Method::GET && !upgrades(&request);
             let request = opening(request, &query);
             let response = self.speak(sockets, request, &query).await;
@@ -248,6 +254,17 @@ fn slim_uri(path: &str, query: &str) -> Option<Uri> {
         }
     }
     slim.finish().parse().ok()
+}
+
+/// Clients try again by themselves, and a little later each time.
+fn too_many() -> Response<Body> {
+    let retry = [(header::RETRY_AFTER, "1")];
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        retry,
+        "too many connect at once",
+    )
+        .into_response()
 }
 
 /// As the library answers it, so that clients open a new session.

@@ -30,6 +30,8 @@ use crate::telemetry::catalogue;
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
     dead: AtomicBool,
+    /// What the kernel has taken is still to be sent.
+    gently: AtomicBool,
     paused: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
@@ -44,6 +46,12 @@ impl Handle {
         self.dead.store(true, Ordering::Release);
         self.reader.wake();
         self.writer.wake();
+    }
+
+    /// Ends the connection; what the kernel has taken is still sent.
+    pub(crate) fn close(&self) {
+        self.gently.store(true, Ordering::Release);
+        self.kill();
     }
 
     /// Stops or resumes reading. What the peer sends meanwhile waits in the kernel, and then in the
@@ -200,7 +208,8 @@ impl AsyncWrite for Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        if self.handle.dead.load(Ordering::Acquire) {
+        let gently = self.handle.gently.load(Ordering::Acquire);
+        if self.handle.dead.load(Ordering::Acquire) && !gently {
             // Without lingering the kernel keeps what was never read for minutes. If it refuses,
             // it only does that.
             SockRef::from(&self.io)

@@ -17,6 +17,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, Cors, CorsL
 use super::{Edge, guard::Guarded};
 use crate::{
     config::{self, CorsOrigins},
+    faces::Peer,
     telemetry::catalogue,
     workers::Workers,
 };
@@ -102,10 +103,10 @@ where
                 () = workers.stopping().cancelled() => return,
             };
             match accepted {
-                Ok((stream, _)) => match Arc::clone(&self.permits).try_acquire_owned() {
+                Ok((stream, peer)) => match Arc::clone(&self.permits).try_acquire_owned() {
                     Ok(permit) => {
                         let stop = workers.stopping().clone();
-                        workers.run_to_end(self.serve(stream, permit, stop));
+                        workers.run_to_end(self.serve((stream, peer), permit, stop));
                     }
                     Err(_) => metrics::counter!(catalogue::TCP_REFUSED).increment(1),
                 },
@@ -119,7 +120,7 @@ where
 
     fn serve(
         &self,
-        stream: TcpStream,
+        (stream, peer): (TcpStream, SocketAddr),
         permit: OwnedSemaphorePermit,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + use<S> {
@@ -131,6 +132,7 @@ where
         let service = self.service.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&handle));
+            request.extensions_mut().insert(Peer(peer.ip()));
             service.clone().oneshot(request.map(Body::new))
         });
         async move {

@@ -117,13 +117,17 @@ impl Sessions {
     }
 
     /// Answers a session as unknown from now on, and cuts the connection on which it
-    /// waits.
-    pub(super) fn end(&self, sid: &str) {
+    /// waits; gently if what the kernel has taken is still to be sent.
+    pub(super) fn end(&self, sid: &str, gently: bool) {
         let mut sessions = self.lock();
         let known = sessions.entry(sid.to_owned()).or_default();
         known.ended = Some(Instant::now());
         if let Some(websocket) = known.upgraded.upgrade() {
-            websocket.kill();
+            if gently {
+                websocket.close();
+            } else {
+                websocket.kill();
+            }
         }
         if let Some(polling) = known.polling.take() {
             polling.kill();

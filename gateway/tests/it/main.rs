@@ -14,6 +14,7 @@
 
 mod chats;
 mod cluster;
+mod limits;
 mod ops;
 mod rest;
 mod socket;

@@ -17,6 +17,7 @@ fn code(kind: Kind) -> Code {
         Kind::UnknownUser => Code::UserNotFound,
         Kind::Forbidden => Code::Forbidden,
         Kind::Conflict => Code::Conflict,
+        Kind::TooMany => Code::TooManyRequests,
         Kind::Unavailable => Code::Unavailable,
         Kind::Internal => Code::UnknownError,
     }

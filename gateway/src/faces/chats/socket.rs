@@ -115,6 +115,7 @@ impl Face for ChatsFace {
 fn refusal(error: &ChatError) -> String {
     match error.kind {
         Kind::Forbidden => error.message.clone(),
+        Kind::TooMany => format!("TOO_MANY_REQUESTS: {error}"),
         _ => format!("UNAVAILABLE: {error}"),
     }
 }

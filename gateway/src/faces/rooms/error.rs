@@ -12,6 +12,7 @@ pub(super) fn name(kind: Kind) -> ErrorName {
         Kind::NotFound => ErrorName::NotFound,
         Kind::Forbidden => ErrorName::Forbidden,
         Kind::Conflict => ErrorName::Conflict,
+        Kind::TooMany => ErrorName::TooManyRequests,
         Kind::Unavailable => ErrorName::Unavailable,
         Kind::Internal => ErrorName::InternalServerError,
     }

@@ -173,6 +173,7 @@ async fn sync(
 fn refusal(error: &ChatError) -> String {
     match error.kind {
         Kind::Forbidden => "UNAUTHORIZED: the token is refused".to_owned(),
+        Kind::TooMany => format!("TOO_MANY_REQUESTS: {error}"),
         _ => format!("UNAVAILABLE: {error}"),
     }
 }

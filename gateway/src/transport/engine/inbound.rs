@@ -19,6 +19,7 @@ use crate::{
     chat::Lane,
     domain::ChatError,
     faces::{Answer, Asked, Done, Event, Face, Session},
+    limits::Doing,
     live::{CloseReason, Outlet},
     telemetry::catalogue,
 };
@@ -167,7 +168,11 @@ impl<F: Face> Inbound<F> {
     ) {
         let begun = Instant::now();
         let (label, command) = self.decode(&packet);
-        let command = match command {
+        let sends = command
+            .as_ref()
+            .is_ok_and(|command| self.face.lane(command).is_some());
+        let doing = if sends { Doing::Sending } else { Doing::Else };
+        let command = match session.may(doing).and(command) {
             Ok(command) => command,
             Err(error) => {
                 let done = self.face.failure(&error, asked(&packet, label));

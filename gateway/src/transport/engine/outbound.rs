@@ -25,6 +25,8 @@ use crate::{
 /// How long a client has to go by itself after it was told to.
 const PARTING: Duration = Duration::from_secs(1);
 
+/// How long events that were read before a drain have to be committed and answered.
+const ANSWERING: Duration = Duration::from_millis(250);
 /// Frames that may wait for a socket that is being set up.
 const EARLY_FRAMES_MAX: usize = 1_024;
 
@@ -189,14 +191,42 @@ impl Outlet for Way {
             let why = self.0.overflow.get().copied().unwrap_or("queue_full");
             metrics::counter!(catalogue::SLOW_CONSUMERS, "reason" => why).increment(1);
         }
+        if reason == CloseReason::Draining {
+            self.wind_down();
+            return;
+        }
         if let Some(handle) = &self.0.direct {
             handle.kill();
             return;
         }
+        self.end(reason);
+    }
+}
+
+impl Way {
+    /// Takes no more events, lets those under way be answered, and closes the transport: clients
+    /// take that for a broken network and connect again by themselves, which they would not if they
+    /// were told to go.
+    fn wind_down(&self) {
+        self.pause(true);
+        let way = self.clone();
+        // Not tracked: ends by itself after a moment.
+        tokio::spawn(async move {
+            tokio::time::sleep(ANSWERING).await;
+            match &way.0.direct {
+                Some(handle) => handle.close(),
+                None => way.end(CloseReason::Draining),
+            }
+        });
+    }
+
+    /// Ends a session that began by polling.
+    fn end(&self, reason: CloseReason) {
         // A polling session has no connection of its own, so the library learns of its end from the
         // missing heartbeat only. Out of its rooms it is at once; not from here, because whoever
         // cuts may hold a room's lock.
-        self.0.sessions.end(&self.0.sid.to_string());
+        let gently = reason == CloseReason::Draining;
+        self.0.sessions.end(&self.0.sid.to_string(), gently);
         let session = self.0.session.get().and_then(Weak::upgrade);
         // Not tracked: ends by itself at once.
         tokio::spawn(async move {

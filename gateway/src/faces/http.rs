@@ -4,7 +4,7 @@ use std::{future::Future, net::IpAddr, time::Instant};
 
 use axum::{
     Json,
-    extract::{MatchedPath, Request},
+    extract::{MatchedPath, Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -17,12 +17,20 @@ use crate::{domain::ChatError, limits::Limits, telemetry::catalogue};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// Refuses a request if there were too many like it: with the same token, or from the same address.
-pub(super) fn limit(limits: &Limits, request: &Request) -> Result<(), ChatError> {
+/// Refuses a request if there were too many like it, with the same token or from the same address.
+/// Comes before everything else, the token included.
+pub(super) async fn limit<F: From<ChatError> + IntoResponse>(
+    State(limits): State<Limits>,
+    request: Request,
+    next: Next,
+) -> Response {
     let header = request.headers().get(header::AUTHORIZATION);
     let token = header.and_then(|value| value.to_str().ok());
     let peer = request.extensions().get::<Peer>();
-    limits.request(token, peer.map(|peer| peer.0))
+    match limits.request(token, peer.map(|peer| peer.0)) {
+        Ok(()) => next.run(request).await,
+        Err(error) => F::from(error).into_response(),
+    }
 }
 
 /// Everything here is about one caller at one moment.

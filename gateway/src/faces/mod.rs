@@ -2,6 +2,7 @@
 //! faces; their vocabularies never meet.
 
 pub(crate) mod chats;
+mod door;
 mod face;
 mod handshake;
 mod http;

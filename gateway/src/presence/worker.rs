@@ -100,7 +100,7 @@ impl Worker {
             let due = self.presence.local().due(Instant::now(), TOGETHER_MAX);
             let nothing = due.announce.is_empty() && due.leave.is_empty();
             self.times.extend(due.forgotten);
-            // In this order: whoever is both in different sockets' eyes has gone last.
+            // Both are tried before either failure counts: what is due is off its timer.
             let announced = self.announce(due.announce).await;
             let left = self.leave(due.leave).await;
             announced?;

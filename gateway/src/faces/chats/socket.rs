@@ -19,20 +19,20 @@ use super::{
 use crate::{
     auth::Verifier,
     chat::{Chat, Lane, Overview, Sent},
-    domain::{ChatError, Direction, Kind, Origin, Page, Principal},
-    faces::{Asked, Done, Event, Face, Handshake, Refused, Reply, Session},
+    domain::{ChatError, Direction, Origin, Page, Principal},
+    faces::{Asked, Done, Event, Face, Handshake, Refused, Reply, Session, door::Door},
     live::{Audience, CloseReason, Connection, Frame, Outlet},
 };
 
+/// What a suspended user is told.
+const SUSPENDED: &str = "ACCOUNT_SUSPENDED";
+
 /// The socket side of contract B.
-pub(crate) struct ChatsFace {
-    chat: Chat,
-    verifier: Arc<Verifier>,
-}
+pub(crate) struct ChatsFace(Door);
 
 impl ChatsFace {
     pub(crate) fn new(chat: Chat, verifier: Arc<Verifier>) -> Self {
-        Self { chat, verifier }
+        Self(Door { chat, verifier })
     }
 }
 
@@ -48,19 +48,10 @@ impl Face for ChatsFace {
         outlet: Box<dyn Outlet>,
     ) -> Result<Session, Refused> {
         let token = token::of_handshake(handshake);
-        let principal = self
-            .verifier
-            .check(token.as_deref())
-            .await
-            .map_err(|refusal| Refused(format!("UNAUTHORIZED: {refusal}")))?;
-        let user = principal.user.clone();
-        let connection = Arc::new(Connection::new(id, user, Audience::Chats, outlet));
-        self.chat
-            .sign_in(&principal, &connection)
-            .await
-            .map_err(|error| Refused(refusal(&error)))?;
+        let socket = (id, Audience::Chats, outlet);
+        let (principal, connection) = self.0.admit(token.as_deref(), socket, SUSPENDED).await?;
         let greeting = Frame::event(event::SUCCESS, &views::welcome(&principal)).ok();
-        let chat = self.chat.clone();
+        let chat = self.0.chat.clone();
         Ok(Session::new(principal, connection, greeting, chat))
     }
 
@@ -70,7 +61,7 @@ impl Face for ChatsFace {
     }
 
     fn decode(&self, event: &Event<'_>) -> Result<Command, ChatError> {
-        commands::decode(event, self.chat.rules().message_bytes_max)
+        commands::decode(event, self.0.chat.rules().message_bytes_max)
     }
 
     fn lane(&self, command: &Command) -> Option<Lane> {
@@ -83,7 +74,7 @@ impl Face for ChatsFace {
     async fn submit(&self, session: &Session, command: Command, asked: Asked) -> Reply {
         let by = session.principal.clone();
         let connection = Arc::clone(&session.connection);
-        let chat = self.chat.clone();
+        let chat = self.0.chat.clone();
         if let Command::SendMessage(sending) = command {
             let origin = connection.id().clone();
             let (room, text) = (sending.chat, sending.text.as_str().to_owned());
@@ -109,14 +100,6 @@ impl Face for ChatsFace {
     /// The contract has no word for it: the namespace is closed, which clients notice.
     fn farewell(&self, _: CloseReason) -> Option<Frame> {
         None
-    }
-}
-
-fn refusal(error: &ChatError) -> String {
-    match error.kind {
-        Kind::Forbidden => error.message.clone(),
-        Kind::TooMany => format!("TOO_MANY_REQUESTS: {error}"),
-        _ => format!("UNAVAILABLE: {error}"),
     }
 }
 

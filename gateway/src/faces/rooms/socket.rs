@@ -16,21 +16,24 @@ use super::{
 use crate::{
     auth::Verifier,
     chat::{Chat, Lane, Sent},
-    domain::{ChatError, Kind, Origin, Principal},
-    faces::{Answer, Asked, Done, Event, Face, Handshake, Refused, Reply, Session, query_value},
-    live::{Audience, CloseReason, Connection, Frame, Outlet},
+    domain::{ChatError, Origin, Principal},
+    faces::{
+        Answer, Asked, Done, Event, Face, Handshake, Refused, Reply, Session, door::Door,
+        query_value,
+    },
+    live::{Audience, CloseReason, Frame, Outlet},
     store::Since,
 };
 
+/// The contract knows no suspended users: their token is refused.
+const SUSPENDED: &str = "UNAUTHORIZED: the token is refused";
+
 /// The socket side of contract A.
-pub(crate) struct RoomsFace {
-    chat: Chat,
-    verifier: Arc<Verifier>,
-}
+pub(crate) struct RoomsFace(Door);
 
 impl RoomsFace {
     pub(crate) fn new(chat: Chat, verifier: Arc<Verifier>) -> Self {
-        Self { chat, verifier }
+        Self(Door { chat, verifier })
     }
 }
 
@@ -46,18 +49,14 @@ impl Face for RoomsFace {
         outlet: Box<dyn Outlet>,
     ) -> Result<Session, Refused> {
         let token = token::of_handshake(handshake);
-        let principal = self
-            .verifier
-            .check(token.as_deref())
-            .await
-            .map_err(|refusal| Refused(format!("UNAUTHORIZED: {refusal}")))?;
-        let user = principal.user.clone();
-        let connection = Arc::new(Connection::new(id, user, audience(handshake), outlet));
-        self.chat
-            .sign_in(&principal, &connection)
-            .await
-            .map_err(|error| Refused(refusal(&error)))?;
-        Ok(Session::new(principal, connection, None, self.chat.clone()))
+        let socket = (id, audience(handshake), outlet);
+        let (principal, connection) = self.0.admit(token.as_deref(), socket, SUSPENDED).await?;
+        Ok(Session::new(
+            principal,
+            connection,
+            None,
+            self.0.chat.clone(),
+        ))
     }
 
     fn label(&self, event: &str) -> &'static str {
@@ -68,7 +67,7 @@ impl Face for RoomsFace {
     }
 
     fn decode(&self, event: &Event<'_>) -> Result<Command, ChatError> {
-        commands::decode(event, self.chat.rules().message_bytes_max)
+        commands::decode(event, self.0.chat.rules().message_bytes_max)
     }
 
     fn lane(&self, command: &Command) -> Option<Lane> {
@@ -81,7 +80,7 @@ impl Face for RoomsFace {
     async fn submit(&self, session: &Session, command: Command, asked: Asked) -> Reply {
         let by = session.principal.clone();
         let origin = session.connection.id().clone();
-        let chat = self.chat.clone();
+        let chat = self.0.chat.clone();
         match command {
             Command::Message {
                 room,
@@ -167,15 +166,6 @@ async fn sync(
         .map(|(name, room, _)| (name, room))
         .collect();
     Ok(views::sync(asked, found))
-}
-
-/// The contract knows no suspended users: their token is refused.
-fn refusal(error: &ChatError) -> String {
-    match error.kind {
-        Kind::Forbidden => "UNAUTHORIZED: the token is refused".to_owned(),
-        Kind::TooMany => format!("TOO_MANY_REQUESTS: {error}"),
-        _ => format!("UNAVAILABLE: {error}"),
-    }
 }
 
 fn failure(failed: &ChatError, asked: Asked) -> Done {

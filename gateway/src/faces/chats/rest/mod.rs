@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::{
     RequestPartsExt, Router,
     body::Body,
-    extract::{FromRequestParts, RawQuery, Request, State},
+    extract::{FromRequestParts, RawQuery, State},
     http::{StatusCode, header, request::Parts},
-    middleware::{Next, from_fn, from_fn_with_state, map_response},
+    middleware::{from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -23,7 +23,6 @@ use crate::{
     chat::Chat,
     domain::{ChatError, Principal, RoomKind},
     faces::{bearer, http},
-    limits::Limits,
 };
 
 /// What handlers need.
@@ -43,17 +42,12 @@ pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
         .layer(from_fn(|request, next| {
             http::run_to_end(request, next, || Failed::from(ChatError::internal()))
         }))
-        .layer(from_fn_with_state(chat.limits().clone(), limit))
+        .layer(from_fn_with_state(
+            chat.limits().clone(),
+            http::limit::<Failed>,
+        ))
         .layer(map_response(http::no_store))
         .with_state(Context { chat, verifier })
-}
-
-/// Comes before everything else, the token included.
-async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
-    match http::limit(&limits, &request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => Failed::from(error).into_response(),
-    }
 }
 
 type Answer = Result<Response, Failed>;

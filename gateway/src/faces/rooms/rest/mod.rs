@@ -9,14 +9,12 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Request, State},
-    middleware::{Next, from_fn, from_fn_with_state, map_response},
-    response::{IntoResponse, Response},
+    middleware::{from_fn, from_fn_with_state, map_response},
     routing::{get, post, put},
 };
 
 use self::respond::{Failure, not_found};
-use crate::{auth::Verifier, chat::Chat, domain::ChatError, faces::http, limits::Limits};
+use crate::{auth::Verifier, chat::Chat, domain::ChatError, faces::http};
 
 /// What handlers need.
 #[derive(Clone)]
@@ -53,15 +51,10 @@ pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
         .layer(from_fn(|request, next| {
             http::run_to_end(request, next, || Failure::from(ChatError::internal()))
         }))
-        .layer(from_fn_with_state(chat.limits().clone(), limit))
+        .layer(from_fn_with_state(
+            chat.limits().clone(),
+            http::limit::<Failure>,
+        ))
         .layer(map_response(http::no_store))
         .with_state(Context { chat, verifier })
-}
-
-/// Comes before everything else, the token included.
-async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
-    match http::limit(&limits, &request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => Failure::from(error).into_response(),
-    }
 }

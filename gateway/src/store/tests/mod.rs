@@ -1,5 +1,7 @@
 //! The store against a real Postgres.
 
+mod chats;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{

@@ -55,26 +55,40 @@ impl Store {
         let viewer_users: Vec<&str> = viewers.iter().map(|(_, user)| user.as_str()).collect();
         let records = sqlx::query_as!(
             MemberRecord,
-            r#"select m.room_id, m.user_id, m.role, m.departed, m.read_position,
+            // Every look-up is lateral and limited, so that none is planned as a pass over all
+            // members of a room, or over all rooms.
+            r#"select m.room_id as "room_id!", m.user_id as "user_id!", m.role as "role!",
+                m.departed as "departed!", m.read_position as "read_position!",
                 substr(sha256(m.room_id || convert_to(m.user_id, 'UTF8')), 1, 8) as "unique!",
                 u.name, u.picture
             from (
-                select r.id as room_id, first.user_id
-                from rooms r
+                select first.*
+                from unnest($1::bytea[]) as wanted (id)
                 cross join lateral (
-                    select p.user_id from members p
-                    where p.room_id = r.id and (not p.departed or r.kind = 1)
+                    select r.kind from rooms r where r.id = wanted.id limit 1
+                ) room
+                cross join lateral (
+                    select p.room_id, p.user_id, p.role, p.departed, p.changed_position,
+                        p.read_position
+                    from members p
+                    where p.room_id = wanted.id and (not p.departed or room.kind = 1)
                     order by p.changed_position limit greatest($2::bigint, 2)
                 ) first
-                where r.id = any ($1)
                 union
-                select v.room_id, v.user_id
-                from unnest($3::bytea[], $4::text[]) as v (room_id, user_id)
-            ) listed
-            join rooms r on r.id = listed.room_id
-            join members m on m.room_id = listed.room_id and m.user_id = listed.user_id
-                and (not m.departed or r.kind = 1)
-            join users u on u.id = m.user_id
+                select own.*
+                from unnest($3::bytea[], $4::text[]) as viewer (room_id, user_id)
+                cross join lateral (
+                    select p.room_id, p.user_id, p.role, p.departed, p.changed_position,
+                        p.read_position
+                    from members p
+                    where p.room_id = viewer.room_id and p.user_id = viewer.user_id
+                        and not p.departed
+                    limit 1
+                ) own
+            ) m
+            cross join lateral (
+                select s.name, s.picture from users s where s.id = m.user_id limit 1
+            ) u
             order by m.room_id, m.changed_position"#,
             ids.as_slice() as &[&[u8]],
             limit,

@@ -70,7 +70,10 @@ impl Store {
                 m.body as "last_body?", m.created_at as "last_at?"
             from page
             join rooms r on r.id = page.id
-            left join messages m on m.room_id = r.id and m.position = page.newest
+            left join lateral (
+                select n.body, n.created_at from messages n
+                where n.room_id = page.id and n.position = page.newest limit 1
+            ) m on true
             order by case when $4 then page.key end asc,
                 case when not $4 then page.key end desc, r.id"#,
             user.as_str(),

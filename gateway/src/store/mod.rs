@@ -102,6 +102,12 @@ fn lazy_pool(url: &str, config: &config::Postgres) -> Result<PgPool, Error> {
         ("tcp_keepalives_idle", "10"),
         ("tcp_keepalives_interval", "5"),
         ("tcp_keepalives_count", "3"),
+        // Every statement here looks up by index, few rows at a time. Plans made for the values at
+        // hand guess how many members a room has, and read all of a large one; and a plan made while
+        // the tables were small must not outlive that.
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("jit", "off"),
     ]);
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)

@@ -45,6 +45,9 @@ pub enum Bench {
     /// Acknowledged messages a second, next to what the database commits row by row
     #[command(after_help = AFTER_HELP)]
     Appends(Appends),
+    /// What messages and lists of contract B cost where rooms and lists are large
+    #[command(after_help = AFTER_HELP)]
+    Chats(Chats),
 }
 
 impl Bench {
@@ -55,6 +58,7 @@ impl Bench {
             Self::Deliveries(of) => &of.target,
             Self::Idle(of) => &of.target,
             Self::Appends(of) => &of.target,
+            Self::Chats(of) => &of.target,
         }
     }
 }
@@ -203,6 +207,74 @@ pub struct Appends {
     /// Postgres of the gateway, for the baseline of one row per commit. Known for the private stack
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub database_url: Option<SecretString>,
+}
+
+/// Flags of `bench chats`.
+#[derive(Args)]
+pub struct Chats {
+    /// The common flags.
+    #[command(flatten)]
+    pub target: TargetFlags,
+
+    /// Members of the large room
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub members: u32,
+
+    /// Members of the small room that it is compared with
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub base_members: u32,
+
+    /// Members of each that are connected
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub connected: u16,
+
+    /// Unread messages that both rooms have before
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub history: u32,
+
+    /// Measured messages into each room
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub messages: u32,
+
+    /// Bytes of each text
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = text_bytes)]
+    pub text_bytes: usize,
+
+    /// Chats of the long list, each with 20 members
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub chats: u32,
+
+    /// Chats of the short list that it is compared with
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub base_chats: u32,
+
+    /// Messages in each of those chats, at first
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub chat_messages: u32,
+
+    /// How many times as many there are in the end
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub growth: u32,
+
+    /// Measured lists of each kind
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub lists: u32,
+
+    /// Messages, and lists of each kind, before the measured ones
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub warm_up: u32,
+
+    /// Seconds of watching what the servers do while nobody asks, before each measurement
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=600))]
+    pub idle_seconds: u32,
+
+    /// Postgres of the gateway, to write rooms into. Needed with --url, known for the private stack
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub database_url: Option<SecretString>,
+
+    /// Redis of the gateway, `redis://host[:port]`, to count bytes. Known for the private stack
+    #[arg(long, value_name = "URL")]
+    pub redis_url: Option<String>,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]

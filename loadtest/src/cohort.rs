@@ -7,7 +7,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::client::{CONNECTIONS_PER_SOURCE, ConnectError, ConnectOptions, Connection, Target};
+use crate::client::{
+    CONNECTIONS_PER_SOURCE, ConnectError, ConnectOptions, Connection, Contract, Target,
+};
 use crate::rest::{Rest, RestError};
 use crate::tokens::{Signer, TokenError};
 
@@ -136,10 +138,30 @@ impl Access {
             .collect()
     }
 
+    /// A start of names that no other run has.
+    #[must_use]
+    pub fn cohort(&self) -> String {
+        format!("{}-{:08x}", self.prefix, rand::random::<u32>())
+    }
+
+    /// Connects these users through the `chats` contract, in their order. The first refusal ends it.
+    pub async fn connect_chats(&self, users: &[String]) -> Result<Vec<Connection>, CohortError> {
+        let sources = self.sources.unwrap_or(1);
+        stream::iter(users.iter().enumerate())
+            .map(|(index, user)| async move {
+                let token = self.signer.sign(user)?;
+                let user = user.clone();
+                let member = Member { user, token };
+                self.open(index, sources, (&member, Contract::Chats)).await
+            })
+            .buffered(CONNECTING_MAX)
+            .try_collect()
+            .await
+    }
+
     /// Makes the rooms of a shape, with users that no other run has.
     pub async fn create(&self, shape: Shape) -> Result<Vec<Room>, CohortError> {
-        let run: u32 = rand::random();
-        let cohort = format!("{}-{run:08x}", self.prefix);
+        let cohort = self.cohort();
         stream::iter(0..shape.rooms)
             .map(|room| self.create_room(format!("{cohort}-{room}"), shape.members))
             .buffered(CREATING_MAX)
@@ -186,7 +208,7 @@ impl Access {
         let sources = self.sources.unwrap_or_else(|| sources(rooms));
         let mut connecting = stream::iter(places.enumerate())
             .map(|(index, (room, number, member))| async move {
-                let connection = self.open(index, sources, member).await?;
+                let connection = self.open(index, sources, (member, Contract::Rooms)).await?;
                 Ok::<_, CohortError>((room, number, connection))
             })
             .buffered(CONNECTING_MAX);
@@ -203,7 +225,7 @@ impl Access {
         &self,
         index: usize,
         sources: usize,
-        member: &Member,
+        (member, contract): (&Member, Contract),
     ) -> Result<Connection, CohortError> {
         let failed = |source| CohortError::Connect {
             user: member.user.clone(),
@@ -213,6 +235,7 @@ impl Access {
         let target = target.ok_or(CohortError::Empty)?;
         let options = ConnectOptions {
             token: member.token.clone(),
+            contract,
             meta: false,
             source: target.source(index, sources),
         };

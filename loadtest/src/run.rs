@@ -3,8 +3,8 @@
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::bench::{BenchError, appends, deliveries, idle};
-use crate::cli::{Bench, Cli, Command};
+use crate::bench::{BenchError, appends, chats, deliveries, idle};
+use crate::cli::{Bench, Chats, Cli, Command};
 use crate::client::{Target, TargetError};
 use crate::cohort::Access;
 use crate::process::Processes;
@@ -36,12 +36,23 @@ pub async fn run(cli: &Cli) -> Result<Report, RunError> {
     if !flags.url.is_empty() {
         let secret = flags.jwt_secret.clone();
         let secret = secret.ok_or(RunError::Usage("--url needs --jwt-secret"))?;
+        if let Bench::Chats(chats) = bench
+            && chats.database_url.is_none()
+        {
+            return Err(RunError::Usage(
+                "bench chats with --url needs --database-url",
+            ));
+        }
         let access = access(bench, &flags.url, &secret).await?;
         return Ok(Box::pin(measure(bench, &access, None)).await?);
     }
     let random = || SecretString::from(format!("{:032x}", rand::random::<u128>()));
     let secret = flags.jwt_secret.clone().unwrap_or_else(random);
-    let stack = Box::pin(LocalStack::start(flags.gateway.clone(), &secret)).await?;
+    let stack = if matches!(bench, Bench::Chats(_)) {
+        Box::pin(LocalStack::start_counting(flags.gateway.clone(), &secret)).await?
+    } else {
+        Box::pin(LocalStack::start(flags.gateway.clone(), &secret)).await?
+    };
     let access = access(bench, &[stack.url().to_owned()], &secret).await?;
     let report = Box::pin(measure(bench, &access, Some(&stack))).await;
     stack.stop().await?;
@@ -114,7 +125,44 @@ async fn measure(
                 .or(stack.map(LocalStack::database_url));
             Box::pin(appends::run(access, database, &plan)).await
         }
+        Bench::Chats(flags) => {
+            let processes = processes(bench, access, stack)?;
+            Box::pin(measure_chats(flags, access, (processes, stack))).await
+        }
     }
+}
+
+async fn measure_chats(
+    flags: &Chats,
+    access: &Access,
+    (processes, stack): (Processes, Option<&LocalStack>),
+) -> Result<Report, BenchError> {
+    let plan = chats::ChatsPlan {
+        members: flags.members,
+        base_members: flags.base_members,
+        connected: flags.connected,
+        history: flags.history,
+        messages: flags.messages,
+        text_bytes: flags.text_bytes,
+        chats: flags.chats,
+        base_chats: flags.base_chats,
+        chat_messages: flags.chat_messages,
+        growth: flags.growth,
+        lists: flags.lists,
+        warm_up: flags.warm_up,
+        idle_seconds: flags.idle_seconds,
+    };
+    let database = stack.map(LocalStack::database_url);
+    let database = database.or(flags.database_url.as_ref());
+    let servers = chats::Servers {
+        access,
+        processes,
+        database: database.ok_or(BenchError::Generator("no database is known"))?,
+        redis: stack
+            .map(LocalStack::redis_url)
+            .or(flags.redis_url.as_deref()),
+    };
+    chats::run(&servers, &plan).await
 }
 
 /// The processes whose figures count: those named, else the stack's, else those on the ports.

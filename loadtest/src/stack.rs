@@ -16,6 +16,12 @@ use thiserror::Error;
 /// The gateway's crate and binary.
 const GATEWAY: &str = "roomwire-gateway";
 
+/// Makes Postgres count statements and their time, planning included.
+const COUNTING: [&str; 2] = [
+    "shared_preload_libraries=pg_stat_statements",
+    "pg_stat_statements.track_planning=on",
+];
+
 /// Why there is no local stack.
 #[derive(Debug, Error)]
 pub enum StackError {
@@ -50,7 +56,7 @@ pub enum StackError {
 pub struct LocalStack {
     gateway: Gateway,
     postgres: Postgres,
-    _redis: Redis,
+    redis: Redis,
     database_url: SecretString,
     database: String,
 }
@@ -61,14 +67,32 @@ impl LocalStack {
     /// `binary` is the gateway to run; without one, the workspace's release build is brought up to
     /// date first, which needs cargo and takes minutes the first time.
     pub async fn start(binary: Option<PathBuf>, secret: &SecretString) -> Result<Self, StackError> {
+        Self::start_on(binary, secret, || Postgres::start(Durability::Real)).await
+    }
+
+    /// The same with a Postgres that counts its statements, if its build can.
+    pub async fn start_counting(
+        binary: Option<PathBuf>,
+        secret: &SecretString,
+    ) -> Result<Self, StackError> {
+        let postgres = || {
+            Postgres::start_with(Durability::Real, &COUNTING)
+                .or_else(|_| Postgres::start(Durability::Real))
+        };
+        Self::start_on(binary, secret, postgres).await
+    }
+
+    async fn start_on(
+        binary: Option<PathBuf>,
+        secret: &SecretString,
+        postgres: impl FnOnce() -> Result<Postgres, roomwire_dev::Error> + Send + 'static,
+    ) -> Result<Self, StackError> {
         let binary = match binary {
             Some(binary) => binary,
             None => blocking(build).await??,
         };
-        let (redis, postgres) = blocking(|| {
-            Ok::<_, roomwire_dev::Error>((Redis::start()?, Postgres::start(Durability::Real)?))
-        })
-        .await??;
+        let (redis, postgres) =
+            blocking(|| Ok::<_, roomwire_dev::Error>((Redis::start()?, postgres()?))).await??;
         let database = format!("roomwire_loadtest_{:08x}", rand::random::<u32>());
         let database_url = postgres.create_database(&database).await?;
         let env = [
@@ -85,7 +109,7 @@ impl LocalStack {
         Ok(Self {
             gateway,
             postgres,
-            _redis: redis,
+            redis,
             database_url,
             database,
         })
@@ -107,6 +131,12 @@ impl LocalStack {
     #[must_use]
     pub fn database_url(&self) -> &SecretString {
         &self.database_url
+    }
+
+    /// The Redis the gateway uses.
+    #[must_use]
+    pub fn redis_url(&self) -> &str {
+        self.redis.url()
     }
 
     /// Stops the gateway and removes its database; the servers end with the return.

@@ -3,6 +3,7 @@
 
 pub mod appends;
 mod baseline;
+pub mod chats;
 pub mod deliveries;
 mod ear;
 mod floor;
@@ -46,6 +47,15 @@ pub enum BenchError {
     /// The baseline could not be measured.
     #[error("cannot measure the database baseline: {0}")]
     Baseline(#[from] sqlx::Error),
+    /// Rooms could not be written into the database, or its counts not be read.
+    #[error("cannot use the database: {0}")]
+    Database(#[source] sqlx::Error),
+    /// Redis could not be asked.
+    #[error("cannot ask Redis: {0}")]
+    Redis(#[source] std::io::Error),
+    /// Something that is needed before the measurement was refused, in the server's words.
+    #[error("refused: {0}")]
+    Refused(String),
     /// A part of the generator itself failed.
     #[error("the generator failed: {0}")]
     Generator(&'static str),

@@ -16,10 +16,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use super::contract::Contract;
 use super::dial::{Counted, Reads, Target};
 use super::engine::{EnginePacket, Handshake};
 use super::packet::{Kind, Packet};
-use super::{NAMESPACE, PATH};
 
 /// How long the whole handshake may take, from the websocket upgrade to the CONNECT answer.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(30);
@@ -35,8 +35,10 @@ const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
 /// Who connects, and how.
 #[derive(Clone, Default)]
 pub struct ConnectOptions {
-    /// The token, sent in the CONNECT packet.
+    /// The token, sent where the contract wants it.
     pub token: String,
+    /// The contract to speak.
+    pub contract: Contract,
     /// Asks for message events that carry id, position and creation time.
     pub meta: bool,
     /// The local address to connect from; the system's choice when `None`.
@@ -46,6 +48,7 @@ pub struct ConnectOptions {
 impl fmt::Debug for ConnectOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectOptions")
+            .field("contract", &self.contract)
             .field("meta", &self.meta)
             .field("source", &self.source)
             .finish_non_exhaustive()
@@ -151,13 +154,14 @@ pub enum Signal {
 #[derive(Debug)]
 pub struct Connection {
     socket: WebSocketStream<Counted>,
+    contract: Contract,
     sid: String,
     longest_silence: Duration,
     last_heard: Instant,
 }
 
 impl Connection {
-    /// Connects to the `rooms` face of `target`: TCP, websocket, Engine.IO, namespace.
+    /// Connects to `target` as the contract says: TCP, websocket, Engine.IO, namespace.
     ///
     /// Returns when the server has granted the namespace; by contract the socket is in all its
     /// user's rooms by then. The whole takes at most 40 s.
@@ -181,8 +185,10 @@ impl Connection {
         options: &ConnectOptions,
     ) -> Result<Self, ConnectError> {
         let url = format!(
-            "ws://{}{PATH}?EIO=4&transport=websocket",
-            target.authority()
+            "ws://{}{}?{}",
+            target.authority(),
+            options.contract.path(),
+            options.contract.query(&options.token)
         );
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -195,6 +201,7 @@ impl Connection {
             .map_err(|error| ConnectError::Upgrade(Box::new(error)))?;
         let mut connection = Self {
             socket,
+            contract: options.contract,
             sid: String::new(),
             longest_silence: HANDSHAKE_DEADLINE,
             last_heard: Instant::now(),
@@ -216,18 +223,21 @@ impl Connection {
     }
 
     async fn open_namespace(&mut self, options: &ConnectOptions) -> Result<(), ConnectError> {
-        let mut auth = json!({ "token": options.token });
-        if options.meta {
-            auth = json!({ "token": options.token, "meta": true });
-        }
-        self.send(text_of(Kind::Connect, None, &auth.to_string()))
+        let auth = match options.contract {
+            Contract::Rooms if options.meta => {
+                json!({ "token": options.token, "meta": true }).to_string()
+            }
+            Contract::Rooms => json!({ "token": options.token }).to_string(),
+            Contract::Chats => String::new(),
+        };
+        self.send(self.contract.text(Kind::Connect, None, &auth))
             .await?;
         loop {
             let text = self.text().await?;
             match engine(&text)? {
                 EnginePacket::Ping(_) => self.pong().await?,
                 EnginePacket::Message(message) => {
-                    let packet = socket_io(message)?;
+                    let packet = self.packet(message)?;
                     match packet.kind {
                         Kind::Connect => {
                             self.sid = field(packet.payload, "sid");
@@ -281,7 +291,7 @@ impl Connection {
             EnginePacket::Ping(_) => return Ok(Signal::Ping),
             EnginePacket::Close => return Err(CloseReason::TransportClosed(None)),
             EnginePacket::Message(message) => {
-                let packet = socket_io(message)?;
+                let packet = self.packet(message)?;
                 let start = text.len().saturating_sub(packet.payload.len());
                 match (packet.kind, packet.id) {
                     (Kind::Event, _) => {
@@ -307,13 +317,13 @@ impl Connection {
     /// Sends an event whose payload is already JSON (`["name",…]`), asking for an ack if an id is
     /// given. Ids are the caller's; each may be used once per connection.
     pub async fn emit(&mut self, id: Option<u64>, payload: &str) -> Result<(), CloseReason> {
-        self.send(Self::event_text(id, payload)).await
+        self.send(self.contract.event_text(id, payload)).await
     }
 
-    /// The text of an event packet, for callers that prepare it elsewhere.
+    /// The text of an event packet of the `rooms` face, for callers that prepare it elsewhere.
     #[must_use]
     pub fn event_text(id: Option<u64>, payload: &str) -> String {
-        text_of(Kind::Event, id, payload)
+        Contract::Rooms.event_text(id, payload)
     }
 
     /// Sends one packet that is already in its text form.
@@ -324,11 +334,23 @@ impl Connection {
     /// Leaves the namespace and closes the websocket; the connection ends even if that fails.
     pub async fn close(mut self) {
         let goodbye = async {
-            self.send(text_of(Kind::Disconnect, None, "")).await?;
+            self.send(self.contract.text(Kind::Disconnect, None, ""))
+                .await?;
             self.socket.close(None).await.map_err(CloseReason::from)
         };
         // Nobody is left to be told when the peer is gone already.
         drop(goodbye.await);
+    }
+
+    fn packet<'a>(&self, message: &'a str) -> Result<Packet<'a>, CloseReason> {
+        let packet = Packet::decode(message).map_err(|error| protocol(&error.to_string()))?;
+        if packet.namespace != self.contract.namespace() {
+            return Err(protocol(&format!(
+                "a packet for namespace {:?}",
+                packet.namespace
+            )));
+        }
+        Ok(packet)
     }
 
     async fn write(&mut self, message: Message) -> Result<(), CloseReason> {
@@ -364,34 +386,8 @@ fn engine(text: &str) -> Result<EnginePacket<'_>, CloseReason> {
     EnginePacket::decode(text).map_err(|error| protocol(&error.to_string()))
 }
 
-fn socket_io(message: &str) -> Result<Packet<'_>, CloseReason> {
-    let packet = Packet::decode(message).map_err(|error| protocol(&error.to_string()))?;
-    if packet.namespace != NAMESPACE {
-        return Err(protocol(&format!(
-            "a packet for namespace {:?}",
-            packet.namespace
-        )));
-    }
-    Ok(packet)
-}
-
 fn protocol(what: &str) -> CloseReason {
     CloseReason::Protocol(what.to_owned())
-}
-
-/// A whole websocket message: Engine.IO message type, then the Socket.IO packet.
-fn text_of(kind: Kind, id: Option<u64>, payload: &str) -> String {
-    let mut text = String::with_capacity(payload.len() + 24);
-    EnginePacket::Message("").encode(&mut text);
-    Packet {
-        kind,
-        attachments: 0,
-        namespace: NAMESPACE,
-        id,
-        payload,
-    }
-    .encode(&mut text);
-    text
 }
 
 /// A text field of a JSON object, empty when it is missing.

@@ -10,6 +10,7 @@
 //! happens to a connection is what a load test wants to see.
 
 mod connection;
+mod contract;
 mod dial;
 mod engine;
 mod full;
@@ -21,6 +22,7 @@ pub(crate) mod test_server;
 pub use connection::{
     CloseReason, ConnectError, ConnectOptions, Connection, Incoming, Payload, Signal,
 };
+pub use contract::Contract;
 pub use dial::{CONNECTIONS_PER_SOURCE, Reads, Target, TargetError};
 pub use engine::{EnginePacket, Handshake};
 pub use full::{AckError, Client, Event, Events};

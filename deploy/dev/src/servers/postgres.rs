@@ -49,6 +49,12 @@ pub struct Postgres {
 impl Postgres {
     /// Returns once it answers; blocks. See [`super::Servers::start`].
     pub fn start(durability: Durability) -> Result<Self, Error> {
+        Self::start_with(durability, &[])
+    }
+
+    /// The same with more settings, each `name=value`. A server that was not started here keeps its
+    /// own; one that cannot start with them is an error.
+    pub fn start_with(durability: Durability, settings: &[&str]) -> Result<Self, Error> {
         if let Some(url) = url_from_environment("DATABASE_URL") {
             return Ok(Self { url, process: None });
         }
@@ -63,7 +69,7 @@ impl Postgres {
             account,
             // Immediate shutdown: no checkpoint for files that are about to go.
             stop: Signal::SIGQUIT,
-            arguments: &|port| arguments(&data, port, durability),
+            arguments: &|port| arguments(&data, port, (durability, settings)),
             ready: &|pid, _| is_ready(&data, pid),
         };
         let process = ServerProcess::start(&plan, folder)?;
@@ -122,7 +128,11 @@ fn initialise(binaries: &PostgresBinaries, account: Account, folder: &Folder) ->
     lifeline::run(command, "initdb")
 }
 
-fn arguments(data: &Path, port: u16, durability: Durability) -> Vec<OsString> {
+fn arguments(
+    data: &Path,
+    port: u16,
+    (durability, settings): (Durability, &[&str]),
+) -> Vec<OsString> {
     let special = match durability {
         Durability::Real => REAL,
         Durability::Fast => FAST,
@@ -133,7 +143,7 @@ fn arguments(data: &Path, port: u16, durability: Durability) -> Vec<OsString> {
         "-p".into(),
         port.to_string().into(),
     ];
-    for setting in SETTINGS.iter().chain(&special) {
+    for setting in SETTINGS.iter().chain(&special).chain(settings) {
         arguments.extend(["-c".into(), (*setting).into()]);
     }
     arguments

@@ -264,8 +264,9 @@ pub struct Chats {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub warm_up: u32,
 
-    /// Seconds of watching what the servers do while nobody asks, before each measurement
-    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=600))]
+    /// Seconds of watching what the servers do while nobody asks, before each measurement;
+    /// multiples of 6 hold whole heartbeats
+    #[arg(long, value_name = "S", default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=600))]
     pub idle_seconds: u32,
 
     /// Postgres of the gateway, to write rooms into. Needed with --url, known for the private stack

@@ -26,9 +26,9 @@ const MEMBERS: &str = "insert into members (room_id, user_id, role, changed_posi
          $2 || '-' || case when k = 0 then -1 else ((r.ord - 1) * ($3 - 1) + k - 1) % $4 end, \
          case when k = 0 then 3 else 1 end, 2 + k \
      from unnest($1::bytea[]) with ordinality as r (id, ord) \
-     cross join generate_series(0, $3 - 1) as k";
+     cross join generate_series(0, $3 - 1) as k order by r.ord, k";
 
-/// The members take turns in writing.
+/// The members take turns in writing, and the rooms: neighbours on a page are of different rooms.
 const MESSAGES: &str = "insert into messages (room_id, position, id, sender, body, created_at, \
          updated_at, changed_position) \
      select r.id, r.position + k, substr(uuid_send(gen_random_uuid()), 1, 12), m.user_id, \
@@ -37,7 +37,7 @@ const MESSAGES: &str = "insert into messages (room_id, position, id, sender, bod
      cross join generate_series(1, $2) as k \
      join members m on m.room_id = r.id and m.changed_position = 2 + k % r.member_count \
      cross join lateral (select r.updated_at + k * interval '1 millisecond' as ms) at \
-     where r.id = any ($1)";
+     where r.id = any ($1) order by k, r.id";
 
 const HEADS: &str = "update rooms set position = position + $2, \
          message_count = message_count + $2, updated_at = updated_at + $2 * interval '1 millisecond' \

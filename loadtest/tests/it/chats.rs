@@ -1,0 +1,69 @@
+//! The measurement of large rooms and lists on a private stack, small enough for a test.
+//!
+//! Builds the gateway with cargo, in the folder that this program was built in.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Small, and every number another.
+const BENCH: &str = "bench chats --members 30 --base-members 6 --connected 4 --history 12 \
+                     --messages 3 --chats 5 --base-chats 2 --chat-messages 3 --growth 4 --lists 7 \
+                     --warm-up 1 --idle-seconds 1 --json";
+
+fn gateway() -> PathBuf {
+    let target = PathBuf::from(env!("CARGO_BIN_EXE_roomwire-loadtest"));
+    let target = target.ancestors().nth(2).unwrap().to_owned();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "roomwire-gateway"])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{words}");
+    target.join("debug").join("roomwire-gateway")
+}
+
+fn bench() -> Output {
+    Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"))
+        .args(BENCH.split_ascii_whitespace())
+        .arg("--gateway")
+        .arg(gateway())
+        .env_remove("JWT_HS256_SECRET")
+        .env_remove("DATABASE_URL")
+        .env_remove("REDIS_URL")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn messages_and_lists_are_measured_next_to_smaller_ones() {
+    let output = bench();
+    let table = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{table}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["problems"], serde_json::json!([]));
+    let figures = |name: &str| report["result"][name].as_array().unwrap().clone();
+    let messages = figures("messages");
+    let members: Vec<&Value> = messages.iter().map(|of| &of["members"]).collect();
+    assert_eq!(members, [6, 30]);
+    for of in &messages {
+        assert_eq!(of["ack"]["count"], 3, "{of}");
+        assert_eq!(of["last_digest"]["count"], 3, "{of}");
+        assert!(of["cost"]["redis_bytes"].is_number(), "{of}");
+        assert!(of["digest_bytes_per_socket"].as_f64() < of["bytes_per_socket"].as_f64());
+    }
+    let lists = figures("lists");
+    let conditions: Vec<String> = lists
+        .iter()
+        .map(|of| format!("{} of {}", of["limit"], of["condition"]))
+        .collect();
+    assert_eq!(lists.len(), 8, "{conditions:?}");
+    for of in &lists {
+        assert_eq!(of["latency"]["count"], 7, "{of}");
+        assert!(of["answer_bytes"].as_f64() > Some(100.0), "{of}");
+    }
+}

@@ -224,6 +224,7 @@ impl State {
     }
 
     fn show(&mut self, due: &[LogEntry], stage: Stage<'_>) {
+        self.dismiss_rejoined(due);
         for entry in due {
             match &entry.what {
                 What::Joined { user } => self.show_joined(user, entry.position, stage),
@@ -242,6 +243,29 @@ impl State {
                 What::Edited { .. } | What::Deleted { .. } => self.show_entry(entry, stage),
             }
         }
+    }
+
+    /// Who is in the room and joins it must have left it before, which a read of the log does not
+    /// say. Whether what was said meanwhile came before that is not known, so it is not shown: the
+    /// client reads it as history, like everything from before a joining.
+    fn dismiss_rejoined(&mut self, due: &[LogEntry]) {
+        let joinings = due.iter().filter_map(|entry| match &entry.what {
+            What::Joined { user } => Some((user, entry.position)),
+            _ => None,
+        });
+        let joinings: HashMap<&UserId, i64> = joinings.collect();
+        if joinings.is_empty() {
+            return;
+        }
+        let id = self.id;
+        self.members.retain(|_, member| {
+            let joins = joinings.get(member.connection.user());
+            let stays = joins.is_none_or(|position| member.from >= *position);
+            if !stays {
+                member.connection.exit(id);
+            }
+            stays
+        });
     }
 
     fn show_entry(&self, entry: &LogEntry, stage: Stage<'_>) {

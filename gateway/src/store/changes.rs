@@ -89,8 +89,10 @@ struct Row {
 
 impl Store {
     /// What the node's sockets have not been shown of these rooms, up to `limit` entries of each
-    /// kind and room. A message that was edited meanwhile appears once, where it was written, in
-    /// its newest text, so that all members see one order; one deleted meanwhile does not appear.
+    /// kind and room. A message that was edited meanwhile appears where it was written, in its
+    /// newest text, so that all members see one order, and again as edited: some may have been shown
+    /// it before, or not be shown messages from there. One that was deleted meanwhile appears only as
+    /// deleted. Of a member's comings and goings only the latest appears.
     pub(crate) async fn catch_up(
         &self,
         rooms: &[Since],
@@ -123,7 +125,7 @@ impl Store {
                     null, m.body, null, null, null
                 from messages m
                 where m.room_id = w.room_id and m.changed_position > w.since
-                    and m.changed_position <> m.position and m.position <= w.since
+                    and m.changed_position <> m.position
                 order by m.changed_position limit $3)
                 union all
                 (select case when p.departed then 5 else 4 end::smallint, p.changed_position,

@@ -205,7 +205,7 @@ async fn positions_are_gapless_whoever_writes_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn what_was_edited_meanwhile_is_caught_up_where_it_was_written() {
+async fn what_was_edited_meanwhile_is_caught_up_where_it_was_written_and_where_it_was_edited() {
     let store = store().await;
     let room = room(&store, 1, &["ann"]).await;
     let batch: Vec<_> = ["a", "b", "c", "d"]
@@ -241,7 +241,14 @@ async fn what_was_edited_meanwhile_is_caught_up_where_it_was_written() {
             .collect()
     };
     let (entries, upto, head) = caught_up(&store, room, 2, 100).await;
-    assert_eq!(texts(&entries), shown(&[(3, "a"), (4, "B"), (6, "d")]));
+    let wanted = [
+        (3, "a"),
+        (4, "B"),
+        (6, "d"),
+        (7, "edited B"),
+        (8, "deleted"),
+    ];
+    assert_eq!(texts(&entries), shown(&wanted));
     assert_eq!((upto, head), (8, 8));
     let (entries, ..) = caught_up(&store, room, 6, 100).await;
     assert_eq!(texts(&entries), shown(&[(7, "edited B"), (8, "deleted")]));

@@ -4,6 +4,7 @@ use std::ops::Not;
 use std::process::Command;
 
 use roomwire_dev::servers::Redis;
+use serde_json::json;
 
 use crate::support::{Deployment, Rest, eventually};
 
@@ -70,6 +71,66 @@ async fn a_node_that_is_deaf_without_knowing_finds_out_and_misses_nothing() {
     eventually("ready", async || is_ready(&probes).await).await;
     alice.say(&room, "mended").await;
     bob.hears_text("mended").await;
+}
+
+/// Joining, leaving and joining again are one change by the time the node reads the log.
+#[tokio::test]
+async fn whoever_left_and_came_back_unnoticed_does_not_hear_what_was_said_between() {
+    let Some((deployment, way)) = Deployment::with_clients_and_fragile_redis().await else {
+        return;
+    };
+    let rest = deployment.rest_on(1, "alice");
+    let room = rest.new_room("tea", &["bob"]).await;
+    let alice = deployment.socket_on(1, "alice").open().await;
+    let mut bob = deployment.socket_on(0, "bob").open().await;
+    alice.say(&room, "before").await;
+    bob.hears_text("before").await;
+    way.swallow();
+    for round in 0..5 {
+        deployment.rest_on(1, "bob").leave(&room).await;
+        alice.say(&room, "not for bob").await;
+        rest.add(&room, &["bob"]).await;
+        alice.say(&room, &format!("fence {round}")).await;
+        loop {
+            let (name, payload) = bob.hears_something("fence").await;
+            assert_ne!(payload["message"], "not for bob", "{name}");
+            if payload["message"] == format!("fence {round}") {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_edit_that_a_node_was_not_told_of_reaches_its_sockets_and_the_author() {
+    let Some((deployment, way)) = Deployment::with_clients_and_fragile_redis().await else {
+        return;
+    };
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    let mut alice = deployment.socket_on(0, "alice").open().await;
+    let mut bob = deployment.socket_on(0, "bob").open().await;
+    way.swallow();
+    let elsewhere = deployment.rest_on(1, "alice");
+    for round in 0..5 {
+        let ack = alice.say(&room, "first").await;
+        bob.hears_text("first").await;
+        let path = format!("/chat/messages/{}", ack["_id"].as_str().unwrap());
+        let text = format!("edited {round}");
+        elsewhere
+            .put(&path, &json!({ "newMessage": text }))
+            .await
+            .ok();
+        for client in [&mut alice, &mut bob] {
+            assert_eq!(client.hears("message-edited").await["message"], text);
+        }
+        elsewhere.delete(&path).await.ok();
+        for client in [&mut alice, &mut bob] {
+            assert_eq!(
+                client.hears("message-deleted").await["messageId"],
+                ack["_id"]
+            );
+        }
+    }
 }
 
 async fn is_ready(probes: &Rest) -> bool {

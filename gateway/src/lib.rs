@@ -18,6 +18,8 @@ mod health;
 mod lifecycle;
 mod limits;
 mod live;
+#[cfg(feature = "planted-faults")]
+mod planted;
 mod presence;
 mod store;
 mod sweeper;

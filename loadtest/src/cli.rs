@@ -8,15 +8,17 @@ use secrecy::SecretString;
 
 use crate::cohort::Shape;
 use crate::stamp::BYTES_MIN;
+use crate::verify::flags::VerifyFlags;
 
 const AFTER_HELP: &str = "\
 Exit codes:
   0   measured, and everything that was checked held
   1   wrong usage
-  2   the target could not be reached, or a check failed (lost, doubled or disordered messages)
+  2   the target could not be reached, or a check failed (lost, doubled or disordered messages,
+      or anything else that verify finds)
   99  reserved for thresholds";
 
-/// Measures a Roomwire deployment and checks what it delivers.
+/// Measures a Roomwire deployment, checks what it delivers, and tries to break its promise.
 #[derive(Parser)]
 #[command(name = "roomwire-loadtest", version, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -31,6 +33,29 @@ pub enum Command {
     /// Measures one thing; prints ratios beside absolute numbers
     #[command(subcommand, after_help = AFTER_HELP)]
     Bench(Bench),
+    /// Tries to disprove that nothing acknowledged is lost, doubled or reordered
+    #[command(after_help = AFTER_HELP)]
+    Verify(VerifyFlags),
+}
+
+impl Command {
+    /// Threads for the program's own connections.
+    #[must_use]
+    pub fn client_threads(&self) -> u8 {
+        match self {
+            Self::Bench(bench) => bench.target().client_threads,
+            Self::Verify(flags) => flags.client_threads,
+        }
+    }
+
+    /// Whether standard output is for programs.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Bench(bench) => bench.target().json,
+            Self::Verify(flags) => flags.json,
+        }
+    }
 }
 
 /// The measurements.
@@ -279,7 +304,7 @@ pub struct Chats {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
-fn secret(text: &str) -> Result<SecretString, Infallible> {
+pub(crate) fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
 }
 

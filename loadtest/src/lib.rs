@@ -1,7 +1,7 @@
 //! Load generator and measuring tool for a Roomwire deployment.
 //!
 //! Reading order: [`cli`] (what can be asked for), [`run`] (how it is brought about), [`mod@bench`] (one
-//! measurement per file), and below
+//! measurement per file), [`mod@verify`] (the attempt to disprove the promise), and below
 //! them the parts they share: [`client`] (the wire), [`rest`], [`tokens`], [`cohort`] (users, rooms
 //! and their connections), [`pace`] (when to send), [`stamp`] (what to send), [`check`] (whether
 //! what arrived is right), [`process`] and [`stats`] (numbers), [`report`] (how they are shown),
@@ -23,3 +23,4 @@ pub mod stack;
 pub mod stamp;
 pub mod stats;
 pub mod tokens;
+pub mod verify;

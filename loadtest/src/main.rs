@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use roomwire_loadtest::cli::{Cli, Command};
+use roomwire_loadtest::cli::Cli;
 use roomwire_loadtest::report::Report;
 use roomwire_loadtest::run::{RunError, run};
 
@@ -41,15 +41,13 @@ fn main() -> ExitCode {
 
 /// Runs the command and prints its report; says whether everything held.
 fn execute(cli: &Cli) -> anyhow::Result<bool> {
-    let Command::Bench(bench) = &cli.command;
-    let flags = bench.target();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(flags.client_threads.into())
+        .worker_threads(cli.command.client_threads().into())
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     let report = runtime.block_on(run(cli))?;
-    print(&report, flags.json).context("cannot print the report")?;
+    print(&report, cli.command.json()).context("cannot print the report")?;
     Ok(report.passed())
 }
 

@@ -11,6 +11,10 @@ use crate::process::Processes;
 use crate::report::Report;
 use crate::stack::{LocalStack, StackError};
 use crate::tokens::Signer;
+use crate::verify::flags::VerifyFlags;
+use crate::verify::{VerifyError, verify};
+
+const NO_SECRET: &str = "--url needs --jwt-secret";
 
 /// Why a command has no report.
 #[derive(Debug, Error)]
@@ -27,15 +31,21 @@ pub enum RunError {
     /// The measurement broke off.
     #[error(transparent)]
     Bench(#[from] BenchError),
+    /// The check broke off.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
 }
 
 /// Runs the command to its end; a private stack is gone afterwards.
 pub async fn run(cli: &Cli) -> Result<Report, RunError> {
-    let Command::Bench(bench) = &cli.command;
+    let bench = match &cli.command {
+        Command::Bench(bench) => bench,
+        Command::Verify(flags) => return check(flags).await,
+    };
     let flags = bench.target();
     if !flags.url.is_empty() {
         let secret = flags.jwt_secret.clone();
-        let secret = secret.ok_or(RunError::Usage("--url needs --jwt-secret"))?;
+        let secret = secret.ok_or(RunError::Usage(NO_SECRET))?;
         if let Bench::Chats(chats) = bench
             && chats.database_url.is_none()
         {
@@ -57,6 +67,14 @@ pub async fn run(cli: &Cli) -> Result<Report, RunError> {
     let report = Box::pin(measure(bench, &access, Some(&stack))).await;
     stack.stop().await?;
     Ok(report?)
+}
+
+async fn check(flags: &VerifyFlags) -> Result<Report, RunError> {
+    let secret = flags.jwt_secret.clone();
+    if !flags.url.is_empty() && secret.is_none() {
+        return Err(RunError::Usage(NO_SECRET));
+    }
+    Ok(Box::pin(verify(flags, secret)).await?)
 }
 
 async fn access(

@@ -46,6 +46,12 @@ pub enum StackError {
         /// What it wrote to its standard error.
         output: String,
     },
+    /// Servers that are to be struck must have been started here.
+    #[error("faults need servers of their own: unset DATABASE_URL and REDIS_URL")]
+    NotOurs,
+    /// A proxy of this process could not do its work.
+    #[error("proxy: {0}")]
+    Proxy(std::io::Error),
     /// A task of this process died.
     #[error("starting was interrupted")]
     Interrupted,
@@ -87,10 +93,7 @@ impl LocalStack {
         secret: &SecretString,
         postgres: impl FnOnce() -> Result<Postgres, roomwire_dev::Error> + Send + 'static,
     ) -> Result<Self, StackError> {
-        let binary = match binary {
-            Some(binary) => binary,
-            None => blocking(build).await??,
-        };
+        let binary = self::binary(binary).await?;
         let (redis, postgres) =
             blocking(|| Ok::<_, roomwire_dev::Error>((Redis::start()?, postgres()?))).await??;
         let database = format!("roomwire_loadtest_{:08x}", rand::random::<u32>());
@@ -152,6 +155,14 @@ impl LocalStack {
     }
 }
 
+/// The gateway to run: this one, or the workspace's release build, which is brought up to date.
+pub(crate) async fn binary(given: Option<PathBuf>) -> Result<PathBuf, StackError> {
+    match given {
+        Some(binary) => Ok(binary),
+        None => blocking(build).await?,
+    }
+}
+
 /// Builds the release gateway of the workspace this is run in, and says where it is.
 fn build() -> Result<PathBuf, StackError> {
     let mut cargo = Command::new("cargo");
@@ -161,7 +172,8 @@ fn build() -> Result<PathBuf, StackError> {
     Ok(PathBuf::from(target).join("release").join(GATEWAY))
 }
 
-fn migrate(binary: &Path, env: &[(&str, String)]) -> Result<(), StackError> {
+/// Brings the database that `env` names up to date.
+pub(crate) fn migrate(binary: &Path, env: &[(&str, String)]) -> Result<(), StackError> {
     let mut command = Command::new(binary);
     command
         .arg("migrate")
@@ -185,7 +197,8 @@ fn finish(mut command: Command, program: &str) -> Result<(), StackError> {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs work that blocks, beside the runtime's threads.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StackError> {
     tokio::task::spawn_blocking(work)

@@ -52,6 +52,9 @@ pub enum Error {
     /// The process has ended already, so there is nothing to signal or wait for.
     #[error("{0} has ended")]
     Ended(String),
+    /// The server is not one that was started here; the variable names it.
+    #[error("{0} names a server that was not started here, so it is left alone")]
+    NotOurs(&'static str),
     /// Not the name of a signal that can be sent.
     #[error("unknown signal name {0:?}, expected one like TERM")]
     UnknownSignal(String),

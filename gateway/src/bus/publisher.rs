@@ -130,6 +130,10 @@ impl Direct {
         let mut count = 0;
         for (topic, hint) in hints {
             let from = from.filter(|_| !hint.concerns_its_sender());
+            #[cfg(feature = "planted-faults")]
+            if crate::planted::drops_hint() {
+                continue;
+            }
             let payload = seal(hint, from).map_err(|error| NotPublished(error.to_string()))?;
             let channel = self.names.channel(topic);
             if self.client.is_clustered() {

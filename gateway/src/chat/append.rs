@@ -155,6 +155,10 @@ impl Committer {
         messages: Vec<NewMessage>,
         writers: Vec<oneshot::Sender<Result<Receipt, ChatError>>>,
     ) {
+        #[cfg(feature = "planted-faults")]
+        if crate::planted::delivers_before_commit() {
+            return self.deliver_then_commit(messages, writers).await;
+        }
         let begun = Instant::now();
         let appended = self.writer.append(&messages).await;
         metrics::histogram!(catalogue::APPEND_DURATION).record(begun.elapsed().as_secs_f64());
@@ -171,6 +175,30 @@ impl Committer {
                     writer.send(Err(error.clone())).unwrap_or_default();
                 }
             }
+        }
+    }
+
+    /// The planted bug: what others are shown may never come to be.
+    #[cfg(feature = "planted-faults")]
+    async fn deliver_then_commit(
+        &mut self,
+        messages: Vec<NewMessage>,
+        writers: Vec<oneshot::Sender<Result<Receipt, ChatError>>>,
+    ) {
+        let committed = async {
+            self.writer.plain("begin").await?;
+            let appended = self.writer.append(&messages).await?;
+            let verdicts = messages.iter().zip(&appended.verdicts);
+            let receipts: Vec<_> = verdicts.map(|(m, verdict)| receipt(m, verdict)).collect();
+            self.finish(messages, Vec::new(), appended);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            self.writer.plain("commit").await?;
+            Ok::<_, crate::store::Error>(receipts)
+        };
+        let receipts = committed.await.unwrap_or_default().into_iter();
+        let lost = std::iter::repeat_with(|| Err(ChatError::unavailable()));
+        for (writer, receipt) in writers.into_iter().zip(receipts.chain(lost)) {
+            writer.send(receipt).unwrap_or_default();
         }
     }
 

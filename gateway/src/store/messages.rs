@@ -118,6 +118,18 @@ impl Writer {
             .collect::<Result<_, _>>()?;
         Ok(Appended { verdicts, outbox })
     }
+
+    /// A statement of the planted bugs, on the writer's own connection.
+    #[cfg(feature = "planted-faults")]
+    pub(crate) async fn plain(&mut self, statement: &'static str) -> Result<(), Error> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.store.pool.acquire().await?,
+        };
+        sqlx::query(statement).execute(&mut *connection).await?;
+        self.connection = Some(connection);
+        Ok(())
+    }
 }
 
 impl Store {

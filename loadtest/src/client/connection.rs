@@ -86,6 +86,9 @@ pub enum CloseReason {
     /// This side closed it.
     #[error("closed by this side")]
     Requested,
+    /// This side let go of it without a word.
+    #[error("abandoned by this side")]
+    Abandoned,
     /// The server took the socket out of the namespace.
     #[error("disconnected by the server")]
     Disconnected,

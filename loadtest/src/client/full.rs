@@ -39,6 +39,24 @@ enum Command {
     Emit(String),
     EmitWithAck(String, oneshot::Sender<Result<Vec<Value>, AckError>>),
     Close,
+    Abandon,
+}
+
+/// An answer that is on its way.
+#[derive(Debug)]
+pub struct Pending {
+    answered: oneshot::Receiver<Result<Vec<Value>, AckError>>,
+    client: Client,
+}
+
+impl Pending {
+    /// Waits for the answer, for as long as the connection lives.
+    pub async fn answer(self) -> Result<Vec<Value>, AckError> {
+        match self.answered.await {
+            Ok(result) => result,
+            Err(_) => Err(AckError::Closed(self.client.closed().await)),
+        }
+    }
 }
 
 /// A handle to one connected socket; cheap to clone, all clones speak for the same socket.
@@ -113,13 +131,25 @@ impl Client {
         name: &str,
         arguments: &[Value],
     ) -> Result<Vec<Value>, AckError> {
+        let pending = self.request(name, arguments).await;
+        pending.map_err(AckError::Closed)?.answer().await
+    }
+
+    /// Sends an event that asks for an answer; returns once it is queued for writing. Events are
+    /// written in the order in which these calls are made.
+    pub async fn request(&self, name: &str, arguments: &[Value]) -> Result<Pending, CloseReason> {
         let (answer, answered) = oneshot::channel();
         let command = Command::EmitWithAck(event_payload(name, arguments), answer);
-        self.command(command).await.map_err(AckError::Closed)?;
-        match answered.await {
-            Ok(result) => result,
-            Err(_) => Err(AckError::Closed(self.closed().await)),
-        }
+        self.command(command).await?;
+        let client = self.clone();
+        Ok(Pending { answered, client })
+    }
+
+    /// Lets go of the connection without a word of farewell, and waits until that is done.
+    pub async fn abandon(&self) {
+        // A failure means that it is closed already.
+        drop(self.commands.send(Command::Abandon).await);
+        self.closed().await;
     }
 
     /// Closes the connection and waits until that is done.
@@ -187,6 +217,7 @@ impl Serving {
             };
             match step {
                 Step::Command(None | Some(Command::Close)) => return Ok(()),
+                Step::Command(Some(Command::Abandon)) => return Err(CloseReason::Abandoned),
                 Step::Command(Some(Command::Emit(payload))) => {
                     self.connection.emit(None, &payload).await?;
                 }
@@ -265,6 +296,7 @@ impl Serving {
                 }
                 command = commands.recv() => match command {
                     None | Some(Command::Close) => return Err(CloseReason::Requested),
+                    Some(Command::Abandon) => return Err(CloseReason::Abandoned),
                     Some(Command::Emit(payload)) => self.connection.emit(None, &payload).await?,
                     Some(Command::EmitWithAck(payload, answer)) => {
                         self.emit_with_ack(&payload, answer).await?;
@@ -354,6 +386,18 @@ mod tests {
         assert_eq!(events.next().await, None);
         assert_eq!(client.closed().await, CloseReason::Disconnected);
         assert!(client.emit("echo", &[]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_connection_is_over_at_once_and_its_answers_are_not_waited_for() {
+        let server = TestServer::start().await;
+        let (client, mut events) = connect(&server, 8).await;
+        let pending = client.request("nobody answers this", &[]).await.unwrap();
+        client.abandon().await;
+        assert_eq!(client.closed().await, CloseReason::Abandoned);
+        assert_eq!(events.next().await, None);
+        let answer = pending.answer().await;
+        assert_eq!(answer, Err(AckError::Closed(CloseReason::Abandoned)));
     }
 
     #[tokio::test]

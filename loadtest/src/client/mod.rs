@@ -25,7 +25,7 @@ pub use connection::{
 pub use contract::Contract;
 pub use dial::{CONNECTIONS_PER_SOURCE, Reads, Target, TargetError};
 pub use engine::{EnginePacket, Handshake};
-pub use full::{AckError, Client, Event, Events};
+pub use full::{AckError, Client, Event, Events, Pending};
 pub use light::{Light, LightReport, Observer, SendError};
 pub use packet::{DecodeError, Kind, Packet, event_parts, event_payload};
 

@@ -123,6 +123,7 @@ async fn event(socket: &mut WebSocketStream<TcpStream>, packet: Packet<'_>) -> b
         }
         "leave" => send(socket, "41/chat/,".to_owned()).await,
         "ping me" => send(socket, "2".to_owned()).await,
+        "nobody answers this" => {}
         "drop" => return false,
         other => panic!("unknown event {other}"),
     }

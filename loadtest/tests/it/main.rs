@@ -1,4 +1,5 @@
-//! The commands against a stand-in gateway, or a private stack: what they report, and what they catch.
+//! The commands against a stand-in gateway, a private stack, or gateways with planted bugs: what they
+//! report, and what they catch.
 
 #[cfg(test)]
 mod bench;
@@ -6,3 +7,5 @@ mod bench;
 mod chats;
 #[cfg(test)]
 mod stand_in;
+#[cfg(test)]
+mod verify;

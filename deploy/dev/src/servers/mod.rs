@@ -22,7 +22,8 @@ use crate::Error;
 pub enum Durability {
     /// As in production: a commit is on disk before it is answered.
     Real,
-    /// Nothing is flushed to disk. Faster, for tests only; a crash of Postgres alone loses nothing.
+    /// Nothing is flushed to disk. Faster, for tests only: a crash, also of Postgres alone, loses the
+    /// commits of the last moments.
     Fast,
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
@@ -43,7 +43,18 @@ const FAST: [&str; 3] = [
 #[derive(Debug)]
 pub struct Postgres {
     url: String,
-    process: Option<ServerProcess>,
+    own: Option<Own>,
+}
+
+/// What was started here, and how to start it again.
+#[derive(Debug)]
+struct Own {
+    process: ServerProcess,
+    binaries: PostgresBinaries,
+    account: Account,
+    data: PathBuf,
+    durability: Durability,
+    settings: Vec<String>,
 }
 
 impl Postgres {
@@ -56,28 +67,27 @@ impl Postgres {
     /// own; one that cannot start with them is an error.
     pub fn start_with(durability: Durability, settings: &[&str]) -> Result<Self, Error> {
         if let Some(url) = url_from_environment("DATABASE_URL") {
-            return Ok(Self { url, process: None });
+            return Ok(Self { url, own: None });
         }
         let account = Account::unprivileged()?;
         let folder = Folder::create("postgres", account)?;
         let binaries = binaries::postgres(account, folder.path())?;
         initialise(&binaries, account, &folder)?;
         let data = folder.path().join("data");
-        let plan = Plan {
-            name: "Postgres",
-            program: &binaries.postgres,
-            account,
-            // Immediate shutdown: no checkpoint for files that are about to go.
-            stop: Signal::SIGQUIT,
-            arguments: &|port| arguments(&data, port, (durability, settings)),
-            ready: &|pid, _| is_ready(&data, pid),
-        };
-        let process = ServerProcess::start(&plan, folder)?;
+        let start = |plan: &Plan<'_>| ServerProcess::start(plan, folder);
+        let process = with_plan((&binaries, account), (&data, durability, settings), start)?;
         let url = |name| format!("postgres://{NAME}@127.0.0.1:{}/{name}", process.port());
         database::create_blocking(&url("postgres"), NAME)?;
         Ok(Self {
             url: url(NAME),
-            process: Some(process),
+            own: Some(Own {
+                process,
+                binaries,
+                account,
+                data,
+                durability,
+                settings: settings.iter().map(|&setting| setting.into()).collect(),
+            }),
         })
     }
 
@@ -90,7 +100,38 @@ impl Postgres {
     /// The process id of its postmaster if it was started here.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.process.as_ref().map(ServerProcess::pid)
+        self.own.as_ref().map(|own| own.process.pid())
+    }
+
+    /// Ends it at once, without a checkpoint and without a word to its clients, as
+    /// `pg_ctl stop -m immediate` does. Its port is free until [`Self::start_again`].
+    pub fn stop_immediately(&mut self) -> Result<(), Error> {
+        self.own()?.process.end_with(Signal::SIGQUIT);
+        Ok(())
+    }
+
+    /// Starts it again on the same port and recovers what it had committed; blocks until it
+    /// answers.
+    pub fn start_again(&mut self) -> Result<(), Error> {
+        let Own {
+            process,
+            binaries,
+            account,
+            data,
+            durability,
+            settings,
+        } = self.own()?;
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        with_plan(
+            (binaries, *account),
+            (data, *durability, &settings),
+            |plan| process.start_again(plan),
+        )
+    }
+
+    /// A server that was named by the environment is nobody's to stop.
+    fn own(&mut self) -> Result<&mut Own, Error> {
+        self.own.as_mut().ok_or(Error::NotOurs("DATABASE_URL"))
     }
 
     /// Creates an empty database and returns its URL; see [`super::Servers::create_database`].
@@ -103,6 +144,23 @@ impl Postgres {
     pub async fn drop_database(&self, name: &str) -> Result<(), Error> {
         database::remove(&self.url, name).await
     }
+}
+
+/// Makes the plan of a cluster for as long as it is needed.
+fn with_plan<T>(
+    (binaries, account): (&PostgresBinaries, Account),
+    (data, durability, settings): (&Path, Durability, &[&str]),
+    act: impl FnOnce(&Plan<'_>) -> T,
+) -> T {
+    act(&Plan {
+        name: "Postgres",
+        program: &binaries.postgres,
+        account,
+        // Immediate shutdown: no checkpoint for files that are about to go.
+        stop: Signal::SIGQUIT,
+        arguments: &|port| arguments(data, port, (durability, settings)),
+        ready: &|pid, _| is_ready(data, pid),
+    })
 }
 
 /// Writes the files of a new cluster into `data` below the folder.

@@ -60,7 +60,7 @@ impl ServerProcess {
     pub(super) fn start(plan: &Plan<'_>, mut folder: Folder) -> Result<Self, Error> {
         let mut attempt = 1;
         loop {
-            let mut server = Self::spawn(plan, folder)?;
+            let mut server = Self::spawn(plan, folder, free_port()?)?;
             match server.wait_ready(plan) {
                 Ok(()) => return Ok(server),
                 // Most likely the port was lost between choosing and binding it.
@@ -82,8 +82,39 @@ impl ServerProcess {
         self.port
     }
 
-    fn spawn(plan: &Plan<'_>, folder: Folder) -> Result<Self, Error> {
-        let port = free_port()?;
+    /// Starts it again in its folder and on its port, after [`Self::end_with`]; what it had written
+    /// there is what it finds. Returns once it is ready; a try that ends early is repeated.
+    pub(super) fn start_again(&mut self, plan: &Plan<'_>) -> Result<(), Error> {
+        let mut attempt = 1;
+        loop {
+            let ended = || Error::Ended(plan.name.to_owned());
+            let folder = self.folder.take().ok_or_else(ended)?;
+            *self = Self::spawn(plan, folder, self.port)?;
+            match self.wait_ready(plan) {
+                // Something of the one before may still hold the port or the files.
+                Err(Error::EndedEarly { .. }) if attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Sends a signal; an error if it has ended.
+    pub(super) fn signal(&mut self, signal: Signal) -> Result<(), Error> {
+        let ended = || Error::Ended("a server".to_owned());
+        if self.ended().is_some() {
+            return Err(ended());
+        }
+        let pid = i32::try_from(self.child.id()).map_err(|_| ended())?;
+        kill(Pid::from_raw(pid), signal)
+            .map_err(|error| Error::io(format!("send {signal} to a server"))(error.into()))
+    }
+
+    /// Ends it by this signal and keeps its folder and its port for [`Self::start_again`].
+    pub(super) fn end_with(&mut self, signal: Signal) {
+        self.end(signal);
+    }
+
+    fn spawn(plan: &Plan<'_>, folder: Folder, port: u16) -> Result<Self, Error> {
         let log = log_path(folder.path());
         let output = File::create(&log).map_err(Error::io(format!("create {}", log.display())))?;
         let errors = output
@@ -142,13 +173,13 @@ impl ServerProcess {
     }
 
     /// Ends the process and reaps it, so that its id is free only afterwards.
-    fn end(&mut self) {
+    fn end(&mut self, signal: Signal) {
         if self.ended().is_some() {
             return;
         }
         if let Ok(pid) = i32::try_from(self.child.id()) {
             // It may be ending by itself at this moment.
-            kill(Pid::from_raw(pid), self.stop).ok();
+            kill(Pid::from_raw(pid), signal).ok();
         }
         let deadline = Instant::now() + STOP_DEADLINE;
         while Instant::now() < deadline {
@@ -168,7 +199,7 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        self.end();
+        self.end(self.stop);
         // Before the farewell: until then the watcher would remove it if we died here.
         drop(self.folder.take());
         self.lifeline.release();

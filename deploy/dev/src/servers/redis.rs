@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -23,32 +24,50 @@ const PROBE_MAX_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Redis {
     url: String,
-    process: Option<ServerProcess>,
+    own: Option<Own>,
+}
+
+/// What was started here, and how to start it again.
+#[derive(Debug)]
+struct Own {
+    process: ServerProcess,
+    program: PathBuf,
+    account: Account,
+}
+
+impl Own {
+    fn plan(program: &Path, account: Account) -> Plan<'_> {
+        Plan {
+            name: "Redis",
+            program,
+            account,
+            // It has nothing to save, and SIGTERM may wait for clients.
+            stop: Signal::SIGKILL,
+            arguments: &arguments,
+            ready: &is_ready,
+        }
+    }
 }
 
 impl Redis {
     /// Returns once it answers; blocks. See [`super::Servers::start`].
     pub fn start() -> Result<Self, Error> {
         if let Some(url) = url_from_environment("REDIS_URL") {
-            return Ok(Self { url, process: None });
+            return Ok(Self { url, own: None });
         }
         let account = Account::unprivileged()?;
         let folder = Folder::create("redis", account)?;
         let program = binaries::redis(account, folder.path())?;
-        let plan = Plan {
-            name: "Redis",
-            program: &program,
-            account,
-            // It has nothing to save, and SIGTERM may wait for clients.
-            stop: Signal::SIGKILL,
-            arguments: &arguments,
-            ready: &is_ready,
-        };
+        let plan = Own::plan(&program, account);
         let process = ServerProcess::start(&plan, folder)?;
         let url = format!("redis://127.0.0.1:{}", process.port());
         Ok(Self {
             url,
-            process: Some(process),
+            own: Some(Own {
+                process,
+                program,
+                account,
+            }),
         })
     }
 
@@ -61,7 +80,38 @@ impl Redis {
     /// Its process id if it was started here.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.process.as_ref().map(ServerProcess::pid)
+        self.own.as_ref().map(|own| own.process.pid())
+    }
+
+    /// Kills it. Its port is free until [`Self::start_again`], and all it knew is lost.
+    pub fn kill(&mut self) -> Result<(), Error> {
+        self.own()?.process.end_with(Signal::SIGKILL);
+        Ok(())
+    }
+
+    /// Starts it again, empty, on the same port; blocks until it answers.
+    pub fn start_again(&mut self) -> Result<(), Error> {
+        let Own {
+            process,
+            program,
+            account,
+        } = self.own()?;
+        process.start_again(&Own::plan(program, *account))
+    }
+
+    /// Stops it where it stands; its connections stay open.
+    pub fn pause(&mut self) -> Result<(), Error> {
+        self.own()?.process.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on after [`Self::pause`].
+    pub fn resume(&mut self) -> Result<(), Error> {
+        self.own()?.process.signal(Signal::SIGCONT)
+    }
+
+    /// A server that was named by the environment is nobody's to stop.
+    fn own(&mut self) -> Result<&mut Own, Error> {
+        self.own.as_mut().ok_or(Error::NotOurs("REDIS_URL"))
     }
 }
 

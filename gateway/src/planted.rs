@@ -1,0 +1,46 @@
+//! Bugs on purpose: each breaks one promise, so that a test can show that the checker notices.
+//!
+//! Owns the switch, `ROOMWIRE_PLANT=<name>[:<n>]`, which is read once. Exists only with the feature
+//! `planted-faults`, and never in a release build.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
+
+#[cfg(not(debug_assertions))]
+compile_error!("planted-faults is not for release builds");
+
+/// One hint in so many is dropped, where the variable names no number.
+const DROP_ONE_IN: u64 = 10_000;
+
+/// Whether to lose this hint while saying that it went out.
+pub(crate) fn drops_hint() -> bool {
+    static HINTS: AtomicU64 = AtomicU64::new(0);
+    let Some(one_in) = planted("drop-hints") else {
+        return false;
+    };
+    HINTS.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
+}
+
+/// Whether to show and to publish messages before they are committed.
+pub(crate) fn delivers_before_commit() -> bool {
+    planted("deliver-before-commit").is_some()
+}
+
+/// Whether to show whatever is offered at once, whatever was shown before.
+pub(crate) fn skips_cursor_check() -> bool {
+    planted("skip-cursor-check").is_some()
+}
+
+/// The number of the plant of this name, if it is the one that was asked for.
+fn planted(name: &str) -> Option<u64> {
+    static PLANT: OnceLock<(String, u64)> = OnceLock::new();
+    let (chosen, number) = PLANT.get_or_init(|| {
+        let text = std::env::var("ROOMWIRE_PLANT").unwrap_or_default();
+        let (name, number) = text.split_once(':').unwrap_or((&text, ""));
+        let number = number.parse().unwrap_or(DROP_ONE_IN);
+        (name.to_owned(), number.max(1))
+    });
+    (chosen == name).then_some(*number)
+}

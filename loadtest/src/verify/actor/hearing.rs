@@ -1,0 +1,97 @@
+//! What an actor hears.
+
+use rand::RngExt;
+use roomwire_shared::RoomId;
+use roomwire_shared::event::{
+    MESSAGE, MESSAGE_DELETED, MESSAGE_EDITED, Message, MessageDeleted, MessageEdited, ROOM_JOINED,
+    RoomJoined,
+};
+use serde::de::DeserializeOwned;
+
+use super::errands::ERRANDS_MAX;
+use super::session::Link;
+use super::{Actor, at};
+use crate::client::Event;
+use crate::verify::copy::{Held, Live};
+use crate::verify::record::Heard;
+
+/// One message in so many is asked for when it is heard.
+const LOOK_ONE_IN: u32 = 8;
+
+impl Actor {
+    /// Notes an event and applies it.
+    pub(super) fn hear(&mut self, link: &mut Link, event: &Event) {
+        at(&self.desk, |state| state.record.events += 1);
+        match event.name.as_str() {
+            MESSAGE => {
+                if let Some(message) = parse::<Message<'static>>(event) {
+                    self.hear_message(link, message);
+                }
+            }
+            MESSAGE_EDITED => {
+                if let Some(edited) = parse::<MessageEdited<'static>>(event) {
+                    let live = Live::Edited(edited.message_id, edited.message.into_owned());
+                    self.apply(edited.room, live);
+                }
+            }
+            MESSAGE_DELETED => {
+                if let Some(deleted) = parse::<MessageDeleted>(event) {
+                    self.apply(deleted.room, Live::Deleted(deleted.message_id));
+                }
+            }
+            ROOM_JOINED => {
+                if let Some(joined) = parse::<RoomJoined<'static>>(event)
+                    && let Some(room) = self.world.room(joined.room)
+                {
+                    // Also a room that is known: the server may have lost sight of its member.
+                    self.enter(room);
+                    link.to_sync.insert(room);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn hear_message(&mut self, link: &Link, message: Message<'static>) {
+        let (Some(room), Some(meta)) = (self.world.room(message.room), message.meta) else {
+            return;
+        };
+        let key = message.message.split(' ').next().unwrap_or_default();
+        let heard = Heard {
+            room,
+            id: meta.id,
+            position: meta.position,
+            key: key.to_owned(),
+            at: self.world.now(),
+        };
+        at(&self.desk, |state| {
+            if let Some(session) = state.record.sessions.get_mut(link.session) {
+                session.heard.push(heard.clone());
+            }
+        });
+        let held = Held {
+            sender: message.sender,
+            text: message.message.into_owned(),
+        };
+        self.apply(message.room, Live::Written(meta.id, held, meta.position));
+        let member = self.world.stays.is_member(room, self.me);
+        if member && self.dice.random_ratio(1, LOOK_ONE_IN) && self.errands.len() < ERRANDS_MAX {
+            self.look(heard);
+        }
+    }
+
+    fn apply(&self, room: RoomId, live: Live) {
+        let Some(room) = self.world.room(room) else {
+            return;
+        };
+        at(&self.desk, |state| {
+            if let Some(copy) = state.copies.get_mut(&room) {
+                copy.hear(live);
+            }
+        });
+    }
+}
+
+fn parse<T: DeserializeOwned>(event: &Event) -> Option<T> {
+    serde_json::from_value(event.arguments.first()?.clone()).ok()
+}

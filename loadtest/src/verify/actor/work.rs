@@ -1,0 +1,238 @@
+//! What an actor emits, and what comes of it.
+
+use std::time::Duration;
+
+use roomwire_shared::error::{ErrorName, FailedAck};
+use roomwire_shared::event::{MESSAGE, MESSAGES_READ, MessageAck, ReadAck};
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::session::{AGAIN_AFTER, ANSWER_DEADLINE, Link};
+use super::{Actor, at};
+use crate::client::AckError;
+use crate::verify::copy::Held;
+use crate::verify::record::{Ack, Asked, Fate, Marked, Write};
+use crate::verify::script::Act;
+
+/// What came of something emitted. `None`: no answer in time.
+pub(super) enum Answer {
+    Written(usize, bool, Option<Result<Vec<Value>, AckError>>),
+    Marked(usize, Option<Result<Vec<Value>, AckError>>),
+    Synced(Vec<usize>, Option<Result<Vec<Value>, AckError>>),
+    SyncAgain(Vec<usize>),
+    WriteAgain(usize),
+}
+
+impl Actor {
+    /// Does one step of the script, if there is something to do it to.
+    pub(super) async fn act(&mut self, link: &mut Link, act: Act) {
+        match act {
+            Act::Write { room, bytes, again } => {
+                if let Some(room) = self.pick_room(room) {
+                    let write = self.compose(link, room, bytes);
+                    self.send_as(link, write, again).await;
+                }
+            }
+            Act::Read(room) => {
+                if let Some(room) = self.pick_room(room) {
+                    self.mark_read(link, room).await;
+                }
+            }
+            Act::Edit(pick) => self.edit(pick),
+            Act::Delete(pick) => self.delete(pick),
+            Act::Hop { .. } => {}
+        }
+    }
+
+    fn pick_room(&self, pick: u32) -> Option<usize> {
+        let mine = |room: &usize| self.world.stays.is_member(*room, self.me);
+        let rooms: Vec<usize> = at(&self.desk, |state| {
+            state.copies.keys().copied().filter(mine).collect()
+        });
+        choose(pick, &rooms)
+    }
+
+    fn compose(&mut self, link: &Link, room: usize, bytes: usize) -> usize {
+        let (me, now) = (self.me, self.world.now());
+        at(&self.desk, |state| {
+            let number = state.record.writes.len();
+            let key = format!("u{me}-{number}");
+            let text = format!("{key} as written {}", "é".repeat(bytes / 2));
+            state.record.writes.push(Write {
+                key,
+                room,
+                texts: vec![text],
+                confirmed: 0,
+                uncertain: false,
+                edits_asked: 0,
+                edits_done: 0,
+                changed: None,
+                deletion: Asked::No,
+                first_sent: now,
+                first_attempt: (link.session, link.sent),
+                attempts: 0,
+                acks: Vec::new(),
+                fate: Fate::Open,
+                refusal: None,
+            });
+            number
+        })
+    }
+
+    /// Sends a message, for the first time or once more.
+    pub(super) async fn send(&mut self, link: &mut Link, write: usize) {
+        self.send_as(link, write, false).await;
+    }
+
+    async fn send_as(&mut self, link: &mut Link, write: usize, again: bool) {
+        let message = at(&self.desk, |state| {
+            let write = state.record.writes.get_mut(write)?;
+            write.attempts += 1;
+            Some((write.room, write.texts.first()?.clone(), write.key.clone()))
+        });
+        let Some((room, text, key)) = message else {
+            return;
+        };
+        let Some(room) = self.world.rooms.get(room) else {
+            return;
+        };
+        link.sent += 1;
+        let arguments = [
+            json!(room.id),
+            Value::String(text),
+            json!({ "clientId": key }),
+        ];
+        let request = link.client.request(MESSAGE, &arguments);
+        let Ok(Ok(pending)) = timeout(ANSWER_DEADLINE, request).await else {
+            link.broken = true;
+            return;
+        };
+        link.answers.push(Box::pin(async move {
+            let answer = timeout(ANSWER_DEADLINE, pending.answer()).await;
+            Answer::Written(write, again, answer.ok())
+        }));
+    }
+
+    async fn mark_read(&mut self, link: &mut Link, room: usize) {
+        let Some(info) = self.world.rooms.get(room) else {
+            return;
+        };
+        let arguments = [json!(info.id)];
+        let request = link.client.request(MESSAGES_READ, &arguments);
+        let Ok(Ok(pending)) = timeout(ANSWER_DEADLINE, request).await else {
+            link.broken = true;
+            return;
+        };
+        link.answers.push(Box::pin(async move {
+            let answer = timeout(ANSWER_DEADLINE, pending.answer()).await;
+            Answer::Marked(room, answer.ok())
+        }));
+    }
+
+    /// Takes an answer, or the lack of one.
+    pub(super) async fn answered(&mut self, link: &mut Link, answer: Answer) {
+        match answer {
+            Answer::Written(write, again, Some(Ok(values))) => {
+                let first = values.into_iter().next().unwrap_or_default();
+                self.written(link, (write, again), first).await;
+            }
+            Answer::Marked(room, Some(Ok(values))) => {
+                let first = values.into_iter().next().unwrap_or_default();
+                if let Ok(ReadAck { position }) = serde_json::from_value(first) {
+                    let mark = Marked { room, position };
+                    at(&self.desk, |state| state.record.marks.push(mark));
+                }
+            }
+            Answer::Written(_, _, None) | Answer::Marked(_, None) => link.broken = true,
+            // The end of the connection is told by its events.
+            Answer::Written(_, _, Some(Err(_))) | Answer::Marked(_, Some(Err(_))) => {}
+            Answer::Synced(rooms, answer) => self.synced(link, rooms, answer).await,
+            Answer::SyncAgain(rooms) => link.to_sync.extend(rooms),
+            Answer::WriteAgain(write) => {
+                let fate = |write: &Write| write.fate == Fate::Open;
+                let open =
+                    |state: &mut super::State| state.record.writes.get(write).is_some_and(fate);
+                if at(&self.desk, open) {
+                    self.send(link, write).await;
+                }
+            }
+        }
+    }
+
+    async fn written(&mut self, link: &mut Link, (write, again): (usize, bool), answer: Value) {
+        if let Ok(ack) = serde_json::from_value::<MessageAck>(answer.clone()) {
+            self.acknowledged(link.session, write, &ack);
+            if again {
+                self.send(link, write).await;
+            }
+            return;
+        }
+        let failed: Result<FailedAck, _> = serde_json::from_value(answer);
+        let (name, words) = failed.map_or((None, "unreadable ack".to_owned()), |failed| {
+            (Some(failed.error.name), failed.error.message)
+        });
+        let try_again = matches!(
+            name,
+            Some(
+                ErrorName::Unavailable
+                    | ErrorName::TooManyRequests
+                    | ErrorName::InternalServerError
+            )
+        );
+        at(&self.desk, |state| {
+            let Some(noted) = state.record.writes.get_mut(write) else {
+                return;
+            };
+            noted.refusal = Some(words);
+            if try_again {
+                state.record.unavailable += 1;
+            } else if noted.fate == Fate::Open {
+                let gone = name == Some(ErrorName::NotFound) && self.may_be_out(noted);
+                noted.fate = if gone { Fate::Left } else { Fate::Refused };
+            }
+        });
+        if try_again {
+            link.answers.push(Box::pin(async move {
+                sleep(AGAIN_AFTER).await;
+                Answer::WriteAgain(write)
+            }));
+        }
+    }
+
+    /// Whether its writer may have been out of the room at some time since it was written.
+    fn may_be_out(&self, write: &Write) -> bool {
+        let stays = self.world.stays.of(write.room, self.me);
+        let since = write.first_sent.saturating_sub(Duration::from_secs(1));
+        let left = |stay: &super::super::members::Stay| stay.leaving.is_some_and(|at| at >= since);
+        stays.iter().any(left) || !self.world.stays.is_member(write.room, self.me)
+    }
+
+    fn acknowledged(&mut self, session: usize, write: usize, ack: &MessageAck) {
+        let now = self.world.now();
+        let me = self.world.users.get(self.me).map(|user| user.id.clone());
+        at(&self.desk, |state| {
+            let (Some(write), Some(sender)) = (state.record.writes.get_mut(write), me) else {
+                return;
+            };
+            write.fate = Fate::Acknowledged;
+            write.acks.push(Ack {
+                id: ack.id,
+                position: ack.position,
+                at: now,
+                session,
+            });
+            if let (Some(copy), Some(text)) =
+                (state.copies.get_mut(&write.room), write.texts.first())
+            {
+                let text = text.clone();
+                copy.own(ack.id, Held { sender, text });
+            }
+        });
+    }
+}
+
+/// One of these, as the script picked.
+pub(super) fn choose<T: Clone>(pick: u32, among: &[T]) -> Option<T> {
+    let count = u32::try_from(among.len()).ok().filter(|count| *count > 0)?;
+    among.get(usize::try_from(pick % count).ok()?).cloned()
+}

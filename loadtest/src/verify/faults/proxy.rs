@@ -1,0 +1,332 @@
+//! Stands between two sides and troubles their connections on command.
+//!
+//! Knows no protocol. A trouble that leaves a connection broken (bytes swallowed, a direction ended)
+//! closes it when it is over, so that nobody is left with a connection that only looks alive.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+/// Bytes passed on at once.
+const CHUNK: usize = 16 * 1024;
+/// How long the other side may take to accept.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+/// Connections served at once; further ones are closed.
+const CONNECTIONS_MAX: usize = 4_096;
+
+/// What is done to connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Reset, also new ones.
+    Cut,
+    /// Each chunk is held for so long.
+    Delay(Duration),
+    /// The end of the stream is told to one side, and what that side's peer sends is swallowed:
+    /// to whoever accepted (`true`) or to whoever connected.
+    HalfClose(bool),
+    /// What comes is swallowed, also on new ones.
+    BlackHole,
+}
+
+impl Trouble {
+    fn breaks(self) -> bool {
+        matches!(self, Self::HalfClose(_) | Self::BlackHole)
+    }
+}
+
+/// A running proxy. Dropping it closes everything.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    trouble: watch::Sender<Option<Trouble>>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on a free loopback port for connections to `upstream`, which need not be up.
+    pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let (trouble, troubled) = watch::channel(None);
+        let task = tokio::spawn(accept(listener, upstream, troubled));
+        Ok(Self {
+            address,
+            trouble,
+            task,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts a trouble in place of the one before, or ends it.
+    pub fn trouble(&self, trouble: Option<Trouble>) {
+        self.trouble.send_replace(trouble);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    upstream: SocketAddr,
+    trouble: watch::Receiver<Option<Trouble>>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((client, _)) if connections.len() < CONNECTIONS_MAX => {
+                connections.spawn(serve(client, upstream, trouble.clone()));
+            }
+            Ok(_) => {}
+            // Mostly too many open files, which passes.
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn serve(client: TcpStream, upstream: SocketAddr, trouble: watch::Receiver<Option<Trouble>>) {
+    let at_first = *trouble.borrow();
+    match at_first {
+        Some(Trouble::Cut) => return reset(&client),
+        Some(Trouble::BlackHole) => return swallow(client, trouble).await,
+        _ => {}
+    }
+    let connecting = timeout(CONNECT_DEADLINE, TcpStream::connect(upstream));
+    let Ok(Ok(server)) = connecting.await else {
+        return;
+    };
+    if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {
+        return;
+    }
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let up = pump(&mut from_client, &mut to_server, (trouble.clone(), true));
+    let down = pump(&mut from_server, &mut to_client, (trouble.clone(), false));
+    let rudely = tokio::select! {
+        // One side that fails is one that goes; one that ends may still listen.
+        both = async { tokio::try_join!(up, down) } => both.is_err(),
+        rudely = doomed(trouble) => rudely,
+    };
+    if rudely {
+        reset(from_client.as_ref());
+        reset(from_server.as_ref());
+    }
+}
+
+/// Waits until a connection has to go, and says whether with a reset.
+async fn doomed(mut trouble: watch::Receiver<Option<Trouble>>) -> bool {
+    let mut broken = false;
+    loop {
+        match *trouble.borrow_and_update() {
+            Some(Trouble::Cut) => return true,
+            Some(trouble) if trouble.breaks() => broken = true,
+            _ if broken => return false,
+            _ => {}
+        }
+        if trouble.changed().await.is_err() {
+            return false;
+        }
+    }
+}
+
+/// The connection is closed by its drop; this makes that a reset.
+fn reset(stream: &TcpStream) {
+    // A socket that is gone already needs none.
+    drop(stream.set_zero_linger());
+}
+
+async fn swallow(mut client: TcpStream, mut trouble: watch::Receiver<Option<Trouble>>) {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        tokio::select! {
+            changed = trouble.changed() => {
+                if changed.is_err() || *trouble.borrow() != Some(Trouble::BlackHole) {
+                    return;
+                }
+            }
+            read = client.read(&mut chunk) => {
+                if !matches!(read, Ok(1..)) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn pump(
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
+    (mut trouble, upwards): (watch::Receiver<Option<Trouble>>, bool),
+) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    // Once something is missing nothing may follow: no TCP connection loses bytes in the middle.
+    let mut holed = false;
+    loop {
+        let now = *trouble.borrow_and_update();
+        if now == Some(Trouble::HalfClose(upwards)) && !holed {
+            holed = true;
+            to.shutdown().await?;
+        }
+        let read = tokio::select! {
+            changed = trouble.changed() => {
+                if changed.is_err() {
+                    return Ok(());
+                }
+                continue;
+            }
+            read = from.read(&mut chunk) => read?,
+        };
+        holed |= now == Some(Trouble::BlackHole);
+        if holed {
+            if read == 0 {
+                return Ok(());
+            }
+            continue;
+        }
+        if let Some(Trouble::Delay(delay)) = now {
+            sleep(delay).await;
+        }
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            return to.shutdown().await;
+        };
+        to.write_all(bytes).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    /// A server that sends back what it gets, and a proxy before it.
+    async fn echo() -> (Proxy, JoinSet<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap()).await.unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut clients = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                clients.spawn(async move {
+                    let (mut from, mut to) = stream.split();
+                    drop(tokio::io::copy(&mut from, &mut to).await);
+                });
+            }
+        });
+        (proxy, tasks)
+    }
+
+    async fn connect(proxy: &Proxy) -> TcpStream {
+        TcpStream::connect(proxy.address()).await.unwrap()
+    }
+
+    async fn says(stream: &mut TcpStream, text: &[u8]) -> io::Result<Vec<u8>> {
+        stream.write_all(text).await?;
+        let mut answer = vec![0; text.len()];
+        let read = timeout(SOON, stream.read_exact(&mut answer)).await;
+        read.map_err(io::Error::other)??;
+        Ok(answer)
+    }
+
+    #[tokio::test]
+    async fn without_trouble_everything_passes() {
+        let (proxy, _tasks) = echo().await;
+        let mut stream = connect(&proxy).await;
+        assert_eq!(says(&mut stream, b"one").await.unwrap(), b"one");
+        proxy.trouble(Some(Trouble::Delay(Duration::from_millis(20))));
+        assert_eq!(says(&mut stream, b"two").await.unwrap(), b"two");
+        proxy.trouble(None);
+        assert_eq!(says(&mut stream, b"three").await.unwrap(), b"three");
+    }
+
+    #[tokio::test]
+    async fn a_cut_ends_old_and_new_connections_until_it_is_over() {
+        let (proxy, _tasks) = echo().await;
+        let mut stream = connect(&proxy).await;
+        assert!(says(&mut stream, b"one").await.is_ok());
+        proxy.trouble(Some(Trouble::Cut));
+        let mut rest = Vec::new();
+        let ended = timeout(SOON, stream.read_to_end(&mut rest)).await.unwrap();
+        assert!(ended.is_err() || rest.is_empty());
+        assert!(says(&mut connect(&proxy).await, b"two").await.is_err());
+        proxy.trouble(None);
+        assert!(says(&mut connect(&proxy).await, b"three").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_a_black_hole_has_swallowed_ends_with_it() {
+        let (proxy, _tasks) = echo().await;
+        let mut old = connect(&proxy).await;
+        assert!(says(&mut old, b"one").await.is_ok());
+        proxy.trouble(Some(Trouble::BlackHole));
+        let mut new = connect(&proxy).await;
+        for stream in [&mut old, &mut new] {
+            stream.write_all(b"lost").await.unwrap();
+            let mut byte = [0];
+            let silent = timeout(Duration::from_millis(50), stream.read(&mut byte)).await;
+            assert!(silent.is_err(), "no answer and no end");
+        }
+        proxy.trouble(None);
+        for mut stream in [old, new] {
+            let mut rest = Vec::new();
+            let ended = timeout(SOON, stream.read_to_end(&mut rest)).await.unwrap();
+            assert!(ended.is_err() || rest.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_follows_what_was_swallowed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap()).await.unwrap();
+        let counting = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut number = 0_u8;
+            while stream.write_all(&[number]).await.is_ok() {
+                number = number.wrapping_add(1);
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let mut stream = connect(&proxy).await;
+        let mut heard = vec![0; 3];
+        stream.read_exact(&mut heard).await.unwrap();
+        proxy.trouble(Some(Trouble::BlackHole));
+        sleep(Duration::from_millis(20)).await;
+        proxy.trouble(None);
+        let ended = timeout(SOON, stream.read_to_end(&mut heard)).await;
+        assert!(ended.is_ok(), "the connection goes on");
+        assert!(heard.windows(2).all(|two| two[1] == two[0].wrapping_add(1)));
+        timeout(SOON, counting).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_half_closed_connection_ends_in_one_direction() {
+        let (proxy, _tasks) = echo().await;
+        let mut stream = connect(&proxy).await;
+        assert!(says(&mut stream, b"one").await.is_ok());
+        proxy.trouble(Some(Trouble::HalfClose(false)));
+        let mut rest = Vec::new();
+        timeout(SOON, stream.read_to_end(&mut rest))
+            .await
+            .unwrap()
+            .unwrap();
+        stream.write_all(b"still taken").await.unwrap();
+        proxy.trouble(None);
+        assert!(says(&mut connect(&proxy).await, b"two").await.is_ok());
+    }
+}

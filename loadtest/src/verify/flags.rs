@@ -1,0 +1,104 @@
+//! The flags of `verify`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use secrecy::SecretString;
+
+use super::faults::FaultSet;
+use super::script::Load;
+use crate::cli::secret;
+
+/// Flags of `verify`.
+#[derive(Args, Clone)]
+pub struct VerifyFlags {
+    /// Gateway to check, `http://host[:port]`; may be repeated, clients then move among them.
+    /// Without it a private stack is started: Postgres, Redis and --nodes gateways
+    #[arg(long, value_name = "URL", help_heading = "Target")]
+    pub url: Vec<String>,
+
+    /// Secret that the gateways check HS256 tokens with. Needed with --url
+    #[arg(
+        long,
+        env = "JWT_HS256_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET",
+        value_parser = secret,
+        help_heading = "Target"
+    )]
+    pub jwt_secret: Option<SecretString>,
+
+    /// Gateway binary of the private stack. Without it the workspace's release build is made
+    #[arg(
+        long,
+        value_name = "PATH",
+        conflicts_with = "url",
+        help_heading = "Target"
+    )]
+    pub gateway: Option<PathBuf>,
+
+    /// Gateways of the private stack
+    #[arg(long, value_name = "N", default_value_t = 3, conflicts_with = "url", value_parser = clap::value_parser!(u8).range(1..=16), help_heading = "Target")]
+    pub nodes: u8,
+
+    /// What is done to the private stack meanwhile: `all`, or names separated by commas
+    #[arg(
+        long,
+        value_name = "FAULTS",
+        conflicts_with = "url",
+        help_heading = "Target"
+    )]
+    pub faults: Option<FaultSet>,
+
+    /// Clients, one user each
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(2..=2_000))]
+    pub users: u16,
+
+    /// Rooms; about half of the users are in each
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    pub rooms: u16,
+
+    /// Messages, edits, deletions and read marks a second, all users together
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
+
+    /// Seconds of load; with faults, enough for each kind once is 40
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub duration: u32,
+
+    /// Reconnects of each user in a minute, half of them without a word of farewell
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=600))]
+    pub reconnects: u32,
+
+    /// What everything is decided by; random where it is not given, and always printed
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Seconds within which a connected member must hear what was acknowledged, while no fault is
+    /// active
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub late_after: u32,
+
+    /// Threads that serve the checker's connections
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub client_threads: u8,
+
+    /// Print one JSON object to standard output, and the table to standard error
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+}
+
+impl VerifyFlags {
+    /// How much is to happen.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            users: self.users.into(),
+            rooms: self.rooms.into(),
+            per_second: self.rate,
+            lasts: Duration::from_secs(self.duration.into()),
+            reconnects: self.reconnects,
+        }
+    }
+}

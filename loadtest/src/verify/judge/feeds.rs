@@ -1,0 +1,158 @@
+//! What each connection heard: ascending, each once, only what is true, only as a member.
+
+use std::collections::{HashMap, HashSet};
+
+use roomwire_shared::MessageId;
+use roomwire_shared::change::Change;
+
+use super::Index;
+use super::story::{at, name};
+use crate::verify::finding::{Finding, Kind};
+use crate::verify::record::{Asked, Heard, Miss, Session};
+
+pub(super) fn check(index: &Index<'_>) -> Vec<Finding> {
+    let known = known(index);
+    let mut findings = Vec::new();
+    for (user, seen) in index.evidence.users.iter().enumerate() {
+        let record = &seen.state.record;
+        for (number, session) in record.sessions.iter().enumerate() {
+            findings.extend(order(index, (user, number), session));
+            for heard in &session.heard {
+                findings.extend(truth(index, (user, number), heard, &known));
+            }
+        }
+        findings.extend(
+            record
+                .misses
+                .iter()
+                .filter_map(|miss| early(index, user, miss)),
+        );
+        findings.extend(record.resets.iter().map(|(room, moment, words)| {
+            let what = format!("room {room} has become shorter than it was: {words}");
+            let story = index.evidence.tell_faults(*moment, *moment);
+            Finding::new(Kind::Lost, what).told([story])
+        }));
+    }
+    findings
+}
+
+/// All messages that the rooms' logs know, deleted ones included.
+fn known(index: &Index<'_>) -> HashSet<(usize, MessageId)> {
+    let rooms = index.evidence.rooms.iter().enumerate();
+    let ids = rooms.flat_map(|(room, truth)| {
+        truth.changes.iter().filter_map(move |change| match change {
+            Change::Message { message, .. } => Some((room, message.id)),
+            Change::Deleted { message_id, .. } => Some((room, *message_id)),
+            Change::Member { .. } | Change::Room { .. } => None,
+        })
+    });
+    ids.collect()
+}
+
+fn order(index: &Index<'_>, (user, number): (usize, usize), session: &Session) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut last: HashMap<usize, &Heard> = HashMap::new();
+    let mut seen = HashSet::new();
+    for heard in &session.heard {
+        let (name, key, position) = (name(user), &heard.key, heard.position);
+        let doubled = !seen.insert(heard.id);
+        let before = last.insert(heard.room, heard);
+        let what = if doubled {
+            Some((
+                Kind::Doubled,
+                format!("{name} heard {key} ({position}) twice on one connection"),
+            ))
+        } else {
+            before
+                .filter(|before| before.position >= position)
+                .map(|before| {
+                    let (other, earlier) = (&before.key, before.position);
+                    let what =
+                        format!("{name} heard {other} ({earlier}) before {key} ({position})");
+                    (Kind::Reordered, what)
+                })
+        };
+        if let Some((kind, what)) = what {
+            let story = index.tell_session(user, number, (heard.room, position));
+            let faults = index.evidence.tell_faults(heard.at, heard.at);
+            findings.push(Finding::new(kind, what).told(story).told([faults]));
+        }
+    }
+    findings
+}
+
+fn truth(
+    index: &Index<'_>,
+    (user, number): (usize, usize),
+    heard: &Heard,
+    known: &HashSet<(usize, MessageId)>,
+) -> Option<Finding> {
+    let (name, key, position) = (name(user), &heard.key, heard.position);
+    let write = index.of_key(key);
+    let ack = write.and_then(|(_, _, write)| write.acks.first());
+    let told = |kind, what: String| {
+        let mut story = index.tell_session(user, number, (heard.room, position));
+        if let Some((writer, _, write)) = write {
+            story.extend(index.tell_write(writer, write));
+        }
+        Some(Finding::new(kind, what).told(story))
+    };
+    if write.is_none() {
+        return told(
+            Kind::Phantom,
+            format!("{name} heard {key:?}, which nobody wrote"),
+        );
+    }
+    if !known.contains(&(heard.room, heard.id)) {
+        let what = format!("{name} heard {key} ({position}), which is not in the log");
+        return told(Kind::Phantom, what);
+    }
+    if let Some(ack) = ack
+        && (ack.id, ack.position) != (heard.id, position)
+    {
+        let acked = ack.position;
+        let what = format!("{name} heard {key} at {position}, it was acknowledged at {acked}");
+        return told(Kind::Contradiction, what);
+    }
+    let echo = write.is_some_and(|(writer, _, write)| {
+        writer == user && write.attempts == 1 && write.first_attempt.0 == number
+    });
+    if echo {
+        let what = format!("{key} came back to the connection that sent it");
+        return told(Kind::Doubled, what);
+    }
+    let stays = index.evidence.stays.of(heard.room, user);
+    if !stays.iter().any(|stay| stay.covers(position)) {
+        let what = format!("{name} heard {key} ({position}) without being a member then");
+        let finding = told(Kind::HeardAfterLeave, what)?;
+        return Some(finding.told([index.tell_stays(heard.room, user)]));
+    }
+    None
+}
+
+/// What was heard must be there for whoever looks, unless it was deleted or its hearer is out.
+fn early(index: &Index<'_>, user: usize, miss: &Miss) -> Option<Finding> {
+    let heard = &miss.heard;
+    let write = index.of_key(&heard.key);
+    if write.is_some_and(|(_, _, write)| write.deletion != Asked::No) {
+        return None;
+    }
+    let stays = index.evidence.stays.of(heard.room, user);
+    let member = stays.iter().any(|stay| {
+        stay.covers(heard.position) && stay.leaving.is_none_or(|leaving| leaving > miss.at)
+    });
+    member.then(|| {
+        let what = format!(
+            "{} heard {} ({}) at {}, and it could not be read at {}",
+            name(user),
+            heard.key,
+            heard.position,
+            at(heard.at),
+            at(miss.at)
+        );
+        let story = write.map_or_else(Vec::new, |(writer, _, write)| {
+            index.tell_write(writer, write)
+        });
+        Finding::new(Kind::Phantom, what).told(story)
+    })
+}

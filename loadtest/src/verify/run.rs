@@ -1,0 +1,285 @@
+//! One run from the first connection to the verdict.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::actor::{Actor, Desk, ORDERS_MAX, State, at};
+use super::faults::{Fault, Stage, Struck, inflict, plan};
+use super::finding::{Finding, Kind};
+use super::judge::{Evidence, Seen, agrees, judge};
+use super::record::Fate;
+use super::script::{Load, Script};
+use super::steward::{Steward, Stewardship};
+use super::truth::{RoomTruth, head};
+use super::world::{Phase, Shared};
+use super::{VerifyError, setup};
+use crate::client::Target;
+use crate::tokens::Signer;
+
+/// How long everybody may take to connect for the first time.
+const SETUP_DEADLINE: Duration = Duration::from_mins(1);
+/// How long the last requests and moves may take after the end of the load.
+const CLOSING_DEADLINE: Duration = Duration::from_secs(90);
+/// How long the rest may take to be settled, beyond the bound for late messages.
+const SETTLE_EXTRA: Duration = Duration::from_secs(5);
+/// How often it is looked at whether all is settled.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What to do.
+#[derive(Debug)]
+pub struct Plan {
+    /// What everything is decided by.
+    pub seed: u64,
+    /// How much.
+    pub load: Load,
+    /// The bound for messages to connected members.
+    pub late_after: Duration,
+    /// What is done to the stage; nothing without one.
+    pub faults: Vec<Fault>,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub struct Verdict {
+    /// All that everybody noted.
+    pub evidence: Evidence,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// What hindered the run itself.
+    pub notes: Vec<String>,
+    /// Memberships moved.
+    pub moves: u64,
+    /// From the end of the load until everybody agreed, or the deadline.
+    pub settled_in: Duration,
+    /// Whether everybody agreed.
+    pub settled: bool,
+}
+
+/// Faults that took place, and what could not be done.
+type Done = (Vec<Struck>, Vec<String>);
+
+struct Cast {
+    desks: Vec<Desk>,
+    actors: JoinSet<()>,
+    stewards: JoinSet<(usize, Stewardship)>,
+}
+
+/// Runs it.
+pub async fn run(
+    (gates, signer): (Vec<Target>, &Signer),
+    stage: Option<Arc<Stage>>,
+    plan: &Plan,
+) -> Result<Verdict, VerifyError> {
+    let script = Script::new(plan.seed, &plan.load);
+    let (turn, phase) = watch::channel(Phase::Setup);
+    let (world, heads) = setup::world(plan.seed, (gates, signer), &script, phase).await?;
+    let world: Shared = Arc::new(world);
+    let mut cast = cast(&world, script, &heads);
+    connected(&cast.desks).await?;
+
+    let start = Instant::now();
+    turn.send_replace(Phase::Load(start));
+    let faults = faults(&world, stage.clone(), plan, start);
+    let faults = tokio::spawn(faults);
+    sleep(plan.load.lasts).await;
+    turn.send_replace(Phase::Settle);
+
+    let closed = timeout(CLOSING_DEADLINE, close(faults, &mut cast.stewards)).await;
+    let closed = closed.map_err(|_| VerifyError::Generator("faults or moves did not end"))?;
+    let ((faults, mut notes), stewards) = closed;
+    let since = Instant::now();
+    let (rooms, settled) = settle(&world, &cast.desks, plan.late_after + SETTLE_EXTRA).await?;
+    let settled_in = since.elapsed();
+    let end = world.now();
+    let dead = match &stage {
+        Some(stage) => stage.dead().await,
+        None => Vec::new(),
+    };
+    turn.send_replace(Phase::Over);
+    while cast.actors.join_next().await.is_some() {}
+
+    let mut findings: Vec<Finding> = dead.iter().map(crashed).collect();
+    let contradictions = stewards.iter().flat_map(|seen| &seen.contradictions);
+    findings.extend(contradictions.map(|what| Finding::new(Kind::Contradiction, what)));
+    let evidence = Evidence {
+        users: seen(&world, &cast.desks),
+        rooms,
+        uncertain_moves: stewards.iter().map(|seen| seen.uncertain).collect(),
+        stays: Arc::into_inner(world)
+            .ok_or(VerifyError::Generator("somebody is still at work"))?
+            .stays,
+        faults,
+        late_after: plan.late_after,
+        end,
+    };
+    findings.extend(judge(&evidence));
+    if !settled {
+        notes.push("not everybody agreed with the history in time".to_owned());
+    }
+    Ok(Verdict {
+        moves: stewards.iter().map(|seen| seen.moves).sum(),
+        evidence,
+        findings,
+        notes,
+        settled_in,
+        settled,
+    })
+}
+
+fn cast(world: &Shared, script: Script, heads: &[i64]) -> Cast {
+    let mut cast = Cast {
+        desks: Vec::new(),
+        actors: JoinSet::new(),
+        stewards: JoinSet::new(),
+    };
+    let mut orders = Vec::new();
+    for (me, steps) in script.users.into_iter().enumerate() {
+        let rooms = script.members.iter().enumerate();
+        let mine = rooms.filter(|(_, members)| members.contains(&me));
+        let mine: Vec<usize> = mine.map(|(room, _)| room).collect();
+        let (order, received) = mpsc::channel(ORDERS_MAX);
+        let actor = Actor::new(me, Arc::clone(world), steps, mine, received);
+        orders.push(order);
+        cast.desks.push(actor.desk());
+        cast.actors.spawn(actor.run());
+    }
+    for ((room, moves), read) in script.moves.into_iter().enumerate().zip(heads) {
+        let steward = Steward::new(room, Arc::clone(world), orders.clone(), *read);
+        cast.stewards
+            .spawn(async move { (room, steward.run(moves).await) });
+    }
+    cast
+}
+
+/// Waits for the end of the faults and of the moves; the stewards' notes are by room.
+async fn close(
+    faults: JoinHandle<Done>,
+    stewards: &mut JoinSet<(usize, Stewardship)>,
+) -> (Done, Vec<Stewardship>) {
+    let done = faults.await.unwrap_or_default();
+    let mut seen: Vec<(usize, Stewardship)> = Vec::new();
+    while let Some(one) = stewards.join_next().await {
+        seen.extend(one);
+    }
+    seen.sort_by_key(|(room, _)| *room);
+    (done, seen.into_iter().map(|(_, seen)| seen).collect())
+}
+
+/// Waits until everybody has connected once.
+async fn connected(desks: &[Desk]) -> Result<(), VerifyError> {
+    let deadline = Instant::now() + SETUP_DEADLINE;
+    let outside = |desk: &&Desk| at(desk, |state| state.record.sessions.is_empty());
+    loop {
+        let missing = desks.iter().filter(outside).count();
+        if missing == 0 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let words = format!("{missing} of {} clients cannot connect", desks.len());
+            return Err(VerifyError::Setup(words));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The faults of the plan, where there is somebody to strike.
+fn faults(
+    world: &Shared,
+    stage: Option<Arc<Stage>>,
+    of: &Plan,
+    start: Instant,
+) -> impl Future<Output = Done> + Send + use<> {
+    let calm = of.late_after + Duration::from_secs(1);
+    let nodes = stage.as_ref().map_or(0, |stage| stage.nodes.len());
+    let planned = plan(of.seed, &of.faults, nodes, (of.load.lasts, calm));
+    let run_start = world.start;
+    async move {
+        match stage {
+            Some(stage) => inflict(stage, planned, (run_start, start)).await,
+            None => (Vec::new(), Vec::new()),
+        }
+    }
+}
+
+/// Waits until nothing is open and every copy is the history, or for `patience` after the history was
+/// first read; says which.
+async fn settle(
+    world: &Shared,
+    desks: &[Desk],
+    patience: Duration,
+) -> Result<(Vec<RoomTruth>, bool), VerifyError> {
+    let mut rooms = history(world).await?;
+    let deadline = Instant::now() + patience;
+    loop {
+        let late = Instant::now() > deadline;
+        let busy = desks.iter().any(|desk| at(desk, |state| is_busy(state)));
+        let settled = !busy && all_agree(world, desks, &rooms);
+        if settled || late {
+            // Once more, so that nothing that came last is missed.
+            return Ok((history(world).await?, settled));
+        }
+        sleep(LOOK_EVERY).await;
+        for (truth, room) in rooms.iter_mut().zip(&world.rooms) {
+            let now = head(world, room).await.map_err(VerifyError::History)?;
+            if now != truth.head {
+                let read = RoomTruth::read(world, room).await;
+                *truth = read.map_err(VerifyError::History)?;
+            }
+        }
+    }
+}
+
+async fn history(world: &Shared) -> Result<Vec<RoomTruth>, VerifyError> {
+    let mut rooms = Vec::with_capacity(world.rooms.len());
+    for room in &world.rooms {
+        let read = RoomTruth::read(world, room).await;
+        rooms.push(read.map_err(VerifyError::History)?);
+    }
+    Ok(rooms)
+}
+
+fn is_busy(state: &State) -> bool {
+    let open = state.record.writes.iter().any(|w| w.fate == Fate::Open);
+    let connected = state
+        .record
+        .sessions
+        .last()
+        .is_some_and(|s| s.closed.is_none());
+    open || state.errands > 0 || !connected
+}
+
+fn all_agree(world: &Shared, desks: &[Desk], rooms: &[RoomTruth]) -> bool {
+    let mut users = desks.iter().enumerate();
+    users.all(|(user, desk)| {
+        at(desk, |state| {
+            rooms.iter().enumerate().all(|(room, truth)| {
+                let copy = state.copies.get(&room);
+                !world.stays.is_member(room, user) || copy.is_some_and(|copy| agrees(copy, truth))
+            })
+        })
+    })
+}
+
+fn seen(world: &Shared, desks: &[Desk]) -> Vec<Seen> {
+    let users = world.users.iter().zip(desks);
+    users
+        .map(|(user, desk)| Seen {
+            id: user.id.clone(),
+            state: at(desk, std::mem::take),
+        })
+        .collect()
+}
+
+fn crashed((node, output): &(usize, String)) -> Finding {
+    let lines: Vec<&str> = output.lines().collect();
+    let tail = lines.iter().skip(lines.len().saturating_sub(20));
+    Finding::new(
+        Kind::Crashed,
+        format!("gateway {node} has died by itself or panicked"),
+    )
+    .told(tail.map(|line| (*line).to_owned()))
+}

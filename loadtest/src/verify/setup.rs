@@ -1,0 +1,105 @@
+//! Makes the users and rooms of a run, and learns where in the logs their memberships begin.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use http::Method;
+use roomwire_shared::change::{Change, Changes};
+use roomwire_shared::rest::RoomCreated;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::VerifyError;
+use super::members::Stays;
+use super::script::Script;
+use super::world::{Outcome, Phase, RoomInfo, User, World};
+use crate::client::Target;
+use crate::tokens::Signer;
+
+/// Changes in one answer.
+const PAGE: usize = 1_000;
+
+/// The world at the beginning, and the head of each room's log.
+pub(super) async fn world(
+    seed: u64,
+    (gates, signer): (Vec<Target>, &Signer),
+    script: &Script,
+    phase: watch::Receiver<Phase>,
+) -> Result<(World, Vec<i64>), VerifyError> {
+    let run = format!("verify-{:08x}", rand::random::<u32>());
+    let user = |name: String| {
+        let id = name.parse().map_err(|_| VerifyError::Setup(name.clone()))?;
+        let token = signer.sign(&name)?;
+        Ok::<_, VerifyError>(User { id, token })
+    };
+    let users: Vec<User> = (0..script.users.len())
+        .map(|number| user(format!("{run}-u{number}")))
+        .collect::<Result<_, _>>()?;
+    let mut world = World {
+        start: Instant::now(),
+        seed,
+        gates,
+        stays: Stays::new(script.members.len(), users.len()),
+        users,
+        rooms: Vec::new(),
+        numbers: HashMap::new(),
+        phase,
+    };
+    let mut heads = Vec::new();
+    for (number, members) in script.members.iter().enumerate() {
+        let keeper = user(format!("{run}-keeper{number}"))?;
+        let room = create(&world, &format!("{run}-{number}"), keeper, members).await?;
+        heads.push(join(&world, number, &room).await?);
+        world.numbers.insert(room.id, number);
+        world.rooms.push(room);
+    }
+    Ok((world, heads))
+}
+
+async fn create(
+    world: &World,
+    name: &str,
+    keeper: User,
+    members: &[usize],
+) -> Result<RoomInfo, VerifyError> {
+    let members = members.iter().filter_map(|user| world.users.get(*user));
+    let mut users: Vec<_> = members.map(|user| user.id.clone()).collect();
+    users.push(keeper.id);
+    let body = json!({ "roomName": name, "users": users });
+    let call = world.call(0, (Method::POST, "/chat/new"), &keeper.token, Some(&body));
+    let created = match call.await {
+        Outcome::Done(created) => created,
+        other => return Err(VerifyError::Setup(format!("no room: {other:?}"))),
+    };
+    let created: RoomCreated =
+        serde_json::from_value(created).map_err(|error| VerifyError::Setup(error.to_string()))?;
+    Ok(RoomInfo {
+        id: created.room_id,
+        keeper: keeper.token,
+    })
+}
+
+/// Notes where the first members' stays begin.
+async fn join(world: &World, number: usize, room: &RoomInfo) -> Result<i64, VerifyError> {
+    let mut since = 0;
+    loop {
+        let path = format!("/chat/rooms/{}/changes?since={since}&limit={PAGE}", room.id);
+        let read = world.read(&path, &room.keeper, std::time::Duration::from_secs(10));
+        let page = read.await.map_err(VerifyError::Setup)?;
+        let page: Changes =
+            serde_json::from_value(page).map_err(|error| VerifyError::Setup(error.to_string()))?;
+        for change in &page.changes {
+            if let Change::Member {
+                position, user_id, ..
+            } = change
+                && let Some(user) = world.users.iter().position(|user| user.id == *user_id)
+            {
+                world.stays.joined(number, user, *position);
+            }
+        }
+        since = page.position;
+        if !page.more {
+            return Ok(since);
+        }
+    }
+}

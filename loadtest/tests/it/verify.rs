@@ -1,0 +1,123 @@
+//! The checker finds each bug that is planted in a gateway, and none in the gateway as it is.
+//!
+//! Builds both gateways with cargo, in the workspace's own target folder: the planted one has a name
+//! of its own there, and shares every other crate's build.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+/// One stack at a time: their processes would only take each other's time.
+static STAGE: Mutex<()> = Mutex::const_new(());
+
+/// Builds a gateway without optimisation and says where it is.
+fn gateway(name: &str, features: &[&str]) -> PathBuf {
+    let target = PathBuf::from(env!("CARGO_BIN_EXE_roomwire-loadtest"));
+    let target = target.ancestors().nth(2).unwrap().to_owned();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "roomwire-gateway"])
+        .args(["--bin", name])
+        .args(features)
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{words}");
+    target.join("debug").join(name)
+}
+
+/// Runs `verify`, with a plant if one is named, and returns its report beside its output.
+async fn verify(plant: &'static str, flags: &'static str) -> (Value, Output) {
+    let _alone = STAGE.lock().await;
+    let run = move || {
+        let gateway = if plant.is_empty() {
+            gateway("roomwire-gateway", &[])
+        } else {
+            let features = ["--features", "planted-faults"];
+            gateway("roomwire-gateway-planted", &features)
+        };
+        Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"))
+            .args(["verify", "--json", "--gateway"])
+            .arg(gateway)
+            .args(flags.split_ascii_whitespace())
+            .env("ROOMWIRE_PLANT", plant)
+            .env_remove("JWT_HS256_SECRET")
+            .env_remove("DATABASE_URL")
+            .env_remove("REDIS_URL")
+            .output()
+            .unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report = serde_json::from_slice(&output.stdout);
+    (
+        report.unwrap_or_else(|error| panic!("{error}: {words}")),
+        output,
+    )
+}
+
+/// How many findings of a kind the report has.
+fn found(report: &Value, kind: &str) -> u64 {
+    report["result"]["findings"][kind].as_u64().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_hint_is_found() {
+    let flags = "--seed 5 --users 12 --rooms 40 --rate 12 --duration 12 --late-after 5 \
+                 --reconnects 1";
+    let (report, output) = verify("drop-hints:20", flags).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(found(&report, "late") > 0, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_before_its_commit_is_found() {
+    let flags = "--seed 5 --users 12 --rooms 3 --rate 60 --duration 6 --late-after 4";
+    let (report, output) = verify("deliver-before-commit", flags).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(found(&report, "phantom") > 0, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_without_a_cursor_is_found() {
+    let flags = "--seed 5 --users 12 --rooms 3 --rate 100 --duration 6 --late-after 4";
+    let (report, output) = verify("skip-cursor-check", flags).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(found(&report, "reordered") > 0, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_found_in_the_gateway_as_it_is_whatever_dies() {
+    let flags = "--seed 13 --users 16 --rooms 6 --rate 40 --duration 25 --faults all";
+    let (report, output) = verify("", flags).await;
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    let result = &report["result"];
+    assert!(result["acknowledged"].as_u64() > Some(300), "{result:#}");
+    let struck = result["faults"].as_object().unwrap();
+    assert!(struck.len() >= 14, "{struck:?}");
+    let story = report["notes"][0].as_str().unwrap();
+    assert_eq!(story, "seed 13");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_an_absent_target_is_told() {
+    let code = |flags: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"));
+        program
+            .arg("verify")
+            .args(flags)
+            .env_remove("JWT_HS256_SECRET");
+        program.output().unwrap().status.code()
+    };
+    assert_eq!(code(&["--faults", "fire"]), Some(1));
+    assert_eq!(code(&["--url", "http://127.0.0.1:1"]), Some(1));
+    let strikes_others = ["--url", "http://127.0.0.1:1", "--faults", "all"];
+    assert_eq!(code(&strikes_others), Some(1));
+    let absent = ["--url", "http://127.0.0.1:1", "--jwt-secret", "s"];
+    assert_eq!(code(&absent), Some(2));
+}

@@ -14,6 +14,8 @@ mod cli;
 mod config;
 mod domain;
 mod faces;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod health;
 mod lifecycle;
 mod limits;

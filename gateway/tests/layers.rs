@@ -185,6 +185,7 @@ fn no_file_is_longer_than_500_lines_and_every_file_says_what_it_owns() {
     for root in [
         "src",
         "tests",
+        "fuzz/targets",
         "../shared/src",
         "../loadtest/src",
         "../deploy/dev/src",

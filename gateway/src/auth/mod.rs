@@ -2,6 +2,8 @@
 //!
 //! Must not: let a token, or a part of one, into a log line or an error.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod keys;
 mod sign;
 mod verifier;

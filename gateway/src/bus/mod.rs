@@ -6,6 +6,8 @@
 mod canary;
 mod connect;
 mod envelope;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod inbox;
 mod leases;
 mod names;

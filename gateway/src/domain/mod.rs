@@ -2,6 +2,8 @@
 
 mod entry;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod group;
 mod message;
 mod principal;

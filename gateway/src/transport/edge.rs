@@ -78,7 +78,7 @@ impl Edge {
             return response;
         };
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let Some(sid) = query_value(&query, "sid") else {
+        let Some(sid) = session_id(&query) else {
             if self.limits.handshake().is_err() {
                 return too_many();
             }
@@ -109,7 +109,7 @@ impl Edge {
             return StatusCode::NOT_FOUND.into_response();
         };
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let Some(sid) = query_value(&query, "sid") else {
+        let Some(sid) = session_id(&query) else {
             return unknown_session();
         };
         match self.nodes.owner(&sid) {
@@ -140,9 +140,7 @@ impl Edge {
         if self.sessions.is_ended(plain) {
             return unknown_session();
         }
-        if sid != plain
-            && let Ok(uri) = request.uri().to_string().replace(sid, plain).parse()
-        {
+        if let Some(uri) = renamed(request.uri(), sid, plain) {
             *request.uri_mut() = uri;
         }
         if request.method() == Method::POST {
@@ -224,7 +222,7 @@ fn upgrades(request: &Request<Body>) -> bool {
 }
 
 /// Copies what the session needs into an [`Entry`] and strips the rest.
-fn opening(request: Request<Body>, query: &str) -> Request<Body> {
+pub(super) fn opening(request: Request<Body>, query: &str) -> Request<Body> {
     let websocket = handle(&request).filter(|_| upgrades(&request));
     let (mut parts, body) = request.into_parts();
     let handshake = Handshake::of(&parts.headers, query);
@@ -242,6 +240,19 @@ fn opening(request: Request<Body>, query: &str) -> Request<Body> {
     }
     parts.headers = headers;
     Request::from_parts(parts, body)
+}
+
+/// The session that a request continues, if it continues one.
+pub(super) fn session_id(query: &str) -> Option<String> {
+    query_value(query, "sid")
+}
+
+/// The address of a request with the session's id as the library knows it; `None` if it is the same.
+pub(super) fn renamed(uri: &Uri, sid: &str, plain: &str) -> Option<Uri> {
+    if sid == plain {
+        return None;
+    }
+    uri.to_string().replace(sid, plain).parse().ok()
 }
 
 fn slim_uri(path: &str, query: &str) -> Option<Uri> {

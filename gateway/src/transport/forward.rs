@@ -37,11 +37,7 @@ impl Nodes {
 
     /// Reads a session id. One that names no node is for this one to judge.
     pub(super) fn owner<'a>(&self, sid: &'a str) -> Owner<'a> {
-        match sid.rsplit_once(SEPARATOR) {
-            Some((plain, node)) if node == self.0.own().as_str() => Owner::Own(plain),
-            Some((_, node)) if NodeId::parse(node).is_some() => Owner::Other(node),
-            _ => Owner::Own(sid),
-        }
+        owner(self.0.own(), sid)
     }
 
     /// Puts this node's name into the answer that opens a polling session. Other answers stay.
@@ -111,8 +107,17 @@ async fn join(client: hyper::upgrade::OnUpgrade, owner: hyper::upgrade::OnUpgrad
     }
 }
 
+/// Whose session an id names, as `own` sees it.
+pub(super) fn owner<'a>(own: &NodeId, sid: &'a str) -> Owner<'a> {
+    match sid.rsplit_once(SEPARATOR) {
+        Some((plain, node)) if node == own.as_str() => Owner::Own(plain),
+        Some((_, node)) if NodeId::parse(node).is_some() => Owner::Other(node),
+        _ => Owner::Own(sid),
+    }
+}
+
 /// Adds the node to the id in an open packet: bare in Engine.IO 4, behind its length in 3.
-fn sign_open_packet(text: &str, node: &str) -> Option<String> {
+pub(super) fn sign_open_packet(text: &str, node: &str) -> Option<String> {
     const KEY: &str = "\"sid\":\"";
     let start = text.find(KEY)? + KEY.len();
     let end = start + text.get(start..)?.find('"')?;

@@ -6,6 +6,8 @@ mod admin;
 mod edge;
 pub(crate) mod engine;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod guard;
 mod legacy;
 mod listener;

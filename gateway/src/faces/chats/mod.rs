@@ -4,6 +4,8 @@ mod commands;
 mod digest;
 mod encode;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod params;
 mod rest;
 mod socket;

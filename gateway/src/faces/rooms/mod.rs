@@ -3,6 +3,8 @@
 mod commands;
 mod encode;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod rest;
 mod socket;
 mod token;

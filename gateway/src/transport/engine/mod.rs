@@ -5,6 +5,8 @@
 
 mod adapter;
 mod expiry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod inbound;
 mod namespace;
 mod outbound;

@@ -10,7 +10,7 @@ use super::adapter::Direct;
 
 /// One event as it came.
 pub(super) struct Packet {
-    json: Str,
+    pub(super) json: Str,
     /// Number of the answer that the client waits for, if it does.
     pub(super) ack: Option<i64>,
 }

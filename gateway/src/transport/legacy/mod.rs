@@ -5,6 +5,8 @@
 //! query is known from the handshake, so here it is cut off, in websocket frames ([`stream`]) and in
 //! posted payloads ([`payload`]). Must not: touch anything but such packets.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod payload;
 mod stream;
 

@@ -1,5 +1,8 @@
 //! REST twins of contract B: the same use cases in the same envelope.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+
 use std::sync::Arc;
 
 use axum::{
@@ -141,8 +144,13 @@ impl FromRequestParts<Context> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &Context) -> Result<Self, Failed> {
         let RawQuery(query) = parts.extract::<RawQuery>().await.unwrap_or(RawQuery(None));
+        Ok(Self::read(&query.unwrap_or_default()))
+    }
+}
+
+impl Query {
+    fn read(query: &str) -> Self {
         let mut map = Map::new();
-        let query = query.unwrap_or_default();
         for (name, text) in form_urlencoded::parse(query.as_bytes()) {
             let number = ["offset", "limit"].contains(&&*name);
             let value = match text.parse::<u64>() {
@@ -153,7 +161,7 @@ impl FromRequestParts<Context> for Query {
                 map.entry(name).or_insert(value);
             }
         }
-        Ok(Self(Params::new(map)))
+        Self(Params::new(map))
     }
 }
 
@@ -161,9 +169,13 @@ async fn read(body: Body) -> Result<Params, Failed> {
     let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX)
         .await
         .map_err(|_| Failed::too_large())?;
-    match serde_json::from_slice(&bytes) {
+    Ok(object(&bytes)?)
+}
+
+fn object(body: &[u8]) -> Result<Params, ChatError> {
+    match serde_json::from_slice(body) {
         Ok(Value::Object(map)) => Ok(Params::new(map)),
-        _ => Err(ChatError::malformed("the body must be a JSON object").into()),
+        _ => Err(ChatError::malformed("the body must be a JSON object")),
     }
 }
 

@@ -48,7 +48,7 @@ impl<T: std::str::FromStr> FromRequestParts<Context> for Id<T> {
 }
 
 /// The query, read parameter by parameter.
-pub(super) struct Query(String);
+pub(super) struct Query(pub(super) String);
 
 impl FromRequestParts<Context> for Query {
     type Rejection = Failure;
@@ -76,15 +76,19 @@ impl FromRequest<Context> for Object {
         let bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX)
             .await
             .map_err(|_| Failure::too_large(BODY_BYTES_MAX))?;
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(object)) => Ok(Self(object)),
-            Ok(_) => Err(ChatError::malformed("the body must be a JSON object").into()),
-            Err(_) => Err(ChatError::malformed("the body is not valid JSON").into()),
-        }
+        Ok(Self::read(&bytes)?)
     }
 }
 
 impl Object {
+    pub(super) fn read(body: &[u8]) -> Result<Self, ChatError> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(object)) => Ok(Self(object)),
+            Ok(_) => Err(ChatError::malformed("the body must be a JSON object")),
+            Err(_) => Err(ChatError::malformed("the body is not valid JSON")),
+        }
+    }
+
     /// A field that must be a string.
     pub(super) fn text(&mut self, field: &str) -> Result<String, ChatError> {
         match self.0.remove(field) {

@@ -1,6 +1,8 @@
 //! Routes of contract A. Order of checks: token, then parameters, then the action.
 
 mod extract;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod messages;
 mod respond;
 mod rooms;

@@ -110,7 +110,7 @@ pub(super) async fn changes(
     Ok(Json(changes))
 }
 
-fn whole_number(query: &Query, name: &str) -> Result<Option<i64>, ChatError> {
+pub(super) fn whole_number(query: &Query, name: &str) -> Result<Option<i64>, ChatError> {
     let Some(text) = query.get(name) else {
         return Ok(None);
     };

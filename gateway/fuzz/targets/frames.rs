@@ -1,0 +1,5 @@
+//! Websocket streams of old clients.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| roomwire_gateway::fuzzing::frames(data));

@@ -1,0 +1,5 @@
+//! Payloads from Redis.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| roomwire_gateway::fuzzing::hints(data));

@@ -1,0 +1,5 @@
+//! Polling payloads of old clients.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| roomwire_gateway::fuzzing::payloads(data));

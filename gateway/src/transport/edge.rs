@@ -229,7 +229,8 @@ pub(super) fn opening(request: Request<Body>, query: &str) -> Request<Body> {
     parts
         .extensions
         .insert(Arc::new(Entry::new(handshake, websocket)));
-    parts.uri = slim_uri(parts.uri.path(), query).unwrap_or(parts.uri);
+    // One that is too long when it is written anew has no session to open.
+    parts.uri = slim_uri(parts.uri.path(), query).unwrap_or_default();
     let mut headers = HeaderMap::with_capacity(KEPT.len());
     for name in KEPT {
         if let Some(value) = parts.headers.get(&name)
@@ -242,9 +243,11 @@ pub(super) fn opening(request: Request<Body>, query: &str) -> Request<Body> {
     Request::from_parts(parts, body)
 }
 
-/// The session that a request continues, if it continues one.
+/// The session that a request continues, if it continues one. Read as the library reads it, without
+/// decoding anything: otherwise one session could be judged and another one served.
 pub(super) fn session_id(query: &str) -> Option<String> {
-    query_value(query, "sid")
+    let sid = query.split('&').find_map(|pair| pair.strip_prefix("sid="));
+    sid.filter(|sid| !sid.is_empty()).map(str::to_owned)
 }
 
 /// The address of a request with the session's id as the library knows it; `None` if it is the same.
@@ -252,7 +255,8 @@ pub(super) fn renamed(uri: &Uri, sid: &str, plain: &str) -> Option<Uri> {
     if sid == plain {
         return None;
     }
-    uri.to_string().replace(sid, plain).parse().ok()
+    let (named, known) = (format!("sid={sid}"), format!("sid={plain}"));
+    uri.to_string().replacen(&named, &known, 1).parse().ok()
 }
 
 fn slim_uri(path: &str, query: &str) -> Option<Uri> {
@@ -310,5 +314,14 @@ mod tests {
     fn a_token_in_the_query_does_not_reach_the_library() {
         let uri = slim_uri("/realtime/", "EIO=4&token=secret&transport=websocket").unwrap();
         assert_eq!(uri, "/realtime/?EIO=4&transport=websocket");
+    }
+
+    #[test]
+    fn nor_does_it_when_the_rest_grows_too_long_to_be_an_address() {
+        let query = format!("EIO=4&token=secret&j={}", "'".repeat(30_000));
+        let uri: Uri = format!("/realtime/?{query}").parse().unwrap();
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = uri;
+        assert_eq!(opening(request, &query).uri().query(), None);
     }
 }

@@ -126,7 +126,8 @@ pub(super) fn sign_open_packet(text: &str, node: &str) -> Option<String> {
         Some((length, packet))
             if !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()) =>
         {
-            let length = length.parse::<usize>().ok()? + SEPARATOR.len_utf8() + node.len();
+            let length = length.parse::<usize>().ok()?;
+            let length = length.checked_add(SEPARATOR.len_utf8() + node.len())?;
             Some(format!("{length}:{packet}{SEPARATOR}{node}{after}"))
         }
         _ => Some(format!("{before}{SEPARATOR}{node}{after}")),

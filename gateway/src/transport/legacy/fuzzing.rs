@@ -92,11 +92,11 @@ fn made_of(mut plan: &[u8]) -> Vec<u8> {
         match (u8::try_from(size), u16::try_from(size), shape >> 1 & 3) {
             (Ok(size), _, 0 | 1) if size < 126 => stream.push(masked | size),
             (_, Ok(size), 0..3) => {
-                stream.push(masked | 126);
+                stream.push(masked | 0x7e);
                 stream.extend(size.to_be_bytes());
             }
             _ => {
-                stream.push(masked | 127);
+                stream.push(masked | 0x7f);
                 stream.extend(size.to_be_bytes());
             }
         }

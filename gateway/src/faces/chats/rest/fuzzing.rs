@@ -12,16 +12,14 @@ use crate::domain::ChatError;
 /// The body of `POST /chat/create` or `POST /chat/send_message`. Reading takes parameters out, so
 /// each use case reads its own.
 pub(crate) fn body(bytes: &[u8]) {
-    kept(bytes, |params| params.kind(), |_| None);
-    kept(
-        bytes,
-        |params| params.users(),
-        |users| {
-            let ids = users.clone().map(crate::domain::UserList::into_vec);
-            Some(serde_json::json!({ "users": ids.unwrap_or_default() }))
-        },
-    );
-    kept(bytes, |params| params.group(), |new| Some(group(new)));
+    kept(bytes, super::super::params::Params::kind, |_| None);
+    kept(bytes, super::super::params::Params::users, |users| {
+        let ids = users.clone().map(crate::domain::UserList::into_vec);
+        Some(serde_json::json!({ "users": ids.unwrap_or_default() }))
+    });
+    kept(bytes, super::super::params::Params::group, |new| {
+        Some(group(new))
+    });
     kept(
         bytes,
         |params| params.sending(TEXT_BYTES_MAX),

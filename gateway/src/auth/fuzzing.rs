@@ -65,7 +65,11 @@ fn signed(header: &[u8], claims: &[u8]) {
             let claims = object(claims).expect("claims are an object");
             let user = principal.user.as_str();
             let named = claims.get("sub").expect("a token names its user");
-            assert!(named == user || *named == user);
+            let named = match named {
+                Value::String(id) => id.clone(),
+                number => number.to_string(),
+            };
+            assert_eq!(named, user);
             let exp = claims.get("exp").and_then(Value::as_f64);
             let since = principal.expires.duration_since(SystemTime::UNIX_EPOCH);
             let expires = since.expect("after the epoch").as_secs_f64();

@@ -61,7 +61,7 @@ pub(crate) fn handshake(data: &[u8]) {
 fn was_shown(handshake: &Handshake, token: &str) -> bool {
     let names = ["token", "auth_token", "accessToken", "authorization"];
     let headers = [&handshake.authorization, &handshake.auth_token];
-    let headers = headers.into_iter().filter_map(Clone::clone);
+    let headers = headers.into_iter().flatten().cloned();
     let payload = names.iter().filter_map(|name| handshake.auth_text(name));
     let query = names
         .iter()

@@ -5,21 +5,19 @@ use serde_json::Value;
 
 use super::{
     super::fuzzing::{TEXT_BYTES_MAX, group, message, refused},
-    Query, object,
+    Params, Query, object,
 };
 use crate::domain::ChatError;
 
 /// The body of `POST /chat/create` or `POST /chat/send_message`. Reading takes parameters out, so
 /// each use case reads its own.
 pub(crate) fn body(bytes: &[u8]) {
-    kept(bytes, super::super::params::Params::kind, |_| None);
-    kept(bytes, super::super::params::Params::users, |users| {
+    kept(bytes, Params::kind, |_| None);
+    kept(bytes, Params::users, |users| {
         let ids = users.clone().map(crate::domain::UserList::into_vec);
         Some(serde_json::json!({ "users": ids.unwrap_or_default() }))
     });
-    kept(bytes, super::super::params::Params::group, |new| {
-        Some(group(new))
-    });
+    kept(bytes, Params::group, |new| Some(group(new)));
     kept(
         bytes,
         |params| params.sending(TEXT_BYTES_MAX),
@@ -30,7 +28,7 @@ pub(crate) fn body(bytes: &[u8]) {
 /// What is read from a body is written and read again as the same.
 fn kept<T: PartialEq>(
     bytes: &[u8],
-    read: impl Fn(&mut super::Params) -> Result<T, ChatError>,
+    read: impl Fn(&mut Params) -> Result<T, ChatError>,
     write: impl Fn(&T) -> Option<Value>,
 ) {
     let first = object(bytes).and_then(|mut params| read(&mut params));

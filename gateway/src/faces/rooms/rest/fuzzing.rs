@@ -46,8 +46,12 @@ pub(crate) fn positions(bytes: &[u8]) {
             Ok(position) => assert!(position.is_none_or(|position| position >= 0)),
             Err(error) => refused(&error),
         }
-        let query = Query(format!("{name}={text}"));
-        if let Ok(Some(position)) = whole_number(&query, name) {
+        for line in text.split('\n').take(2) {
+            let query = Query(format!("{name}={line}"));
+            let Ok(Some(position)) = whole_number(&query, name) else {
+                continue;
+            };
+            assert!(position >= 0);
             let again = Query(format!("{name}={position}"));
             assert_eq!(whole_number(&again, name).ok(), Some(Some(position)));
         }

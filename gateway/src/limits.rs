@@ -67,7 +67,11 @@ impl Limits {
         });
         Self {
             rates,
-            connections_per_user_max: config.connections_per_user_max,
+            // A load test may well be one user.
+            connections_per_user_max: match config.rates {
+                Some(_) => config.connections_per_user_max,
+                None => usize::MAX,
+            },
         }
     }
 

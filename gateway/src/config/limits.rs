@@ -8,26 +8,26 @@ use super::{Problems, problems::Switch};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Limits (per node; a rate is events per second/events at once)")]
 pub(crate) struct LimitsArgs {
-    /// `off` switches every rate limit off, for load tests.
+    /// `off` switches all of these off, for load tests.
     #[arg(long, env = "RATE_LIMITS", default_value = "on")]
     rate_limits: String,
     /// Messages that one user may send.
-    #[arg(long, env = "RATE_MESSAGES", default_value = "100/1000")]
+    #[arg(long, env = "RATE_MESSAGES", default_value = "200/2000")]
     rate_messages: String,
     /// Other events that one user may send.
-    #[arg(long, env = "RATE_EVENTS", default_value = "100/1000")]
+    #[arg(long, env = "RATE_EVENTS", default_value = "200/2000")]
     rate_events: String,
     /// Requests with one token, or from one address without a token.
-    #[arg(long, env = "RATE_REQUESTS", default_value = "100/1000")]
+    #[arg(long, env = "RATE_REQUESTS", default_value = "200/2000")]
     rate_requests: String,
     /// Sockets that one user may open.
-    #[arg(long, env = "RATE_CONNECTS", default_value = "10/100")]
+    #[arg(long, env = "RATE_CONNECTS", default_value = "100/1000")]
     rate_connects: String,
     /// Sockets that all clients together may begin to open.
     #[arg(long, env = "RATE_HANDSHAKES", default_value = "1000/5000")]
     rate_handshakes: String,
     /// Open sockets of one user.
-    #[arg(long, env = "CONNECTIONS_PER_USER_MAX", default_value = "100")]
+    #[arg(long, env = "CONNECTIONS_PER_USER_MAX", default_value = "1000")]
     connections_per_user_max: String,
 }
 

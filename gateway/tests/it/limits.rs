@@ -71,7 +71,7 @@ async fn requests_are_limited_before_their_token_is_looked_at() {
 
 #[tokio::test]
 async fn a_user_has_only_so_many_sockets() {
-    let settings = [("CONNECTIONS_PER_USER_MAX", "2")];
+    let settings = [ON, ("CONNECTIONS_PER_USER_MAX", "2")];
     let Some(deployment) = Deployment::with_clients_and_settings(1, &settings).await else {
         return;
     };

@@ -23,6 +23,8 @@ use crate::workers::Workers;
 /// How long a node counts as living without renewing.
 const LEASE_SECONDS: i64 = 10;
 const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// How soon a lease is taken once there is a connection; nobody can reach the node before.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long an address is believed without asking again; longer than most outages of Redis.
 const BELIEVED: Duration = Duration::from_mins(10);
 /// How long a node that has no lease is not asked for again.
@@ -106,7 +108,7 @@ impl Leases {
                 }
                 sleep(RENEW_EVERY).await;
             } else {
-                sleep(RENEW_EVERY / 10).await;
+                sleep(LOOK_AGAIN).await;
             }
         }
     }

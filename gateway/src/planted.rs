@@ -11,15 +11,21 @@ use std::sync::{
 #[cfg(not(debug_assertions))]
 compile_error!("planted-faults is not for release builds");
 
+use crate::bus::Hint;
+
 /// One hint in so many is dropped, where the variable names no number.
 const DROP_ONE_IN: u64 = 10_000;
 
-/// Whether to lose this hint while saying that it went out.
-pub(crate) fn drops_hint() -> bool {
+/// Whether to lose this hint while saying that it went out. Only hints that carry entries count:
+/// a lost canary would make the nodes compare their rooms, which heals what the plant has broken.
+pub(crate) fn drops_hint(hint: &Hint) -> bool {
     static HINTS: AtomicU64 = AtomicU64::new(0);
     let Some(one_in) = planted("drop-hints") else {
         return false;
     };
+    if !matches!(hint, Hint::Entries(_)) {
+        return false;
+    }
     HINTS.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
 }
 

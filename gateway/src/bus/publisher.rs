@@ -131,7 +131,7 @@ impl Direct {
         for (topic, hint) in hints {
             let from = from.filter(|_| !hint.concerns_its_sender());
             #[cfg(feature = "planted-faults")]
-            if crate::planted::drops_hint() {
+            if crate::planted::drops_hint(hint) {
                 continue;
             }
             let payload = seal(hint, from).map_err(|error| NotPublished(error.to_string()))?;

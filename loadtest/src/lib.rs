@@ -14,6 +14,7 @@ pub mod check;
 pub mod cli;
 pub mod client;
 pub mod cohort;
+pub mod meters;
 pub mod pace;
 pub mod process;
 pub mod report;

@@ -81,11 +81,7 @@ impl LocalStack {
         binary: Option<PathBuf>,
         secret: &SecretString,
     ) -> Result<Self, StackError> {
-        let postgres = || {
-            Postgres::start_with(Durability::Real, &COUNTING)
-                .or_else(|_| Postgres::start(Durability::Real))
-        };
-        Self::start_on(binary, secret, postgres).await
+        Self::start_on(binary, secret, start_counting).await
     }
 
     async fn start_on(
@@ -153,6 +149,11 @@ impl LocalStack {
         drop(gateway);
         Ok(postgres.drop_database(&database).await?)
     }
+}
+
+/// A Postgres that counts its statements, if its build can.
+pub(crate) fn start_counting() -> Result<Postgres, roomwire_dev::Error> {
+    Postgres::start_with(Durability::Real, &COUNTING).or_else(|_| Postgres::start(Durability::Real))
 }
 
 /// The gateway to run: this one, or the workspace's release build, which is brought up to date.

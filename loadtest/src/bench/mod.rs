@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::CloseReason;
 use crate::cohort::CohortError;
+use crate::meters::MeterError;
 use crate::process::{ProcessError, Processes};
 use crate::stats::{float, ratio};
 
@@ -50,9 +51,9 @@ pub enum BenchError {
     /// Rooms could not be written into the database, or its counts not be read.
     #[error("cannot use the database: {0}")]
     Database(#[source] sqlx::Error),
-    /// Redis could not be asked.
-    #[error("cannot ask Redis: {0}")]
-    Redis(#[source] std::io::Error),
+    /// What the servers count could not be read.
+    #[error(transparent)]
+    Meter(#[from] MeterError),
     /// Something that is needed before the measurement was refused, in the server's words.
     #[error("refused: {0}")]
     Refused(String),

@@ -55,9 +55,13 @@ pub struct VerifyFlags {
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(2..=2_000))]
     pub users: u16,
 
-    /// Rooms; about half of the users are in each
+    /// Rooms
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=2_000))]
     pub rooms: u16,
+
+    /// Members of each room at first; without it, about half of the users
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=2_000))]
+    pub members: Option<u16>,
 
     /// Messages, edits, deletions and read marks a second, all users together
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -99,6 +103,8 @@ impl VerifyFlags {
             per_second: self.rate,
             lasts: Duration::from_secs(self.duration.into()),
             reconnects: self.reconnects,
+            members: self.members.map(usize::from),
+            moves: true,
         }
     }
 }

@@ -31,8 +31,12 @@ use crate::client::{Target, TargetError};
 use crate::report::Report;
 use crate::stack::StackError;
 use crate::tokens::{Signer, TokenError};
-use faults::{FaultSet, Stage};
+use faults::{Fault, FaultSet, Setting, Stage, inflict};
 use flags::VerifyFlags;
+use run::{Done, Strikes};
+
+/// One message in so many is looked up by REST as soon as it is heard.
+const LOOK_ONE_IN: u32 = 8;
 
 /// Why there is no verdict.
 #[derive(Debug, Error)]
@@ -69,31 +73,52 @@ pub async fn verify(
         seed: flags.seed.unwrap_or_else(rand::random),
         load: flags.load(),
         late_after: Duration::from_secs(flags.late_after.into()),
-        faults: flags
-            .faults
-            .clone()
-            .map_or_else(Vec::new, |FaultSet(kinds)| kinds),
+        look_one_in: LOOK_ONE_IN,
+        guests: Vec::new(),
     };
+    let faults = flags
+        .faults
+        .clone()
+        .map_or_else(Vec::new, |FaultSet(kinds)| kinds);
     let signer = Signer::new(&secret);
     if !flags.url.is_empty() {
         let gates = resolve(&flags.url).await?;
-        let verdict = Box::pin(run::run((gates, &signer), None, &plan)).await?;
+        let nothing: Strikes = Box::new(|_| Box::pin(async { Done::default() }));
+        let verdict = Box::pin(run::run((gates, &signer), (None, nothing), &plan)).await?;
         return Ok(report::report(&plan, &verdict));
     }
-    let struck = !plan.faults.is_empty();
-    let stage = Stage::start(flags.gateway.clone(), &secret, flags.nodes, struck);
+    let setting = Setting {
+        nodes: flags.nodes,
+        struck: !faults.is_empty(),
+        ..Setting::default()
+    };
+    let stage = Stage::start(flags.gateway.clone(), &secret, &setting);
     let stage = Arc::new(Box::pin(stage).await?);
     let gates = resolve(&stage.urls()).await?;
-    let verdict = Box::pin(run::run((gates, &signer), Some(Arc::clone(&stage)), &plan)).await;
-    let stage = Arc::into_inner(stage);
-    stage
-        .ok_or(VerifyError::Generator("a fault is still under way"))?
-        .stop()
-        .await?;
+    let strikes = strikes(&plan, &faults, &stage);
+    let verdict = Box::pin(run::run((gates, &signer), (Some(&stage), strikes), &plan)).await;
+    stop(stage).await?;
     Ok(report::report(&plan, &verdict?))
 }
 
-async fn resolve(urls: &[String]) -> Result<Vec<Target>, TargetError> {
+/// The faults, as the seed decides.
+fn strikes(plan: &run::Plan, faults: &[Fault], stage: &Arc<Stage>) -> Strikes {
+    let calm = plan.late_after + Duration::from_secs(1);
+    let nodes = stage.nodes.len();
+    let planned = faults::plan(plan.seed, faults, nodes, (plan.load.lasts, calm));
+    let stage = Arc::clone(stage);
+    Box::new(move |clock| Box::pin(inflict(stage, planned, (clock.run, clock.load))))
+}
+
+/// Ends a stage that nobody uses any more.
+pub(crate) async fn stop(stage: Arc<Stage>) -> Result<(), VerifyError> {
+    let stage = Arc::into_inner(stage);
+    let stage = stage.ok_or(VerifyError::Generator("a fault is still under way"))?;
+    Ok(stage.stop().await?)
+}
+
+/// The addresses of these gateways.
+pub(crate) async fn resolve(urls: &[String]) -> Result<Vec<Target>, TargetError> {
     let mut gates = Vec::new();
     for url in urls {
         gates.push(Target::resolve(url).await?);

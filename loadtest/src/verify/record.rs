@@ -102,6 +102,8 @@ pub struct Session {
     pub gateway: usize,
     /// When it stood.
     pub opened: Moment,
+    /// When its client first held all that there was.
+    pub caught_up: Option<Moment>,
     /// When and why it ended; `None` while it stands.
     pub closed: Option<(Moment, String)>,
     /// Message events, in the order of arrival.

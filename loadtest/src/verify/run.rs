@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
+use roomwire_shared::UserId;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::actor::{Actor, Desk, ORDERS_MAX, State, at};
-use super::faults::{Fault, Stage, Struck, inflict, plan};
+use super::faults::{Stage, Struck};
 use super::finding::{Finding, Kind};
 use super::judge::{Evidence, Seen, agrees, judge};
 use super::record::Fate;
@@ -38,13 +40,29 @@ pub struct Plan {
     pub load: Load,
     /// The bound for messages to connected members.
     pub late_after: Duration,
-    /// What is done to the stage; nothing without one.
-    pub faults: Vec<Fault>,
+    /// One message in so many is looked up when it is heard; none if it is zero.
+    pub look_one_in: u32,
+    /// Users who are members of every room besides, and are not played here.
+    pub guests: Vec<UserId>,
+}
+
+/// What is done to the servers meanwhile.
+pub type Strikes = Box<dyn FnOnce(Clock) -> BoxFuture<'static, Done> + Send>;
+
+/// When it all began.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Moments of the run count from here.
+    pub run: Instant,
+    /// The script is played from here.
+    pub load: Instant,
 }
 
 /// How it went.
 #[derive(Debug)]
 pub struct Verdict {
+    /// When it was.
+    pub clock: Clock,
     /// All that everybody noted.
     pub evidence: Evidence,
     /// What is wrong.
@@ -59,8 +77,8 @@ pub struct Verdict {
     pub settled: bool,
 }
 
-/// Faults that took place, and what could not be done.
-type Done = (Vec<Struck>, Vec<String>);
+/// Faults for which messages may be late, and what could not be done.
+pub type Done = (Vec<Struck>, Vec<String>);
 
 struct Cast {
     desks: Vec<Desk>,
@@ -68,23 +86,25 @@ struct Cast {
     stewards: JoinSet<(usize, Stewardship)>,
 }
 
-/// Runs it.
+/// Runs it. `stage` are the servers if they are this program's own: they must all be there in the end.
 pub async fn run(
     (gates, signer): (Vec<Target>, &Signer),
-    stage: Option<Arc<Stage>>,
+    (stage, strikes): (Option<&Stage>, Strikes),
     plan: &Plan,
 ) -> Result<Verdict, VerifyError> {
     let script = Script::new(plan.seed, &plan.load);
     let (turn, phase) = watch::channel(Phase::Setup);
-    let (world, heads) = setup::world(plan.seed, (gates, signer), &script, phase).await?;
+    let (world, heads) = setup::world(plan, (gates, signer), &script, phase).await?;
     let world: Shared = Arc::new(world);
     let mut cast = cast(&world, script, &heads);
     connected(&cast.desks).await?;
 
-    let start = Instant::now();
-    turn.send_replace(Phase::Load(start));
-    let faults = faults(&world, stage.clone(), plan, start);
-    let faults = tokio::spawn(faults);
+    let clock = Clock {
+        run: world.start,
+        load: Instant::now(),
+    };
+    turn.send_replace(Phase::Load(clock.load));
+    let faults = tokio::spawn(strikes(clock));
     sleep(plan.load.lasts).await;
     turn.send_replace(Phase::Settle);
 
@@ -95,7 +115,7 @@ pub async fn run(
     let (rooms, settled) = settle(&world, &cast.desks, plan.late_after + SETTLE_EXTRA).await?;
     let settled_in = since.elapsed();
     let end = world.now();
-    let dead = match &stage {
+    let dead = match stage {
         Some(stage) => stage.dead().await,
         None => Vec::new(),
     };
@@ -121,6 +141,7 @@ pub async fn run(
         notes.push("not everybody agreed with the history in time".to_owned());
     }
     Ok(Verdict {
+        clock,
         moves: stewards.iter().map(|seen| seen.moves).sum(),
         evidence,
         findings,
@@ -183,25 +204,6 @@ async fn connected(desks: &[Desk]) -> Result<(), VerifyError> {
             return Err(VerifyError::Setup(words));
         }
         sleep(LOOK_EVERY).await;
-    }
-}
-
-/// The faults of the plan, where there is somebody to strike.
-fn faults(
-    world: &Shared,
-    stage: Option<Arc<Stage>>,
-    of: &Plan,
-    start: Instant,
-) -> impl Future<Output = Done> + Send + use<> {
-    let calm = of.late_after + Duration::from_secs(1);
-    let nodes = stage.as_ref().map_or(0, |stage| stage.nodes.len());
-    let planned = plan(of.seed, &of.faults, nodes, (of.load.lasts, calm));
-    let run_start = world.start;
-    async move {
-        match stage {
-            Some(stage) => inflict(stage, planned, (run_start, start)).await,
-            None => (Vec::new(), Vec::new()),
-        }
     }
 }
 

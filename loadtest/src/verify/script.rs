@@ -66,6 +66,10 @@ pub struct Load {
     pub lasts: Duration,
     /// Reconnects of each user in a minute.
     pub reconnects: u32,
+    /// Members of each room, at least 2; without it about half of the users.
+    pub members: Option<usize>,
+    /// Whether members leave and are added meanwhile.
+    pub moves: bool,
 }
 
 /// The whole plan.
@@ -103,13 +107,28 @@ impl Script {
                 .map(|user| steps(&mut stream(seed, USER, user), load))
                 .collect(),
             members: (0..load.rooms)
-                .map(|room| members(&mut stream(seed, MEMBERS, room), load.users))
+                .map(|room| match load.members {
+                    Some(count) => block(room, count, load.users),
+                    None => members(&mut stream(seed, MEMBERS, room), load.users),
+                })
                 .collect(),
             moves: (0..load.rooms)
-                .map(|room| moves(&mut stream(seed, MOVES, room), load.lasts))
+                .map(|room| {
+                    let lasts = Some(load.lasts).filter(|_| load.moves);
+                    moves(&mut stream(seed, MOVES, room), lasts.unwrap_or_default())
+                })
                 .collect(),
         }
     }
+}
+
+/// The next so many users in turn, so that rooms of a fixed size leave nobody out while there are
+/// enough of them.
+fn block(room: usize, count: usize, users: usize) -> Vec<usize> {
+    let count = count.min(users);
+    (room * count..(room + 1) * count)
+        .map(|place| place % users.max(1))
+        .collect()
 }
 
 /// About half of the users.
@@ -194,6 +213,8 @@ mod tests {
         per_second: 60,
         lasts: Duration::from_secs(20),
         reconnects: 6,
+        members: None,
+        moves: true,
     };
 
     #[test]
@@ -211,6 +232,21 @@ mod tests {
         };
         let (few, many) = (Script::new(7, &LOAD), Script::new(7, &rate));
         assert_eq!(few.users[..], many.users[..6]);
+    }
+
+    #[test]
+    fn rooms_of_a_fixed_size_take_users_in_turn() {
+        let load = Load {
+            members: Some(4),
+            moves: false,
+            ..LOAD
+        };
+        let script = Script::new(7, &load);
+        assert_eq!(
+            script.members,
+            [vec![0, 1, 2, 3], vec![4, 5, 0, 1], vec![2, 3, 4, 5]]
+        );
+        assert!(script.moves.iter().all(Vec::is_empty));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::VerifyError;
 use super::members::Stays;
+use super::run::Plan;
 use super::script::Script;
 use super::world::{Outcome, Phase, RoomInfo, User, World};
 use crate::client::Target;
@@ -21,7 +22,7 @@ const PAGE: usize = 1_000;
 
 /// The world at the beginning, and the head of each room's log.
 pub(super) async fn world(
-    seed: u64,
+    plan: &Plan,
     (gates, signer): (Vec<Target>, &Signer),
     script: &Script,
     phase: watch::Receiver<Phase>,
@@ -37,7 +38,8 @@ pub(super) async fn world(
         .collect::<Result<_, _>>()?;
     let mut world = World {
         start: Instant::now(),
-        seed,
+        seed: plan.seed,
+        look_one_in: plan.look_one_in,
         gates,
         stays: Stays::new(script.members.len(), users.len()),
         users,
@@ -48,7 +50,7 @@ pub(super) async fn world(
     let mut heads = Vec::new();
     for (number, members) in script.members.iter().enumerate() {
         let keeper = user(format!("{run}-keeper{number}"))?;
-        let room = create(&world, &format!("{run}-{number}"), keeper, members).await?;
+        let room = create(&world, &format!("{run}-{number}"), keeper, (members, plan)).await?;
         heads.push(join(&world, number, &room).await?);
         world.numbers.insert(room.id, number);
         world.rooms.push(room);
@@ -60,11 +62,12 @@ async fn create(
     world: &World,
     name: &str,
     keeper: User,
-    members: &[usize],
+    (members, plan): (&[usize], &Plan),
 ) -> Result<RoomInfo, VerifyError> {
     let members = members.iter().filter_map(|user| world.users.get(*user));
     let mut users: Vec<_> = members.map(|user| user.id.clone()).collect();
     users.push(keeper.id);
+    users.extend(plan.guests.iter().cloned());
     let body = json!({ "roomName": name, "users": users });
     let call = world.call(0, (Method::POST, "/chat/new"), &keeper.token, Some(&body));
     let created = match call.await {

@@ -72,6 +72,8 @@ pub struct World {
     pub start: Instant,
     /// What everything is decided by.
     pub seed: u64,
+    /// One message in so many is looked up when it is heard; none if it is zero.
+    pub look_one_in: u32,
     /// The ways in, one for each gateway.
     pub gates: Vec<Target>,
     /// Everybody, by number.

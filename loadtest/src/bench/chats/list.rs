@@ -6,12 +6,12 @@ use roomwire_shared::chats::event::GET_LIST_CHAT;
 use serde::Serialize;
 use serde_json::json;
 
-use super::meters::{Background, Cost, Meters};
 use super::seed::Group;
 use super::socket;
 use super::{ChatsPlan, Servers};
 use crate::bench::BenchError;
 use crate::client::{Connection, event_payload};
+use crate::meters::{Background, Cost, Meters};
 use crate::stats::{Latencies, LatencySummary, float, ratio};
 
 /// Chats asked for, in one request.

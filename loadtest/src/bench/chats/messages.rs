@@ -14,12 +14,12 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::listener::{Heard, Listener, What, text};
-use super::meters::{Cost, Meters};
 use super::seed::Group;
 use super::socket;
 use super::{ChatsPlan, Servers};
 use crate::bench::{BenchError, OwnCpu, STANDSTILL};
 use crate::client::{Contract, Light, event_payload};
+use crate::meters::{Cost, Meters};
 use crate::stats::{Latencies, LatencySummary, float, ratio};
 
 /// Who came is announced for a while after they came; the meters wait for this much silence.

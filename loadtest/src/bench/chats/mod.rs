@@ -4,8 +4,6 @@
 mod list;
 mod listener;
 mod messages;
-mod meters;
-mod redis;
 mod seed;
 mod show;
 mod socket;
@@ -18,10 +16,10 @@ use sqlx::postgres::PgPoolOptions;
 
 use self::list::{Condition, ListFigures};
 use self::messages::MessageFigures;
-use self::meters::Meters;
 use self::seed::{Group, Seed};
 use super::BenchError;
 use crate::cohort::Access;
+use crate::meters::Meters;
 use crate::process::Processes;
 use crate::report::Report;
 

@@ -3,8 +3,8 @@
 use super::Figures;
 use super::list::{Condition, ListFigures};
 use super::messages::MessageFigures;
-use super::meters::Cost;
 use crate::bench::saturation;
+use crate::meters::Cost;
 use crate::report::{Report, Table, figure, result, times, whole};
 use crate::stats::{LatencySummary, ratio};
 

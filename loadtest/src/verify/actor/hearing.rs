@@ -1,6 +1,7 @@
 //! What an actor hears.
 
 use rand::RngExt;
+use rand::rngs::StdRng;
 use roomwire_shared::RoomId;
 use roomwire_shared::event::{
     MESSAGE, MESSAGE_DELETED, MESSAGE_EDITED, Message, MessageDeleted, MessageEdited, ROOM_JOINED,
@@ -14,9 +15,6 @@ use super::{Actor, at};
 use crate::client::Event;
 use crate::verify::copy::{Held, Live};
 use crate::verify::record::Heard;
-
-/// One message in so many is asked for when it is heard.
-const LOOK_ONE_IN: u32 = 8;
 
 impl Actor {
     /// Notes an event and applies it.
@@ -75,7 +73,9 @@ impl Actor {
         };
         self.apply(message.room, Live::Written(meta.id, held, meta.position));
         let member = self.world.stays.is_member(room, self.me);
-        if member && self.dice.random_ratio(1, LOOK_ONE_IN) && self.errands.len() < ERRANDS_MAX {
+        let looks = |dice: &mut StdRng, one_in| one_in > 0 && dice.random_ratio(1, one_in);
+        let looks = member && looks(&mut self.dice, self.world.look_one_in);
+        if looks && self.errands.len() < ERRANDS_MAX {
             self.look(heard);
         }
     }

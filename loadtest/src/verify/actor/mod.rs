@@ -162,6 +162,7 @@ impl Actor {
                     state.record.sessions.push(Session {
                         gateway,
                         opened,
+                        caught_up: None,
                         closed: None,
                         heard: Vec::new(),
                     });

@@ -14,7 +14,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::work::Answer;
 use super::{Actor, End, at};
 use crate::client::{AckError, Client, Events};
-use crate::verify::record::Fate;
+use crate::verify::record::{Fate, Moment};
 use crate::verify::script::Act;
 use crate::verify::world::{Phase, over};
 
@@ -255,7 +255,18 @@ impl Actor {
                 }
             }
         });
+        if later.is_empty() && named.is_empty() {
+            self.caught_up(link.session, now);
+        }
         link.sync_later(later);
         self.ask(link, named, asked).await;
+    }
+
+    fn caught_up(&self, session: usize, now: Moment) {
+        at(&self.desk, |state| {
+            if let Some(session) = state.record.sessions.get_mut(session) {
+                session.caught_up.get_or_insert(now);
+            }
+        });
     }
 }

@@ -16,7 +16,7 @@ pub use inflict::inflict;
 pub use kind::{Fault, FaultSet, Side, UnknownFault};
 pub use plan::{Planned, plan};
 pub use proxy::{Proxy, Trouble};
-pub use stage::Stage;
+pub use stage::{Node, Setting, Stage};
 
 /// A fault that took place.
 #[derive(Debug, Clone, PartialEq, Eq)]

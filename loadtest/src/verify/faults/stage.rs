@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 use super::Proxy;
-use crate::stack::{StackError, binary, blocking, migrate};
+use crate::stack::{StackError, binary, blocking, migrate, start_counting};
 
 /// How long a gateway may take to come back, tries included.
 const RETURN_DEADLINE: Duration = Duration::from_mins(1);
@@ -36,6 +36,20 @@ pub struct Node {
     /// Between clients and this gateway.
     pub to_clients: Option<Proxy>,
     url: String,
+    admin_url: String,
+}
+
+impl Node {
+    /// Where its probes and metrics are.
+    #[must_use]
+    pub fn admin_url(&self) -> &str {
+        &self.admin_url
+    }
+
+    /// Its process; `None` while there is none.
+    pub async fn pid(&self) -> Option<u32> {
+        self.gateway.lock().await.as_ref().map(Gateway::pid)
+    }
 }
 
 /// A running stack.
@@ -48,6 +62,20 @@ pub struct Stage {
     postgres: Arc<Mutex<Postgres>>,
     redis_address: SocketAddr,
     database: String,
+    database_url: SecretString,
+}
+
+/// What a stage is to have.
+#[derive(Debug, Clone, Default)]
+pub struct Setting {
+    /// Gateways.
+    pub nodes: u8,
+    /// Whether it is to be struck: everything then goes through proxies.
+    pub struck: bool,
+    /// Whether Postgres is to count its statements, if its build can.
+    pub counting: bool,
+    /// Variables of the gateways, in place of those they would have here.
+    pub env: Vec<(&'static str, String)>,
 }
 
 impl Stage {
@@ -57,20 +85,26 @@ impl Stage {
     pub async fn start(
         program: Option<PathBuf>,
         secret: &SecretString,
-        nodes: u8,
-        struck: bool,
+        setting: &Setting,
     ) -> Result<Self, StackError> {
         let program = binary(program).await?;
-        let (redis, postgres) = blocking(|| {
-            Ok::<_, roomwire_dev::Error>((Redis::start()?, Postgres::start(Durability::Real)?))
-        })
-        .await??;
-        if struck && (redis.pid().is_none() || postgres.pid().is_none()) {
+        let counting = setting.counting;
+        let postgres = move || {
+            if counting {
+                start_counting()
+            } else {
+                Postgres::start(Durability::Real)
+            }
+        };
+        let (redis, postgres) =
+            blocking(move || Ok::<_, roomwire_dev::Error>((Redis::start()?, postgres()?)))
+                .await??;
+        if setting.struck && (redis.pid().is_none() || postgres.pid().is_none()) {
             return Err(StackError::NotOurs);
         }
         let database = format!("roomwire_verify_{:08x}", rand::random::<u32>());
         let database_url = postgres.create_database(&database).await?;
-        let env = vec![
+        let mut env = vec![
             ("DATABASE_URL", database_url.clone()),
             ("REDIS_URL", redis.url().to_owned()),
             ("JWT_HS256_SECRET", secret.expose_secret().to_owned()),
@@ -80,6 +114,8 @@ impl Stage {
             ("PING_INTERVAL_MS", "4000".to_owned()),
             ("PING_TIMEOUT_MS", "4000".to_owned()),
         ];
+        env.retain(|(name, _)| setting.env.iter().all(|(other, _)| other != name));
+        env.extend(setting.env.iter().cloned());
         let (migrator, variables) = (program.clone(), env.clone());
         blocking(move || migrate(&migrator, &variables)).await??;
         let redis_address = address(redis.url());
@@ -90,9 +126,10 @@ impl Stage {
             redis: Arc::new(Mutex::new(redis)),
             postgres: Arc::new(Mutex::new(postgres)),
             database,
+            database_url: database_url.into(),
         };
-        for _ in 0..nodes {
-            let node = stage.node(env.clone(), struck).await?;
+        for _ in 0..setting.nodes {
+            let node = stage.node(env.clone(), setting.struck).await?;
             stage.nodes.push(node);
         }
         Ok(stage)
@@ -119,7 +156,8 @@ impl Stage {
             }
         }
         let gateway = Gateway::spawn(&self.program, &env).await?;
-        let (public, admin) = (address(gateway.url()), address(gateway.admin_url()));
+        let admin_url = gateway.admin_url().to_owned();
+        let (public, admin) = (address(gateway.url()), address(&admin_url));
         env.push(("LISTEN_ADDR", public.to_string()));
         env.push(("ADMIN_ADDR", admin.to_string()));
         let mut url = gateway.url().to_owned();
@@ -135,6 +173,7 @@ impl Stage {
             to_postgres,
             to_clients,
             url,
+            admin_url,
         })
     }
 
@@ -142,6 +181,12 @@ impl Stage {
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.url.clone()).collect()
+    }
+
+    /// The database itself, past the proxies.
+    #[must_use]
+    pub fn database_url(&self) -> &SecretString {
+        &self.database_url
     }
 
     /// Where Redis itself listens.

@@ -83,6 +83,7 @@ fn user(name: &str, writes: Vec<Write>, heard: Vec<Heard>, pages: &[Message]) ->
     let session = Session {
         gateway: 0,
         opened: seconds(1),
+        caught_up: None,
         closed: None,
         heard,
     };

@@ -1,15 +1,17 @@
 //! What the servers say about their own work: Postgres by statement, Redis in bytes, the gateway in
 //! CPU time. Two readings make a cost; what the same servers do while nobody asks is taken off.
 
+mod redis;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use sqlx::postgres::PgPool;
+use thiserror::Error;
 
-use super::redis::RedisInfo;
-use crate::bench::BenchError;
-use crate::process::Processes;
+use self::redis::RedisInfo;
+use crate::process::{ProcessError, Processes};
 use crate::stats::{float, ratio};
 
 /// Counts by statement; the readings themselves are told by their text.
@@ -26,10 +28,24 @@ const ENABLE: &str = "create extension if not exists pg_stat_statements";
 /// Fewer calls than this for each operation are the clock's, not the operation's.
 const CALLS_MIN: f64 = 0.005;
 
+/// A meter could not be read.
+#[derive(Debug, Error)]
+pub enum MeterError {
+    /// The database's counts.
+    #[error("cannot read the database's counts: {0}")]
+    Database(#[source] sqlx::Error),
+    /// Redis could not be asked.
+    #[error("cannot ask Redis: {0}")]
+    Redis(#[source] std::io::Error),
+    /// A figure of a server process.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
 type Row = (i64, String, i64, f64, i64, i64);
 
 /// The open meters of one run.
-pub(super) struct Meters {
+pub(crate) struct Meters {
     database: PgPool,
     counts_statements: bool,
     redis: Option<RedisInfo>,
@@ -47,7 +63,7 @@ struct Counts {
 }
 
 /// All counts at one moment.
-pub(super) struct Reading {
+pub(crate) struct Reading {
     at: Instant,
     statements: HashMap<i64, Counts>,
     redis_bytes: u64,
@@ -56,7 +72,7 @@ pub(super) struct Reading {
 
 /// What happens in each second without any operation.
 #[derive(Default)]
-pub(super) struct Background {
+pub(crate) struct Background {
     statements: HashMap<i64, Counts>,
     redis_bytes: f64,
     cpu_ms: f64,
@@ -64,24 +80,24 @@ pub(super) struct Background {
 
 /// What one operation costs, on average.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Cost {
+pub(crate) struct Cost {
     /// Statements sent to Postgres; a function counts once, whatever it runs.
-    pub(super) statements: Option<f64>,
+    pub(crate) statements: Option<f64>,
     /// Their time for planning and running, without the commit.
-    pub(super) database_ms: Option<f64>,
+    pub(crate) database_ms: Option<f64>,
     /// Pages of 8 KiB that they touched, in memory or not.
-    pub(super) database_blocks: Option<f64>,
+    pub(crate) database_blocks: Option<f64>,
     /// User and system time of the gateway.
-    pub(super) cpu_ms: Option<f64>,
+    pub(crate) cpu_ms: Option<f64>,
     /// Bytes that went into Redis.
-    pub(super) redis_bytes: Option<f64>,
+    pub(crate) redis_bytes: Option<f64>,
     /// The statements, the longest first.
-    pub(super) by_statement: Vec<Statement>,
+    pub(crate) by_statement: Vec<Statement>,
 }
 
 /// One statement's part in an operation.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Statement {
+pub(crate) struct Statement {
     text: String,
     calls: f64,
     milliseconds: f64,
@@ -92,11 +108,11 @@ pub(super) struct Statement {
 impl Meters {
     /// Finds out what can be counted. A Postgres that does not count statements, and no Redis, are
     /// no errors: their figures are then missing.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         database: PgPool,
         redis: Option<&str>,
         processes: Processes,
-    ) -> Result<Self, BenchError> {
+    ) -> Result<Self, MeterError> {
         // Whoever may not do this may still read what somebody else enabled.
         drop(sqlx::query(ENABLE).execute(&database).await);
         let read = sqlx::query_as::<_, Row>(READ).fetch_all(&database).await;
@@ -104,13 +120,13 @@ impl Meters {
         Ok(Self {
             database,
             counts_statements: read.is_ok(),
-            redis: redis.map_err(BenchError::Redis)?,
+            redis: redis.map_err(MeterError::Redis)?,
             processes,
         })
     }
 
     /// What is missing, for the reader of the report.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let statements = "no counts of statements: Postgres runs without pg_stat_statements";
         let redis = "no bytes of Redis: give --redis-url";
         let missing = [
@@ -122,13 +138,13 @@ impl Meters {
     }
 
     /// Reads all meters.
-    pub(super) async fn read(&self) -> Result<Reading, BenchError> {
+    pub(crate) async fn read(&self) -> Result<Reading, MeterError> {
         let mut statements = HashMap::new();
         if self.counts_statements {
             let rows: Vec<Row> = sqlx::query_as(READ)
                 .fetch_all(&self.database)
                 .await
-                .map_err(BenchError::Database)?;
+                .map_err(MeterError::Database)?;
             for (id, text, calls, milliseconds, rows, blocks) in rows {
                 let count = |count: i64| float(u64::try_from(count).unwrap_or_default());
                 let counts = Counts {
@@ -142,7 +158,7 @@ impl Meters {
             }
         }
         let redis_bytes = match &self.redis {
-            Some(redis) => redis.bytes_in().await.map_err(BenchError::Redis)?,
+            Some(redis) => redis.bytes_in().await.map_err(MeterError::Redis)?,
             None => 0,
         };
         Ok(Reading {
@@ -154,7 +170,7 @@ impl Meters {
     }
 
     /// Watches for so long, while the caller lets nothing happen.
-    pub(super) async fn background(&self, time: Duration) -> Result<Background, BenchError> {
+    pub(crate) async fn background(&self, time: Duration) -> Result<Background, MeterError> {
         if time.is_zero() {
             return Ok(Background::default());
         }
@@ -174,7 +190,7 @@ impl Meters {
     }
 
     /// The cost of each of the operations between two readings.
-    pub(super) fn cost(
+    pub(crate) fn cost(
         &self,
         (before, after): (&Reading, &Reading),
         background: &Background,

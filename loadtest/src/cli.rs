@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use crate::cohort::Shape;
+use crate::drill::DrillFlags;
 use crate::stamp::BYTES_MIN;
 use crate::verify::flags::VerifyFlags;
 
@@ -36,6 +37,9 @@ pub enum Command {
     /// Tries to disprove that nothing acknowledged is lost, doubled or reordered
     #[command(after_help = AFTER_HELP)]
     Verify(VerifyFlags),
+    /// Does one thing to a local deployment, and tells what its clients and servers noticed
+    #[command(after_help = AFTER_HELP)]
+    Drill(DrillFlags),
 }
 
 impl Command {
@@ -45,6 +49,7 @@ impl Command {
         match self {
             Self::Bench(bench) => bench.target().client_threads,
             Self::Verify(flags) => flags.client_threads,
+            Self::Drill(flags) => flags.client_threads,
         }
     }
 
@@ -54,6 +59,7 @@ impl Command {
         match self {
             Self::Bench(bench) => bench.target().json,
             Self::Verify(flags) => flags.json,
+            Self::Drill(flags) => flags.json,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::bench::{BenchError, appends, chats, deliveries, idle};
 use crate::cli::{Bench, Chats, Cli, Command};
 use crate::client::{Target, TargetError};
 use crate::cohort::Access;
+use crate::drill::{DrillError, drill};
 use crate::process::Processes;
 use crate::report::Report;
 use crate::stack::{LocalStack, StackError};
@@ -31,6 +32,9 @@ pub enum RunError {
     /// The measurement broke off.
     #[error(transparent)]
     Bench(#[from] BenchError),
+    /// The drill broke off.
+    #[error(transparent)]
+    Drill(#[from] DrillError),
     /// The check broke off.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -41,6 +45,7 @@ pub async fn run(cli: &Cli) -> Result<Report, RunError> {
     let bench = match &cli.command {
         Command::Bench(bench) => bench,
         Command::Verify(flags) => return check(flags).await,
+        Command::Drill(flags) => return Ok(Box::pin(drill(flags)).await?),
     };
     let flags = bench.target();
     if !flags.url.is_empty() {

@@ -99,7 +99,7 @@ pub(crate) struct Cost {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Statement {
     text: String,
-    calls: f64,
+    pub(crate) calls: f64,
     milliseconds: f64,
     rows: f64,
     blocks: f64,
@@ -123,6 +123,11 @@ impl Meters {
             redis: redis.map_err(MeterError::Redis)?,
             processes,
         })
+    }
+
+    /// Whether statements can be counted.
+    pub(crate) fn counts_statements(&self) -> bool {
+        self.counts_statements
     }
 
     /// What is missing, for the reader of the report.
@@ -177,16 +182,7 @@ impl Meters {
         let before = self.read().await?;
         tokio::time::sleep(time).await;
         let after = self.read().await?;
-        let seconds = after.at.duration_since(before.at).as_secs_f64();
-        let each_second = |counts: Counts| counts.scaled(1.0 / seconds);
-        Ok(Background {
-            redis_bytes: float(after.redis_bytes.saturating_sub(before.redis_bytes)) / seconds,
-            cpu_ms: milliseconds(after.cpu.saturating_sub(before.cpu)) / seconds,
-            statements: after
-                .statements_since(&before)
-                .map(|(id, counts)| (id, each_second(counts)))
-                .collect(),
-        })
+        Ok(Background::between((&before, &after)))
     }
 
     /// The cost of each of the operations between two readings.
@@ -198,16 +194,8 @@ impl Meters {
     ) -> Cost {
         let seconds = after.at.duration_since(before.at).as_secs_f64();
         let each = 1.0 / f64::from(operations.max(1));
-        let mut statements: Vec<Counts> = after
-            .statements_since(before)
-            .map(|(id, counts)| {
-                let idle = background.statements.get(&id).cloned().unwrap_or_default();
-                counts.without(&idle.scaled(seconds)).scaled(each)
-            })
-            .filter(|counts| counts.calls >= CALLS_MIN)
-            .collect();
-        statements.sort_by(|a, b| b.milliseconds.total_cmp(&a.milliseconds));
-        let sum = |of: fn(&Counts) -> f64| {
+        let statements = beyond((before, after), background, each);
+        let sum = |of: fn(&Statement) -> f64| {
             self.counts_statements
                 .then(|| statements.iter().map(of).sum::<f64>())
         };
@@ -216,17 +204,66 @@ impl Meters {
         let cpu = milliseconds(after.cpu.saturating_sub(before.cpu));
         let cpu = (cpu - background.cpu_ms * seconds).max(0.0);
         Cost {
-            statements: sum(|counts| counts.calls),
-            database_ms: sum(|counts| counts.milliseconds),
-            database_blocks: sum(|counts| counts.blocks),
+            statements: sum(|statement| statement.calls),
+            database_ms: sum(|statement| statement.milliseconds),
+            database_blocks: sum(|statement| statement.blocks),
             cpu_ms: ratio(cpu, f64::from(operations)),
             redis_bytes: self.redis.as_ref().map(|_| redis),
-            by_statement: statements.into_iter().map(Statement::from).collect(),
+            by_statement: statements,
+        }
+    }
+}
+
+/// The statements between two readings that are not the background's, times `each`; the longest
+/// first.
+pub(crate) fn beyond(
+    (before, after): (&Reading, &Reading),
+    background: &Background,
+    each: f64,
+) -> Vec<Statement> {
+    let seconds = after.at.duration_since(before.at).as_secs_f64();
+    let statements = after.statements_since(before).map(|(id, counts)| {
+        let usual = background.statements.get(&id).cloned().unwrap_or_default();
+        counts.without(&usual.scaled(seconds)).scaled(each)
+    });
+    let mut statements: Vec<Statement> = statements
+        .filter(|counts| counts.calls >= CALLS_MIN)
+        .map(Statement::from)
+        .collect();
+    statements.sort_by(|a, b| b.milliseconds.total_cmp(&a.milliseconds));
+    statements
+}
+
+impl Background {
+    /// What happened in each second between two readings.
+    pub(crate) fn between((before, after): (&Reading, &Reading)) -> Self {
+        let seconds = after.at.duration_since(before.at).as_secs_f64();
+        let each_second = |counts: Counts| counts.scaled(1.0 / seconds);
+        Self {
+            redis_bytes: float(after.redis_bytes.saturating_sub(before.redis_bytes)) / seconds,
+            cpu_ms: milliseconds(after.cpu.saturating_sub(before.cpu)) / seconds,
+            statements: after
+                .statements_since(before)
+                .map(|(id, counts)| (id, each_second(counts)))
+                .collect(),
         }
     }
 }
 
 impl Reading {
+    /// When it was.
+    pub(crate) fn at(&self) -> Instant {
+        self.at
+    }
+
+    /// Statements since the server began to count, and their milliseconds.
+    pub(crate) fn totals(&self) -> (f64, f64) {
+        let counts = self.statements.values();
+        counts.fold((0.0, 0.0), |(calls, time), counts| {
+            (calls + counts.calls, time + counts.milliseconds)
+        })
+    }
+
     fn statements_since(&self, before: &Self) -> impl Iterator<Item = (i64, Counts)> {
         self.statements.iter().map(|(id, counts)| {
             let earlier = before.statements.get(id).cloned().unwrap_or_default();

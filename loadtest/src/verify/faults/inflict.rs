@@ -129,7 +129,7 @@ async fn trouble(
 }
 
 /// Sends one command to Redis. One that is down at that moment has lost more than this would do.
-async fn command(stage: &Stage, command: &str) -> Result<(), StackError> {
+pub async fn command(stage: &Stage, command: &str) -> Result<(), StackError> {
     let asked = async {
         let mut stream = TcpStream::connect(stage.redis_address()).await?;
         stream

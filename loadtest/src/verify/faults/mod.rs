@@ -12,7 +12,7 @@ mod stage;
 
 use super::record::Moment;
 
-pub use inflict::inflict;
+pub use inflict::{command, inflict};
 pub use kind::{Fault, FaultSet, Side, UnknownFault};
 pub use plan::{Planned, plan};
 pub use proxy::{Proxy, Trouble};

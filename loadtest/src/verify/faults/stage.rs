@@ -22,7 +22,7 @@ const RETURN_DEADLINE: Duration = Duration::from_mins(1);
 /// Pause between two tries.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// How long a gateway may take to end after SIGTERM.
-const TERM_DEADLINE: Duration = Duration::from_secs(20);
+const TERM_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A gateway and its surroundings.
 #[derive(Debug)]

@@ -1,0 +1,157 @@
+//! Users who are in every room and note who is said to come and go.
+//!
+//! One for each gateway, always on that one: whichever gateway is away, the others' watchers hear.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use roomwire_shared::UserId;
+use serde::Deserialize;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::client::{ConnectOptions, Connection, Contract, Incoming, Target};
+use crate::tokens::{Signer, TokenError};
+
+/// Pause before the next attempt to connect.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// What announcements begin with; the user follows.
+const ANNOUNCEMENT: &str = "online:";
+/// Announcements kept of each watcher; further ones are not counted.
+const ANNOUNCEMENTS_MAX: usize = 100_000;
+
+/// Somebody was said to have come (`true`) or gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Announcement {
+    user: String,
+    online: bool,
+    at: Instant,
+}
+
+type Heard = Arc<Mutex<Vec<Announcement>>>;
+
+/// Watchers that listen until they are dropped.
+pub(super) struct Watchers {
+    users: Vec<UserId>,
+    tokens: Vec<String>,
+    heard: Vec<Heard>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+#[derive(Deserialize)]
+struct Online {
+    online: bool,
+}
+
+impl Watchers {
+    /// As many as there are gateways, not listening yet.
+    pub(super) fn new(gateways: usize, signer: &Signer) -> Result<Self, TokenError> {
+        let run = rand::random::<u32>();
+        let names = (0..gateways).map(|number| format!("watcher-{run:08x}-{number}"));
+        let names: Vec<String> = names.collect();
+        let tokens: Result<_, _> = names.iter().map(|name| signer.sign(name)).collect();
+        Ok(Self {
+            users: names.iter().filter_map(|name| name.parse().ok()).collect(),
+            tokens: tokens?,
+            heard: names.iter().map(|_| Heard::default()).collect(),
+            tasks: Vec::new(),
+        })
+    }
+
+    /// Who they are.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.users.clone()
+    }
+
+    /// Starts to listen, each on the gateway of its number.
+    pub(super) fn listen(&mut self, gates: &[Target]) {
+        let places = gates.iter().zip(&self.tokens).zip(&self.heard);
+        self.tasks = places
+            .map(|((gate, token), heard)| {
+                let options = ConnectOptions {
+                    token: token.clone(),
+                    contract: Contract::Chats,
+                    meta: false,
+                    source: None,
+                };
+                tokio::spawn(watch(gate.clone(), options, Arc::clone(heard)))
+            })
+            .collect();
+    }
+
+    /// How often each watcher heard about others from this moment on: comings and goings.
+    pub(super) fn announced(&self, since: Instant) -> Vec<(usize, usize)> {
+        let count = |heard: &Heard| {
+            let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            let watchers: Vec<String> = self.users.iter().map(ToString::to_string).collect();
+            let of_others = heard
+                .iter()
+                .filter(|one| one.at >= since && !watchers.contains(&one.user));
+            let mut counts = BTreeMap::from([(true, 0), (false, 0)]);
+            for one in of_others {
+                *counts.entry(one.online).or_default() += 1;
+            }
+            (
+                counts.get(&true).copied().unwrap_or(0),
+                counts.get(&false).copied().unwrap_or(0),
+            )
+        };
+        self.heard.iter().map(count).collect()
+    }
+}
+
+impl Drop for Watchers {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+async fn watch(gate: Target, options: ConnectOptions, heard: Heard) {
+    loop {
+        if let Ok(mut connection) = Box::pin(Connection::open(&gate, &options)).await {
+            while let Ok(incoming) = connection.next().await {
+                if let Incoming::Event(payload) = incoming {
+                    note(&heard, announcement(&payload));
+                }
+            }
+        }
+        sleep(AGAIN_AFTER).await;
+    }
+}
+
+fn note(heard: &Heard, one: Option<Announcement>) {
+    let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    if heard.len() < ANNOUNCEMENTS_MAX {
+        heard.extend(one);
+    }
+}
+
+fn announcement(payload: &str) -> Option<Announcement> {
+    // Most of what is heard is something else, and long.
+    payload
+        .strip_prefix("[\"")
+        .filter(|rest| rest.starts_with(ANNOUNCEMENT))?;
+    let (name, body): (String, Online) = serde_json::from_str(payload).ok()?;
+    Some(Announcement {
+        user: name.strip_prefix(ANNOUNCEMENT)?.to_owned(),
+        online: body.online,
+        at: Instant::now(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announcements_are_told_from_everything_else() {
+        let one = announcement(r#"["online:bob",{"online":false}]"#).unwrap();
+        assert_eq!((one.user.as_str(), one.online), ("bob", false));
+        assert!(announcement(r#"["new_message:bob",{"online":true}]"#).is_none());
+        assert!(announcement(r#"["online:bob",{}]"#).is_none());
+        assert!(announcement("").is_none());
+    }
+}

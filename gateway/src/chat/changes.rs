@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use roomwire_shared::{MessageId, RoomId, UserId};
 
-use super::{Chat, history::ReadMessage};
+use super::{Chat, history::ReadMessage, together::Together};
 use crate::{
     domain::ChatError,
-    store::{ApiChange, MessageRow, RoomChanges, Since},
+    store::{ApiChange, MessageRow, RoomChanges, Since, Store},
+    workers::Workers,
 };
 
 /// Rooms with changes that one answer goes into; the others are told to ask again.
@@ -37,6 +38,17 @@ pub(crate) enum View {
     Room { name: String },
 }
 
+/// The queue of those who ask where their rooms' logs stand.
+pub(super) type Heads = Together<(UserId, Vec<RoomId>), HashMap<RoomId, i64>>;
+
+/// Starts the queue.
+pub(super) fn start(store: Store, workers: &Workers) -> Heads {
+    Together::start(workers, move |asked| {
+        let store = store.clone();
+        async move { store.heads_for(&asked).await }
+    })
+}
+
 impl Chat {
     /// The changes of each room after its position, at most `limit` in all (but at least
     /// [`PER_ROOM_MIN`] for a room that is answered at all). A position beyond a room's head is
@@ -48,7 +60,7 @@ impl Chat {
         limit: i64,
     ) -> Result<HashMap<RoomId, SyncedRoom>, ChatError> {
         let rooms: Vec<RoomId> = since.iter().map(|since| since.room).collect();
-        let heads = self.0.store.heads_for(user, &rooms).await?;
+        let heads = self.0.heads.ask((user.clone(), rooms)).await?;
         let mut answers = HashMap::with_capacity(since.len());
         let mut behind = Vec::new();
         for &Since { room, position } in since {

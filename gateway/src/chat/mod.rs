@@ -12,6 +12,7 @@ mod messages;
 mod overview;
 mod read;
 mod sign_in;
+mod together;
 mod typing;
 
 use std::{
@@ -39,6 +40,7 @@ struct Parts {
     publisher: Publisher,
     lanes: append::Lanes,
     sign_ins: sign_in::SignIns,
+    heads: changes::Heads,
     presence: Presence,
     limits: Limits,
     rules: config::Rooms,
@@ -54,13 +56,15 @@ impl Chat {
         workers: &Workers,
     ) -> Self {
         let lanes = append::Lanes::start(&store, &hub, &publisher, workers);
-        let sign_ins = sign_in::SignIns::start(store.clone(), workers);
+        let sign_ins = sign_in::start(store.clone(), workers);
+        let heads = changes::start(store.clone(), workers);
         Self(Arc::new(Parts {
             store,
             hub,
             publisher,
             lanes,
             sign_ins,
+            heads,
             presence,
             limits,
             rules,

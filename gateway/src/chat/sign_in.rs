@@ -1,12 +1,11 @@
 //! A user connects: their profile is noted and their rooms are read. Users who connect at the same
 //! time share the statements.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use roomwire_shared::UserId;
-use tokio::sync::{mpsc, oneshot};
 
-use super::Chat;
+use super::{Chat, together::Together};
 use crate::{
     domain::{ChatError, Kind, Principal},
     live::Connection,
@@ -14,27 +13,15 @@ use crate::{
     workers::Workers,
 };
 
-/// Sign-ins that may wait; more make their sockets wait.
-const WAITING_MAX: usize = 8_192;
-/// Users in one round.
-const TOGETHER_MAX: usize = 500;
-
-type Answer = Result<Vec<Membership>, ChatError>;
-
-struct SignIn {
-    profile: Profile,
-    done: oneshot::Sender<Answer>,
-}
-
 /// The queue of those who connect.
-pub(super) struct SignIns(mpsc::Sender<SignIn>);
+pub(super) type SignIns = Together<Profile, SignedIn>;
 
-impl SignIns {
-    pub(super) fn start(store: Store, workers: &Workers) -> Self {
-        let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        workers.run(run(store, waiting));
-        Self(queue)
-    }
+/// What becomes of somebody who connects: their rooms, or nothing for who is suspended.
+pub(super) type SignedIn = Option<Vec<Membership>>;
+
+/// Starts the queue.
+pub(super) fn start(store: Store, workers: &Workers) -> SignIns {
+    Together::start(workers, move |profiles| read(store.clone(), profiles))
 }
 
 impl Chat {
@@ -82,57 +69,15 @@ impl Chat {
         Ok(())
     }
 
-    async fn memberships_of(&self, principal: &Principal) -> Answer {
-        let profile = profile(principal);
-        let (done, told) = oneshot::channel();
-        let sign_in = SignIn { profile, done };
-        self.0
-            .sign_ins
-            .0
-            .send(sign_in)
-            .await
-            .map_err(|_| ChatError::unavailable())?;
-        told.await.map_err(|_| ChatError::unavailable())?
+    async fn memberships_of(&self, principal: &Principal) -> Result<Vec<Membership>, ChatError> {
+        let signed_in = self.0.sign_ins.ask(profile(principal)).await?;
+        signed_in.ok_or_else(ChatError::suspended)
     }
 }
 
-async fn run(store: Store, mut waiting: mpsc::Receiver<SignIn>) {
-    let mut batch = Vec::with_capacity(TOGETHER_MAX);
-    while waiting.recv_many(&mut batch, TOGETHER_MAX).await > 0 {
-        let (profiles, writers): (Vec<_>, Vec<_>) = batch
-            .drain(..)
-            .map(|sign_in| (sign_in.profile, sign_in.done))
-            .unzip();
-        match read(&store, &profiles).await {
-            Ok((rooms, suspended)) => {
-                for (profile, done) in profiles.iter().zip(writers) {
-                    let answer = if suspended.contains(&profile.user) {
-                        Err(ChatError::suspended())
-                    } else {
-                        Ok(rooms.get(&profile.user).cloned().unwrap_or_default())
-                    };
-                    done.send(answer).unwrap_or_default();
-                }
-            }
-            Err(error) => {
-                let error = ChatError::from(error);
-                for done in writers {
-                    done.send(Err(error.clone())).unwrap_or_default();
-                }
-            }
-        }
-    }
-}
-
-async fn read(
-    store: &Store,
-    profiles: &[Profile],
-) -> Result<(HashMap<UserId, Vec<Membership>>, HashSet<UserId>), store::Error> {
-    store.see_users(profiles).await?;
-    let users: Vec<UserId> = profiles
-        .iter()
-        .map(|profile| profile.user.clone())
-        .collect();
+async fn read(store: Store, profiles: Vec<Profile>) -> Result<Vec<SignedIn>, store::Error> {
+    store.see_users(&profiles).await?;
+    let users: Vec<UserId> = profiles.into_iter().map(|profile| profile.user).collect();
     let suspended = store.suspended(&users).await?;
     let mut rooms: HashMap<UserId, Vec<Membership>> = HashMap::new();
     for membership in store.memberships(&users).await? {
@@ -141,7 +86,10 @@ async fn read(
             .or_default()
             .push(membership);
     }
-    Ok((rooms, suspended))
+    // Somebody may connect twice in one round.
+    let of =
+        |user| (!suspended.contains(user)).then(|| rooms.get(user).cloned().unwrap_or_default());
+    Ok(users.iter().map(of).collect())
 }
 
 fn profile(principal: &Principal) -> Profile {

@@ -174,28 +174,42 @@ impl Store {
             .collect()
     }
 
-    /// The heads of those of the rooms that the user is a member of.
+    /// For each user the heads of those of the rooms that they are a member of, in the order of
+    /// the question.
     pub(crate) async fn heads_for(
         &self,
-        user: &UserId,
-        rooms: &[RoomId],
-    ) -> Result<HashMap<RoomId, i64>, Error> {
-        let ids: Vec<&[u8]> = rooms
-            .iter()
-            .map(|room| room.as_bytes().as_slice())
-            .collect();
+        asked: &[(UserId, Vec<RoomId>)],
+    ) -> Result<Vec<HashMap<RoomId, i64>>, Error> {
+        let mut places: Vec<i64> = Vec::new();
+        let mut users: Vec<&str> = Vec::new();
+        let mut rooms: Vec<&[u8]> = Vec::new();
+        for (place, (user, of_user)) in (0..).zip(asked) {
+            places.extend(of_user.iter().map(|_| place));
+            users.extend(of_user.iter().map(|_| user.as_str()));
+            rooms.extend(of_user.iter().map(|room| room.as_bytes().as_slice()));
+        }
+        let mut heads = vec![HashMap::new(); asked.len()];
+        if places.is_empty() {
+            return Ok(heads);
+        }
         let rows = sqlx::query!(
-            "select r.id, r.position from rooms r
-            join members m on m.room_id = r.id and m.user_id = $1 and not m.departed
-            where r.id = any ($2)",
-            user.as_str(),
-            ids.as_slice() as &[&[u8]],
+            r#"select w.place as "place!", r.id, r.position
+            from unnest($1::bigint[], $2::text[], $3::bytea[]) as w (place, who, room)
+            join members m on m.room_id = w.room and m.user_id = w.who and not m.departed
+            join rooms r on r.id = w.room"#,
+            &places,
+            users.as_slice() as &[&str],
+            rooms.as_slice() as &[&[u8]],
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| Ok((id(RoomId::from_bytes(&row.id), "rooms")?, row.position)))
-            .collect()
+        for row in rows {
+            let place = usize::try_from(row.place).unwrap_or(usize::MAX);
+            if let Some(of_user) = heads.get_mut(place) {
+                of_user.insert(id(RoomId::from_bytes(&row.id), "rooms")?, row.position);
+            }
+        }
+        Ok(heads)
     }
 
     #[expect(clippy::too_many_lines, reason = "one statement that belongs together")]
@@ -207,6 +221,10 @@ impl Store {
         rooms: &[Since],
         limit: i64,
     ) -> Result<HashMap<RoomId, RoomChanges>, Error> {
+        // Whoever comes back after a moment mostly missed nothing.
+        if rooms.is_empty() {
+            return Ok(HashMap::new());
+        }
         let ids: Vec<&[u8]> = rooms
             .iter()
             .map(|since| since.room.as_bytes().as_slice())

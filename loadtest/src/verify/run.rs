@@ -128,6 +128,7 @@ pub async fn run(
     let evidence = Evidence {
         users: seen(&world, &cast.desks),
         rooms,
+        guests: i64::try_from(plan.guests.len()).unwrap_or(i64::MAX),
         uncertain_moves: stewards.iter().map(|seen| seen.uncertain).collect(),
         stays: Arc::into_inner(world)
             .ok_or(VerifyError::Generator("somebody is still at work"))?

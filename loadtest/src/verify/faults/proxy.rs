@@ -41,11 +41,19 @@ impl Trouble {
     }
 }
 
+/// What holds now, and how often everything was cut: a cut reaches also those connections that look
+/// only when it is over.
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    trouble: Option<Trouble>,
+    cuts: u64,
+}
+
 /// A running proxy. Dropping it closes everything.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    trouble: watch::Sender<Option<Trouble>>,
+    trouble: watch::Sender<State>,
     task: JoinHandle<()>,
 }
 
@@ -54,7 +62,7 @@ impl Proxy {
     pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let (trouble, troubled) = watch::channel(None);
+        let (trouble, troubled) = watch::channel(State::default());
         let task = tokio::spawn(accept(listener, upstream, troubled));
         Ok(Self {
             address,
@@ -71,7 +79,10 @@ impl Proxy {
 
     /// Starts a trouble in place of the one before, or ends it.
     pub fn trouble(&self, trouble: Option<Trouble>) {
-        self.trouble.send_replace(trouble);
+        self.trouble.send_modify(|state| {
+            state.trouble = trouble;
+            state.cuts += u64::from(trouble == Some(Trouble::Cut));
+        });
     }
 }
 
@@ -81,11 +92,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    upstream: SocketAddr,
-    trouble: watch::Receiver<Option<Trouble>>,
-) {
+async fn accept(listener: TcpListener, upstream: SocketAddr, trouble: watch::Receiver<State>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -100,9 +107,9 @@ async fn accept(
     }
 }
 
-async fn serve(client: TcpStream, upstream: SocketAddr, trouble: watch::Receiver<Option<Trouble>>) {
+async fn serve(client: TcpStream, upstream: SocketAddr, trouble: watch::Receiver<State>) {
     let at_first = *trouble.borrow();
-    match at_first {
+    match at_first.trouble {
         Some(Trouble::Cut) => return reset(&client),
         Some(Trouble::BlackHole) => return swallow(client, trouble).await,
         _ => {}
@@ -121,7 +128,7 @@ async fn serve(client: TcpStream, upstream: SocketAddr, trouble: watch::Receiver
     let rudely = tokio::select! {
         // One side that fails is one that goes; one that ends may still listen.
         both = async { tokio::try_join!(up, down) } => both.is_err(),
-        rudely = doomed(trouble) => rudely,
+        rudely = doomed(trouble, at_first.cuts) => rudely,
     };
     if rudely {
         reset(from_client.as_ref());
@@ -130,11 +137,12 @@ async fn serve(client: TcpStream, upstream: SocketAddr, trouble: watch::Receiver
 }
 
 /// Waits until a connection has to go, and says whether with a reset.
-async fn doomed(mut trouble: watch::Receiver<Option<Trouble>>) -> bool {
+async fn doomed(mut trouble: watch::Receiver<State>, cuts: u64) -> bool {
     let mut broken = false;
     loop {
-        match *trouble.borrow_and_update() {
-            Some(Trouble::Cut) => return true,
+        let now = *trouble.borrow_and_update();
+        match now.trouble {
+            _ if now.cuts != cuts => return true,
             Some(trouble) if trouble.breaks() => broken = true,
             _ if broken => return false,
             _ => {}
@@ -151,12 +159,12 @@ fn reset(stream: &TcpStream) {
     drop(stream.set_zero_linger());
 }
 
-async fn swallow(mut client: TcpStream, mut trouble: watch::Receiver<Option<Trouble>>) {
+async fn swallow(mut client: TcpStream, mut trouble: watch::Receiver<State>) {
     let mut chunk = vec![0; CHUNK];
     loop {
         tokio::select! {
             changed = trouble.changed() => {
-                if changed.is_err() || *trouble.borrow() != Some(Trouble::BlackHole) {
+                if changed.is_err() || trouble.borrow().trouble != Some(Trouble::BlackHole) {
                     return;
                 }
             }
@@ -172,13 +180,13 @@ async fn swallow(mut client: TcpStream, mut trouble: watch::Receiver<Option<Trou
 async fn pump(
     from: &mut OwnedReadHalf,
     to: &mut OwnedWriteHalf,
-    (mut trouble, upwards): (watch::Receiver<Option<Trouble>>, bool),
+    (mut trouble, upwards): (watch::Receiver<State>, bool),
 ) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     // Once something is missing nothing may follow: no TCP connection loses bytes in the middle.
     let mut holed = false;
     loop {
-        let now = *trouble.borrow_and_update();
+        let now = trouble.borrow_and_update().trouble;
         if now == Some(Trouble::HalfClose(upwards)) && !holed {
             holed = true;
             to.shutdown().await?;
@@ -288,6 +296,19 @@ mod tests {
             let ended = timeout(SOON, stream.read_to_end(&mut rest)).await.unwrap();
             assert!(ended.is_err() || rest.is_empty());
         }
+    }
+
+    #[tokio::test]
+    async fn a_cut_that_is_over_at_once_ends_every_old_connection() {
+        let (proxy, _tasks) = echo().await;
+        let mut old = connect(&proxy).await;
+        assert!(says(&mut old, b"one").await.is_ok());
+        proxy.trouble(Some(Trouble::Cut));
+        proxy.trouble(None);
+        let mut rest = Vec::new();
+        let ended = timeout(SOON, old.read_to_end(&mut rest)).await.unwrap();
+        assert!(ended.is_err() || rest.is_empty());
+        assert!(says(&mut connect(&proxy).await, b"two").await.is_ok());
     }
 
     #[tokio::test]

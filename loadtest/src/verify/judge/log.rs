@@ -176,7 +176,7 @@ fn positions(index: &Index<'_>, room: usize, truth: &RoomTruth) -> Vec<Finding> 
 /// As many positions were taken as changes were made.
 fn accounts(index: &Index<'_>, room: usize, truth: &RoomTruth) -> Option<Finding> {
     let stays = index.evidence.stays.positions(room).len();
-    let mut least = FOUNDING + i64::try_from(stays).unwrap_or(i64::MAX);
+    let mut least = FOUNDING + index.evidence.guests + i64::try_from(stays).unwrap_or(i64::MAX);
     let mut most = least + index.evidence.uncertain_moves.get(room).unwrap_or(&0);
     for change in &truth.changes {
         let (id, deleted) = match change {

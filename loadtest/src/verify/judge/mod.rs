@@ -42,6 +42,8 @@ pub struct Evidence {
     pub rooms: Vec<RoomTruth>,
     /// Memberships.
     pub stays: Stays,
+    /// Members of every room besides.
+    pub guests: i64,
     /// For each room, changes of membership that may have taken more positions than are known.
     pub uncertain_moves: Vec<i64>,
     /// What was done to the servers, in the order of beginning.

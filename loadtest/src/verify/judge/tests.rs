@@ -146,6 +146,7 @@ fn sound() -> Evidence {
             reached: 8,
         }],
         stays,
+        guests: 0,
         uncertain_moves: vec![0],
         faults: vec![],
         late_after: Duration::from_secs(10),

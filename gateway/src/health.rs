@@ -74,10 +74,10 @@ async fn redis(
     (node, canary): &(NodeId, Canary),
     quiet_until: Instant,
 ) -> Option<String> {
-    let hears = canary.hears();
+    let (hears, last) = (canary.hears(), canary.last_heard());
     let (store, node) = (store.clone(), node.clone());
     // Not tracked: bounded by the store's own timeouts.
-    let asking = tokio::spawn(async move { store.do_others_hear(node.as_str(), hears).await });
+    let asking = tokio::spawn(async move { store.do_others_hear(node.as_str(), last).await });
     let others = matches!(timeout(PATIENCE, asking).await, Ok(Ok(Ok(true))));
     if hears {
         return None;

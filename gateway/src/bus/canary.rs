@@ -71,8 +71,12 @@ impl Canary {
 
     /// What is published is heard here: one of the last two canaries has come back.
     pub(crate) fn hears(&self) -> bool {
-        let heard = self.lock().heard;
-        heard.is_some_and(|heard| heard.elapsed() < PATIENCE)
+        self.last_heard().is_some_and(|ago| ago < PATIENCE)
+    }
+
+    /// How long ago the latest canary came back; `None` before the first.
+    pub(crate) fn last_heard(&self) -> Option<Duration> {
+        self.lock().heard.map(|heard| heard.elapsed())
     }
 
     fn has_ever_heard(&self) -> bool {

@@ -21,6 +21,9 @@ const RENEW_EVERY: Duration = Duration::from_mins(20);
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// Times of departure that may wait for Postgres; the oldest go first.
 const TIMES_MAX: usize = 65_536;
+/// After Redis was away or had lost something, how long nobody is said to have come or gone: the
+/// other nodes take this long to notice and to tell again who is with them.
+const SETTLE: Duration = Duration::from_secs(6);
 /// How long after its end a node's users belong to nobody: the time to reconnect elsewhere.
 const GRACE_MS: i64 = 3_500;
 
@@ -31,6 +34,7 @@ pub(super) async fn run(presence: Presence, stop: CancellationToken) {
         presence,
         beat_at: now,
         not_before: now,
+        settled_at: now,
         write_at: now,
         times: Vec::new(),
         renewing: Vec::new(),
@@ -59,6 +63,8 @@ struct Worker {
     beat_at: Instant,
     /// Redis did not answer: nothing is tried before this.
     not_before: Instant,
+    /// What Redis knows of other nodes' users may be out of date before this.
+    settled_at: Instant,
     write_at: Instant,
     /// When users left, for Postgres.
     times: Vec<(UserId, Timestamp)>,
@@ -81,7 +87,9 @@ impl Worker {
         let done = self.step().await;
         if let Err(error) = done {
             tracing::debug!(%error, "trying again");
-            self.not_before = Instant::now() + RETRY_AFTER;
+            let now = Instant::now();
+            self.not_before = now + RETRY_AFTER;
+            self.settled_at = now + SETTLE;
         }
     }
 
@@ -97,7 +105,14 @@ impl Worker {
             self.enter(owed).await?;
         }
         loop {
-            let due = self.presence.local().due(Instant::now(), TOGETHER_MAX);
+            let now = Instant::now();
+            let mut due = self.presence.local().due(now, TOGETHER_MAX);
+            if now < self.settled_at {
+                self.postpone(&std::mem::take(&mut due.announce));
+                let leaving = std::mem::take(&mut due.leave);
+                let leaving: Vec<UserId> = leaving.into_iter().map(|(user, _)| user).collect();
+                self.postpone(&leaving);
+            }
             let nothing = due.announce.is_empty() && due.leave.is_empty();
             self.times.extend(due.forgotten);
             // Both are tried before either failure counts: what is due is off its timer.
@@ -216,6 +231,7 @@ impl Worker {
     /// Redis does not list whom it should.
     async fn tell_again(&mut self) -> anyhow::Result<()> {
         metrics::counter!(catalogue::PRESENCE_REFILLS).increment(1);
+        self.settled_at = Instant::now() + SETTLE;
         if self.presence.0.redis.was_reaped().await? {
             tracing::warn!("other nodes took this one for dead, telling of its users again");
             self.presence.local().start_over();

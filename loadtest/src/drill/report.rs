@@ -10,7 +10,7 @@ use super::probes::Turn;
 use super::timeline::{
     Part, PartFigures, Returns, busy_until, deliveries, figures, returns, slow_until,
 };
-use super::watchers::Watchers;
+use super::watchers::{Told, Watchers};
 use crate::meters::{Background, Reading, beyond};
 use crate::report::{Report, Table, figure, result, whole};
 use crate::stats::{float, ratio};
@@ -49,8 +49,8 @@ struct Figures {
     returns: Returns,
     /// Connections a second that the drain's time allows on average; for restarts.
     pace: Option<f64>,
-    /// Comings and goings that each watcher was told, from the strike on.
-    announced: Vec<(usize, usize)>,
+    /// What each watcher was told, from the strike on.
+    told: Vec<Told>,
     /// After the end, until no delivery was slow any more.
     slow_for_s: f64,
     /// After the end, until Postgres was asked no more than before.
@@ -125,7 +125,7 @@ impl Observed {
             pace: per_node
                 .filter(|_| flags.drill == Drill::Restart)
                 .and_then(|clients| ratio(clients, drained)),
-            announced: self.watchers.announced(self.verdict.clock.run + span.0),
+            told: self.watchers.told(self.verdict.clock.run + span.0),
             slow_for_s: slow_until(&heard, span.1, Duration::from_secs_f64(slow / 1e3))
                 .as_secs_f64(),
             busy_for_s: usual.map(|usual| busy_until(&calls, span.1, usual * BUSY).as_secs_f64()),
@@ -220,9 +220,15 @@ impl Figures {
                 notes.push(format!("gateway {node}: {}", told.join(", ")));
             }
         }
-        for (number, (came, went)) in self.announced.iter().enumerate() {
+        for (number, told) in self.told.iter().enumerate() {
+            let Told {
+                comings,
+                goings,
+                thought_away,
+            } = told;
             notes.push(format!(
-                "watcher {number} was told of {came} comings and {went} goings of others"
+                "watcher {number} was told of {comings} comings and {goings} goings of others, and \
+                 thinks {thought_away} away in the end"
             ));
         }
         notes
@@ -231,9 +237,19 @@ impl Figures {
     /// A restart nobody need notice must not be announced as comings and goings.
     fn problems(&self, flags: &DrillFlags) -> Vec<String> {
         let mut problems = Vec::new();
-        let announced: usize = self.announced.iter().map(|(a, b)| a + b).sum();
-        if flags.drill == Drill::Restart && announced > 0 {
+        let told = self.told.iter().map(|told| told.comings + told.goings);
+        if flags.drill == Drill::Restart && told.sum::<usize>() > 0 {
             problems.push("clients were announced as coming or going".to_owned());
+        }
+        // What was announced while a gateway was deaf is not told there later.
+        let deaf = usize::from(flags.drill == Drill::RedisBlackHole);
+        if self
+            .told
+            .iter()
+            .skip(deaf)
+            .any(|told| told.thought_away > 0)
+        {
+            problems.push("watchers think clients away who are there".to_owned());
         }
         if self.returns.missing > 0 {
             problems.push(format!("{} clients never came back", self.returns.missing));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use roomwire_shared::UserId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -37,6 +37,15 @@ pub(super) struct Watchers {
     tokens: Vec<String>,
     heard: Vec<Heard>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// What one watcher was told of others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Told {
+    pub(super) comings: usize,
+    pub(super) goings: usize,
+    /// Users of whom the latest it was told is that they went.
+    pub(super) thought_away: usize,
 }
 
 #[derive(Deserialize)]
@@ -80,24 +89,24 @@ impl Watchers {
             .collect();
     }
 
-    /// How often each watcher heard about others from this moment on: comings and goings.
-    pub(super) fn announced(&self, since: Instant) -> Vec<(usize, usize)> {
-        let count = |heard: &Heard| {
+    /// What each watcher was told of others from this moment on.
+    pub(super) fn told(&self, since: Instant) -> Vec<Told> {
+        let watchers: Vec<String> = self.users.iter().map(ToString::to_string).collect();
+        let of_watcher = |heard: &Heard| {
             let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            let watchers: Vec<String> = self.users.iter().map(ToString::to_string).collect();
-            let of_others = heard
-                .iter()
-                .filter(|one| one.at >= since && !watchers.contains(&one.user));
-            let mut counts = BTreeMap::from([(true, 0), (false, 0)]);
-            for one in of_others {
-                *counts.entry(one.online).or_default() += 1;
+            let others = heard.iter().filter(|one| !watchers.contains(&one.user));
+            let mut told = Told::default();
+            let mut states = BTreeMap::new();
+            for one in others {
+                let new = one.at >= since;
+                told.comings += usize::from(new && one.online);
+                told.goings += usize::from(new && !one.online);
+                states.insert(one.user.as_str(), one.online);
             }
-            (
-                counts.get(&true).copied().unwrap_or(0),
-                counts.get(&false).copied().unwrap_or(0),
-            )
+            told.thought_away = states.values().filter(|online| !**online).count();
+            told
         };
-        self.heard.iter().map(count).collect()
+        self.heard.iter().map(of_watcher).collect()
     }
 }
 

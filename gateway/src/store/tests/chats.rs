@@ -1,5 +1,7 @@
 //! What contract B and presence ask of the store.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use roomwire_shared::Timestamp;
 
@@ -129,12 +131,19 @@ async fn the_time_at_which_a_user_was_last_there_only_moves_forward() {
 }
 
 #[tokio::test]
-async fn a_node_hears_of_others_that_hear() {
+async fn a_node_hears_of_others_that_have_heard_since() {
     let store = store().await;
-    assert!(!store.do_others_hear("one", true).await.unwrap());
-    assert!(!store.do_others_hear("one", false).await.unwrap());
-    assert!(!store.do_others_hear("two", false).await.unwrap());
-    assert!(!store.do_others_hear("one", false).await.unwrap());
-    store.do_others_hear("two", true).await.unwrap();
-    assert!(store.do_others_hear("one", false).await.unwrap());
+    let secs = |secs: f64| Some(Duration::from_secs_f64(secs));
+    assert!(!store.do_others_hear("one", secs(0.0)).await.unwrap());
+    assert!(!store.do_others_hear("one", secs(2.5)).await.unwrap());
+    // The other one has stopped hearing, too, only a little later.
+    store.do_others_hear("two", secs(1.6)).await.unwrap();
+    assert!(!store.do_others_hear("one", secs(2.5)).await.unwrap());
+    store.do_others_hear("two", secs(0.1)).await.unwrap();
+    assert!(store.do_others_hear("one", secs(2.5)).await.unwrap());
+    assert!(store.do_others_hear("three", None).await.unwrap());
+    // What was heard long ago is no sign that anybody hears.
+    store.do_others_hear("one", secs(9.0)).await.unwrap();
+    store.do_others_hear("two", secs(7.0)).await.unwrap();
+    assert!(!store.do_others_hear("three", None).await.unwrap());
 }

@@ -66,6 +66,10 @@ impl Actor {
         };
         let mut turns = self.phase.clone();
         self.sync(&mut link).await;
+        if !link.syncing {
+            // It is in no room.
+            self.caught_up(link.session, self.world.now());
+        }
         self.resend(&mut link).await;
         loop {
             let next = self.next_step();

@@ -106,9 +106,11 @@ impl Keeper {
     async fn carry_out(&mut self, orders: impl Iterator<Item = Order>) {
         let mut new = Vec::new();
         let mut answers = Vec::new();
+        let mut old = Vec::new();
         for order in orders {
             match order {
                 Order::Listen(topics, answer) => {
+                    self.unsubscribe(&mut old).await;
                     new.extend(
                         topics
                             .into_iter()
@@ -119,11 +121,12 @@ impl Keeper {
                 Order::Forget(topic) => {
                     self.subscribe_and_answer(&mut new, &mut answers).await;
                     if self.wanted.remove(&topic) {
-                        self.unsubscribe(&topic).await;
+                        old.push(topic);
                     }
                 }
             }
         }
+        self.unsubscribe(&mut old).await;
         self.subscribe_and_answer(&mut new, &mut answers).await;
     }
 
@@ -181,12 +184,18 @@ impl Keeper {
         true
     }
 
-    async fn unsubscribe(&self, topic: &Topic) {
-        let channel = self.names.channel(topic);
+    /// Nobody waits for this, and others wait behind it. Without a connection there is nothing to be
+    /// done: a new one listens to nothing but what is wanted then.
+    async fn unsubscribe(&self, old: &mut Vec<Topic>) {
+        let channels: Vec<String> = old.drain(..).map(|t| self.names.channel(&t)).collect();
+        if channels.is_empty() || !self.client.is_connected() {
+            return;
+        }
         let done = if self.client.is_clustered() {
-            self.client.sunsubscribe(channel).await
+            let each = channels.into_iter().map(|c| self.client.sunsubscribe(c));
+            futures_util::future::try_join_all(each).await.map(|_| ())
         } else {
-            self.client.unsubscribe(channel).await
+            self.client.unsubscribe(channels).await
         };
         if let Err(error) = done {
             // Harmless: hints for rooms nobody here is in are dropped.

@@ -1,6 +1,6 @@
 //! What a drill prints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -78,6 +78,19 @@ impl Observed {
         ]
     }
 
+    /// Users who were in a room with the watchers all the time; all clients are there in the end.
+    fn stayers(&self) -> HashSet<&str> {
+        let evidence = &self.verdict.evidence;
+        let stayed = |user: usize| {
+            let rooms = 0..evidence.rooms.len();
+            let mut stays = rooms.map(|room| evidence.stays.of(room, user));
+            stays.any(|stays| matches!(stays.as_slice(), [only] if only.leaving.is_none()))
+        };
+        let users = evidence.users.iter().enumerate();
+        let stayers = users.filter(|(number, _)| stayed(*number));
+        stayers.map(|(_, seen)| seen.id.as_str()).collect()
+    }
+
     /// The reading before a moment, and the first one after another.
     fn around(&self, from: Moment, to: Moment) -> Option<(&Reading, &Reading)> {
         let before = |r: &&Reading| self.moment(r.at()) <= from;
@@ -125,7 +138,9 @@ impl Observed {
             pace: per_node
                 .filter(|_| flags.drill == Drill::Restart)
                 .and_then(|clients| ratio(clients, drained)),
-            told: self.watchers.told(self.verdict.clock.run + span.0),
+            told: self
+                .watchers
+                .told(self.verdict.clock.run + span.0, &self.stayers()),
             slow_for_s: slow_until(&heard, span.1, Duration::from_secs_f64(slow / 1e3))
                 .as_secs_f64(),
             busy_for_s: usual.map(|usual| busy_until(&calls, span.1, usual * BUSY).as_secs_f64()),

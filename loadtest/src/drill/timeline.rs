@@ -154,7 +154,12 @@ pub(super) struct Returns {
     pub(super) last_back_s: f64,
     /// Clients that never did.
     pub(super) missing: u64,
+    /// The longest times away: whose, from when on in seconds of the run, and how many seconds.
+    pub(super) slowest: Vec<(usize, f64, f64)>,
 }
+
+/// Times away that are named.
+const SLOWEST_MAX: usize = 8;
 
 /// What connections did from `since` on.
 pub(super) fn returns(evidence: &Evidence, since: Moment) -> Returns {
@@ -162,7 +167,7 @@ pub(super) fn returns(evidence: &Evidence, since: Moment) -> Returns {
     let mut away = Latencies::new();
     let mut opened = Vec::new();
     let mut last = since;
-    for user in &evidence.users {
+    for (number, user) in evidence.users.iter().enumerate() {
         let sessions = &user.state.record.sessions;
         for (before, after) in sessions.iter().zip(sessions.iter().skip(1)) {
             let Some(closed) = closed(before).filter(|_| after.opened >= since) else {
@@ -172,13 +177,18 @@ pub(super) fn returns(evidence: &Evidence, since: Moment) -> Returns {
             opened.push(after.opened);
             // A client that was cut again before it had caught up goes on with the next one.
             if let Some(back) = after.caught_up {
-                away.record(back.saturating_sub(closed));
+                let gone = back.saturating_sub(closed);
+                away.record(gone);
+                let told = (number, closed.as_secs_f64(), gone.as_secs_f64());
+                returns.slowest.push(told);
                 last = last.max(back);
             }
         }
         let whole = sessions.last().is_some_and(|last| last.caught_up.is_some());
         returns.missing += u64::from(!whole);
     }
+    returns.slowest.sort_by(|a, b| b.2.total_cmp(&a.2));
+    returns.slowest.truncate(SLOWEST_MAX);
     opened.sort_unstable();
     returns.most_in_a_second = most_within(&opened, Duration::from_secs(1));
     returns.away = (returns.reconnects > 0).then(|| away.summary());

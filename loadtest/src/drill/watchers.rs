@@ -2,7 +2,7 @@
 //!
 //! One for each gateway, always on that one: whichever gateway is away, the others' watchers hear.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ pub(super) struct Watchers {
 pub(super) struct Told {
     pub(super) comings: usize,
     pub(super) goings: usize,
-    /// Users of whom the latest it was told is that they went.
+    /// Of those who are there: of whom the latest it was told is that they went.
     pub(super) thought_away: usize,
 }
 
@@ -90,7 +90,8 @@ impl Watchers {
     }
 
     /// What each watcher was told of others from this moment on.
-    pub(super) fn told(&self, since: Instant) -> Vec<Told> {
+    /// Of `known`, who must be there in the end, it is also counted whether they are believed to be.
+    pub(super) fn told(&self, since: Instant, known: &HashSet<&str>) -> Vec<Told> {
         let watchers: Vec<String> = self.users.iter().map(ToString::to_string).collect();
         let of_watcher = |heard: &Heard| {
             let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +104,8 @@ impl Watchers {
                 told.goings += usize::from(new && !one.online);
                 states.insert(one.user.as_str(), one.online);
             }
-            told.thought_away = states.values().filter(|online| !**online).count();
+            let wrong = |(user, online): &(&&str, &bool)| !**online && known.contains(**user);
+            told.thought_away = states.iter().filter(wrong).count();
             told
         };
         self.heard.iter().map(of_watcher).collect()

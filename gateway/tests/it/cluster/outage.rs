@@ -45,6 +45,43 @@ async fn members_on_other_nodes_hear_everything_while_redis_is_away() {
     assert_eq!(joined["room"], made);
 }
 
+/// What is not needed any more must not keep those waiting who are needed.
+#[tokio::test]
+async fn whoever_connects_while_redis_is_away_does_not_wait_for_those_who_left() {
+    let redis = Redis::start().unwrap();
+    let Some(pid) = redis.pid() else {
+        eprintln!("skipped: REDIS_URL names a server that is not for this test to kill");
+        return;
+    };
+    let settings = [("REDIS_URL", redis.url())];
+    let Some(deployment) = Deployment::with_clients_and_settings(1, &settings).await else {
+        return;
+    };
+    let mut leaving = Vec::new();
+    for n in 0..30 {
+        leaving.push(deployment.socket(&format!("user-{n}")).open().await);
+    }
+    let probes = deployment.admin();
+    let before = subscriptions(&probes).await;
+    kill(pid);
+    for mut socket in leaving {
+        socket.disconnect().await;
+    }
+    // A node goes on listening for users who have just left, in case that they come back.
+    while subscriptions(&probes).await > before - 20 {
+        let mut newcomer = deployment.socket("newcomer").open().await;
+        newcomer.disconnect().await;
+    }
+}
+
+async fn subscriptions(probes: &Rest) -> i64 {
+    let metrics = probes.get("/metrics").await.text;
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("roomwire_subscriptions "));
+    line.unwrap().parse().unwrap()
+}
+
 /// The node's way to Redis swallows everything and says nothing, as a broken network does.
 #[tokio::test]
 async fn a_node_that_is_deaf_without_knowing_finds_out_and_misses_nothing() {

@@ -1,37 +1,21 @@
 //! The measurement of large rooms and lists on a private stack, small enough for a test.
-//!
-//! Builds the gateway with cargo, in the folder that this program was built in.
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+
+use crate::stage::{alone, gateway};
 
 /// Small, and every number another.
 const BENCH: &str = "bench chats --members 30 --base-members 6 --connected 4 --history 12 \
                      --messages 3 --chats 5 --base-chats 2 --chat-messages 3 --growth 4 --lists 7 \
                      --warm-up 1 --idle-seconds 1 --json";
 
-fn gateway() -> PathBuf {
-    let target = PathBuf::from(env!("CARGO_BIN_EXE_roomwire-loadtest"));
-    let target = target.ancestors().nth(2).unwrap().to_owned();
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "roomwire-gateway"])
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .output()
-        .unwrap();
-    let words = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "{words}");
-    target.join("debug").join("roomwire-gateway")
-}
-
 fn bench() -> Output {
     Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"))
         .args(BENCH.split_ascii_whitespace())
         .arg("--gateway")
-        .arg(gateway())
+        .arg(gateway("roomwire-gateway", &[]))
         .env_remove("JWT_HS256_SECRET")
         .env_remove("DATABASE_URL")
         .env_remove("REDIS_URL")
@@ -39,9 +23,10 @@ fn bench() -> Output {
         .unwrap()
 }
 
-#[test]
-fn messages_and_lists_are_measured_next_to_smaller_ones() {
-    let output = bench();
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_and_lists_are_measured_next_to_smaller_ones() {
+    let _alone = alone().await;
+    let output = tokio::task::spawn_blocking(bench).await.unwrap();
     let table = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{table}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -6,6 +6,10 @@ mod bench;
 #[cfg(test)]
 mod chats;
 #[cfg(test)]
+mod drill;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod stand_in;
 #[cfg(test)]
 mod verify;

@@ -1,38 +1,14 @@
 //! The checker finds each bug that is planted in a gateway, and none in the gateway as it is.
-//!
-//! Builds both gateways with cargo, in the workspace's own target folder: the planted one has a name
-//! of its own there, and shares every other crate's build.
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use tokio::sync::Mutex;
 
-/// One stack at a time: their processes would only take each other's time.
-static STAGE: Mutex<()> = Mutex::const_new(());
-
-/// Builds a gateway without optimisation and says where it is.
-fn gateway(name: &str, features: &[&str]) -> PathBuf {
-    let target = PathBuf::from(env!("CARGO_BIN_EXE_roomwire-loadtest"));
-    let target = target.ancestors().nth(2).unwrap().to_owned();
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "roomwire-gateway"])
-        .args(["--bin", name])
-        .args(features)
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .output()
-        .unwrap();
-    let words = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "{words}");
-    target.join("debug").join(name)
-}
+use crate::stage::{alone, gateway};
 
 /// Runs `verify`, with a plant if one is named, and returns its report beside its output.
 async fn verify(plant: &'static str, flags: &'static str) -> (Value, Output) {
-    let _alone = STAGE.lock().await;
+    let _alone = alone().await;
     let run = move || {
         let gateway = if plant.is_empty() {
             gateway("roomwire-gateway", &[])

@@ -1,0 +1,88 @@
+//! Each drill, small: it ends, fails on nothing, and its figures are those of what was done.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::stage;
+
+/// Runs a drill with these flags and returns its report.
+async fn drill(flags: &'static str) -> Value {
+    let _alone = stage::alone().await;
+    let run = move || {
+        let gateway: PathBuf = stage::gateway("roomwire-gateway", &[]);
+        Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"))
+            .arg("drill")
+            .args(flags.split_ascii_whitespace())
+            .args(["--json", "--seed", "3", "--users", "40", "--members", "8"])
+            .arg("--gateway")
+            .arg(gateway)
+            .env_remove("DATABASE_URL")
+            .env_remove("REDIS_URL")
+            .output()
+            .unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {words}"))
+}
+
+fn delivered(report: &Value) -> Vec<u64> {
+    let parts = report["result"]["parts"].as_array().unwrap().iter();
+    let delivered = parts.map(|part| part["deliveries"].as_u64().unwrap());
+    delivered.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_announced_and_nothing_is_lost_when_gateways_restart() {
+    let report = drill("restart --before 5 --after 3 --drain-seconds 2 --rate 40").await;
+    let result = &report["result"];
+    assert!(
+        delivered(&report).iter().all(|count| *count > 0),
+        "{result:#}"
+    );
+    // Everybody is sent away at least once on the way, whoever was moved to the next one twice.
+    assert!(
+        result["returns"]["reconnects"].as_u64() >= Some(40),
+        "{result:#}"
+    );
+    assert_eq!(result["told"].as_array().unwrap().len(), 3);
+    for node in result["readiness"].as_array().unwrap() {
+        let turns = node.as_array().unwrap();
+        let gone = turns.iter().any(|turn| turn[1] == false);
+        assert!(gone && turns.last().unwrap()[1] == true, "{turns:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_cuts_everybody_once_and_brings_everybody_back() {
+    let report = drill("storm --before 4 --after 4 --rate 20").await;
+    let result = &report["result"];
+    assert_eq!(result["returns"]["reconnects"], 40, "{result:#}");
+    assert_eq!(result["returns"]["missing"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_arrive_while_redis_is_away_and_after_it_was_emptied() {
+    let away = drill("redis-away --before 4 --during 6 --after 4 --rate 40").await;
+    assert!(delivered(&away).iter().all(|count| *count > 0), "{away:#}");
+    let erased = drill("redis-erased --before 4 --after 4 --rate 40").await;
+    assert!(
+        delivered(&erased).iter().all(|count| *count > 0),
+        "{erased:#}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_alone_is_deaf_leaves_the_service_and_comes_back() {
+    let report = drill("redis-black-hole --before 4 --during 8 --after 6 --rate 40").await;
+    let nodes = report["result"]["readiness"].as_array().unwrap();
+    let turns: Vec<Vec<bool>> = nodes
+        .iter()
+        .map(|turns| turns.as_array().unwrap().iter())
+        .map(|turns| turns.map(|turn| turn[1] == true).collect())
+        .collect();
+    assert_eq!(turns, [vec![true, false, true], vec![true], vec![true]]);
+}

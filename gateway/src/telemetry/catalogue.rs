@@ -51,6 +51,12 @@ catalogue! {
     TCP_CONNECTIONS = "roomwire_tcp_connections", Kind::Gauge;
     /// TCP connections turned away at the configured bound.
     TCP_REFUSED = "roomwire_tcp_connections_refused_total", Kind::Counter;
+    /// Requests of clients that continue a session, by the node that holds it: this one (`own`), or
+    /// another one to which they are passed on (`other`).
+    SESSION_REQUESTS = "roomwire_session_requests_total", Kind::Counter;
+    /// Requests answered with "Session ID unknown", by reason: `not_here` (ended by itself, or never
+    /// was), `ended` (by this node), `node_gone`.
+    SESSIONS_UNKNOWN = "roomwire_sessions_unknown_total", Kind::Counter;
     /// Events from clients, by face, event and result.
     EVENTS = "roomwire_events_total", Kind::Counter;
     /// Seconds from reading an event to answering it, by face and event.

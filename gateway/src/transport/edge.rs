@@ -20,11 +20,13 @@ use super::{
     guard::Handle,
     legacy,
     sessions::Sessions,
+    unknown::{self, Reason},
 };
 use crate::{
     config,
     faces::{Handshake, query_value},
     limits::Limits,
+    telemetry::catalogue,
 };
 
 /// How long a post waits for the events before it; then it is handled all the same, and the bound
@@ -93,12 +95,14 @@ impl Edge {
         };
         match self.nodes.owner(&sid) {
             Owner::Own(plain) => {
+                metrics::counter!(catalogue::SESSION_REQUESTS, "node" => "own").increment(1);
                 let of = (&*query, &*sid, plain);
                 self.continuing(sockets, request, of).await
             }
             Owner::Other(node) => {
+                metrics::counter!(catalogue::SESSION_REQUESTS, "node" => "other").increment(1);
                 let forwarded = self.nodes.forward(node, request).await;
-                forwarded.unwrap_or_else(unknown_session)
+                forwarded.unwrap_or_else(|| unknown::answer(Reason::NodeGone))
             }
         }
     }
@@ -110,14 +114,14 @@ impl Edge {
         };
         let query = request.uri().query().unwrap_or_default().to_owned();
         let Some(sid) = session_id(&query) else {
-            return unknown_session();
+            return unknown::answer(Reason::NotHere);
         };
         match self.nodes.owner(&sid) {
             Owner::Own(plain) => {
                 let of = (&*query, &*sid, plain);
                 self.continuing(sockets, request, of).await
             }
-            Owner::Other(_) => unknown_session(),
+            Owner::Other(_) => unknown::answer(Reason::NotHere),
         }
     }
 
@@ -138,7 +142,7 @@ impl Edge {
         (query, sid, plain): (&str, &str, &str),
     ) -> Response<Body> {
         if self.sessions.is_ended(plain) {
-            return unknown_session();
+            return unknown::answer(Reason::Ended);
         }
         if let Some(uri) = renamed(request.uri(), sid, plain) {
             *request.uri_mut() = uri;
@@ -155,13 +159,13 @@ impl Edge {
             if let Some(handle) = handle {
                 self.sessions.upgraded(plain, &handle);
             }
-            return self.speak(sockets, request, query).await;
+            return unknown::counted(self.speak(sockets, request, query).await).await;
         }
         if request.method() != Method::GET {
-            return self.speak(sockets, request, query).await;
+            return unknown::counted(self.speak(sockets, request, query).await).await;
         }
         self.sessions.polls(plain, handle.as_ref());
-        let response = self.speak(sockets, request, query).await;
+        let response = unknown::counted(self.speak(sockets, request, query).await).await;
         self.sessions.polls(plain, None);
         let bytes = response.body().size_hint().exact();
         self.sessions.polled(plain, bytes.unwrap_or_default());
@@ -280,15 +284,6 @@ fn too_many() -> Response<Body> {
         "too many connect at once",
     )
         .into_response()
-}
-
-/// As the library answers it, so that clients open a new session.
-fn unknown_session() -> Response<Body> {
-    let mut response = Response::new(Body::from(r#"{"code":1,"message":"Session ID unknown"}"#));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    let json = http::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
 }
 
 impl Service<Request<Body>> for Edge {

@@ -13,6 +13,7 @@ mod legacy;
 mod listener;
 mod meter;
 mod sessions;
+mod unknown;
 
 pub(crate) use admin::{Admin, serve_admin};
 pub(crate) use edge::Edge;

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -32,6 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Front {
     address: SocketAddr,
+    backends: Arc<Backends>,
     task: JoinHandle<()>,
 }
 
@@ -47,14 +48,26 @@ impl Front {
         let address = listener
             .local_addr()
             .map_err(Error::io("read the address of the front"))?;
-        let task = tokio::spawn(accept(listener, Backends::new(backends)));
-        Ok(Self { address, task })
+        let backends = Backends::new(backends);
+        let task = tokio::spawn(accept(listener, Arc::clone(&backends)));
+        Ok(Self {
+            address,
+            backends,
+            task,
+        })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many connections each backend has accepted so far, in the order given at the start.
+    #[must_use]
+    pub fn connections(&self) -> Vec<u64> {
+        let counts = self.backends.accepted.iter();
+        counts.map(|count| count.load(Ordering::Relaxed)).collect()
     }
 }
 
@@ -64,16 +77,18 @@ impl Drop for Front {
     }
 }
 
-/// The addresses and whose turn it is.
+/// The addresses, whose turn it is, and who had how many.
 #[derive(Debug)]
 struct Backends {
     addresses: Vec<SocketAddr>,
+    accepted: Vec<AtomicU64>,
     turn: AtomicUsize,
 }
 
 impl Backends {
     fn new(addresses: Vec<SocketAddr>) -> Arc<Self> {
         Arc::new(Self {
+            accepted: addresses.iter().map(|_| AtomicU64::new(0)).collect(),
             addresses,
             turn: AtomicUsize::new(0),
         })
@@ -86,8 +101,10 @@ impl Backends {
             .turn
             .fetch_add(1, Ordering::Relaxed)
             .checked_rem(count)?;
-        for address in self.addresses.iter().cycle().skip(first).take(count) {
+        let backends = self.addresses.iter().zip(&self.accepted);
+        for (address, accepted) in backends.cycle().skip(first).take(count) {
             if let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                accepted.fetch_add(1, Ordering::Relaxed);
                 return Some(stream);
             }
         }

@@ -29,6 +29,7 @@ async fn a_dead_backend_is_skipped() {
     let backends = vec![backend(b'a').await, dead, backend(b'c').await];
     let front = Front::start(ANY.parse().unwrap(), backends).await.unwrap();
     assert_eq!(ask(front.addr(), 6).await, "accacc");
+    assert_eq!(front.connections(), [2, 0, 4]);
 }
 
 #[tokio::test]

@@ -4,10 +4,11 @@
 // Every report names the client (`id`) it is about. The process ends when its input ends.
 //
 //   {cmd: "connect", id, version, url, path, namespace, transports?, query?, auth?,
-//    extraHeaders?, options?}
+//    extraHeaders?, options?, keepAlive?}          with `keepAlive`, requests share connections
 //   {cmd: "emit", id, event, args, seq?, ackTimeoutMs?}      asks for an ack if `seq` is given
 //   {cmd: "burst", id, event, args, count, seq, ackTimeoutMs?}
 //        emits `count` times in one go; "{i}" in texts of `args` stands for the number, from 0
+//   {cmd: "tally", id, seq}                                   asks what has happened so far
 //   {cmd: "disconnect", id}                                   leaves the namespace politely
 //   {cmd: "drop", id}                                         closes the transport without a word
 //
@@ -16,20 +17,38 @@
 //   closed {reason}: the transport is gone                        stray_ack {packet}
 //   ack {seq, args} | ack_timeout {seq}
 //   burst {seq, acks, order}: acks by number (null where none came), numbers in order of arrival
+//   tally {seq, sessions, heartbeats, trouble}: sessions opened, heartbeats exchanged, and how often
+//        each kind of trouble was met, none of which a client with a good connection meets
 //   failed {message}: the command could not be carried out
 //
 // Bytes travel as {"$binary": "<base64>"} in both directions. {"$utf16": [55296]} in arguments is a
 // text of these code units, which need not be a valid one.
 
+import { Agent } from "node:http";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
 const CLIENTS_MAX = 1_024;
 const BURST_MAX = 10_000;
 const ACK_TIMEOUT_MS = 10_000;
+const TROUBLE = {
+  socket: ["connect_error", "connect_timeout", "disconnect", "error"],
+  manager: [
+    "close",
+    "connect_error",
+    "connect_timeout",
+    "error",
+    "reconnect",
+    "reconnect_attempt",
+    "reconnect_error",
+    "reconnect_failed",
+  ],
+  engine: ["close", "error", "upgradeError"],
+};
 
 const require = createRequire(import.meta.url);
 const clients = new Map();
+const tallies = new Map();
 
 function report(id, kind, fields) {
   process.stdout.write(JSON.stringify({ id, kind, ...fields }, encode) + "\n");
@@ -96,8 +115,12 @@ function connect(command) {
       options[name] = command[name];
     }
   }
+  if (command.keepAlive) {
+    options.agent = new Agent({ keepAlive: true });
+  }
   const socket = io(command.url + command.namespace, options);
   clients.set(id, socket);
+  tallies.set(id, { sessions: 0, heartbeats: 0, trouble: {} });
   watchSocket(id, socket);
   watchTransport(id, socket);
 }
@@ -125,12 +148,28 @@ function watchSocket(id, socket) {
   };
 }
 
+// Counts what `emitter` says of trouble, under names like "socket.disconnect".
+function watchTrouble(id, what, emitter) {
+  const { trouble } = tallies.get(id);
+  for (const name of TROUBLE[what]) {
+    emitter.on(name, () => {
+      trouble[`${what}.${name}`] = (trouble[`${what}.${name}`] ?? 0) + 1;
+    });
+  }
+}
+
 function watchTransport(id, socket) {
+  const tally = tallies.get(id);
+  watchTrouble(id, "socket", socket);
+  watchTrouble(id, "manager", socket.io);
+  socket.io.on("open", () => (tally.sessions += 1));
   const watched = new WeakSet();
   const watch = () => {
     const engine = socket.io.engine;
     if (engine && !watched.has(engine)) {
       watched.add(engine);
+      watchTrouble(id, "engine", engine);
+      engine.on("pong", () => (tally.heartbeats += 1));
       engine.on("upgrade", (transport) => report(id, "upgrade", { transport: transport.name }));
       engine.on("close", (reason) => report(id, "closed", { reason }));
     }
@@ -197,6 +236,7 @@ const commands = {
   connect,
   emit,
   burst,
+  tally: ({ id, seq }) => report(id, "tally", { seq, ...tallies.get(id) }),
   disconnect: (command) => clientOf(command).disconnect(),
   drop: (command) => clientOf(command).io.engine.close(),
 };

@@ -131,7 +131,12 @@ impl Deployment {
 
     /// Calls the first node's admin port.
     pub(crate) fn admin(&self) -> Rest {
-        self.anonymous().on(self.nodes[0].admin_url())
+        self.admin_on(0)
+    }
+
+    /// Calls a node's admin port.
+    pub(crate) fn admin_on(&self, node: usize) -> Rest {
+        self.anonymous().on(self.nodes[node].admin_url())
     }
 
     /// A socket of this user, yet to be opened: by default the newest client, over a websocket, to

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) use chats::{data, refusal, said};
 pub(crate) use deployment::Deployment;
-pub(crate) use js::{Client, Generation, Transports};
+pub(crate) use js::{Client, Connect, Generation, Transports};
 pub(crate) use keys::{Issuer, ONES, THREES, TWOS, key_set};
 pub(crate) use proxy::Proxy;
 pub(crate) use rest::{MALFORMED_IDS, Rest, UNKNOWN_ID};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
 
-use super::driver::{Line, Reply, Report};
+use super::driver::{Line, Reply, Report, Tally};
 use crate::support::DEADLINE;
 
 /// How long many pipelined events may take together.
@@ -111,6 +111,17 @@ impl Client {
         match reply.await {
             Ok(Reply::Burst { acks, order }) => Burst { acks, order },
             other => panic!("{}: a burst of {event} ended in {other:?}", self.label),
+        }
+    }
+
+    /// What has happened to this client so far.
+    pub(crate) async fn tally(&self) -> Tally {
+        let (seq, reply) = self.line.new_question();
+        let command = json!({ "cmd": "tally", "id": self.id, "seq": seq });
+        self.line.send(command).await;
+        match reply.await {
+            Ok(Reply::Tally(tally)) => tally,
+            other => panic!("{}: no tally but {other:?}", self.label),
         }
     }
 
@@ -257,7 +268,8 @@ impl Client {
         self.is_disconnected().await;
     }
 
-    pub(super) fn label(&self) -> &str {
+    /// Who this is, for the text of a failure.
+    pub(crate) fn label(&self) -> &str {
         &self.label
     }
 

@@ -85,6 +85,8 @@ pub(crate) struct Connect<'a> {
     auth: Map<String, Value>,
     query: Map<String, Value>,
     headers: Map<String, Value>,
+    options: Map<String, Value>,
+    keep_alive: bool,
 }
 
 impl<'a> Connect<'a> {
@@ -101,6 +103,8 @@ impl<'a> Connect<'a> {
             auth: Map::new(),
             query: Map::new(),
             headers: Map::new(),
+            options: Map::new(),
+            keep_alive: false,
         }
     }
 
@@ -158,6 +162,18 @@ impl<'a> Connect<'a> {
 
     pub(crate) fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.headers.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Lets the client connect again by itself, as it does unless told otherwise.
+    pub(crate) fn reconnecting(mut self) -> Self {
+        self.options.insert("reconnection".to_owned(), true.into());
+        self
+    }
+
+    /// Lets requests of the client share connections, as they do in browsers.
+    pub(crate) fn keep_alive(mut self, keep_alive: bool) -> Self {
+        self.keep_alive = keep_alive;
         self
     }
 
@@ -261,6 +277,8 @@ impl<'a> Connect<'a> {
             "auth": some(self.auth),
             "query": some(self.query),
             "extraHeaders": some(self.headers),
+            "options": some(self.options),
+            "keepAlive": self.keep_alive,
         });
         self.js.line().send(command).await;
         Client::new(id, label, std::sync::Arc::clone(self.js.line()), reports)

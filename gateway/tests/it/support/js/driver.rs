@@ -1,6 +1,6 @@
 //! The Node process: commands go in, reports come out and are handed to the client they are about.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -59,6 +59,19 @@ pub(super) enum Reply {
     AckTimeout {},
     /// The answers to many, by number, and the numbers in the order of arrival.
     Burst { acks: Vec<Value>, order: Vec<usize> },
+    /// What has happened to a client.
+    Tally(Tally),
+}
+
+/// What has happened to a client since it began to connect.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tally {
+    /// Engine.IO sessions that it has opened.
+    pub(crate) sessions: u64,
+    /// Pings that were answered, whoever sends them in its generation.
+    pub(crate) heartbeats: u64,
+    /// Errors, ends and new attempts that the client library told of, by name.
+    pub(crate) trouble: BTreeMap<String, u64>,
 }
 
 /// A running driver. It ends with this value.

@@ -80,13 +80,16 @@ impl Node {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let forwarded: u64 = self.nodes.iter().map(|node| node.other).sum();
-        let (requests, unknown) = (self.requests(), self.unknown());
+        let other: Vec<_> = self.nodes.iter().map(|node| node.other).collect();
+        let forwarded: u64 = other.iter().sum();
+        let reasons: BTreeSet<_> = self.nodes.iter().flat_map(|node| &node.reasons).collect();
         write!(
             f,
-            "{requests} requests, {forwarded} forwarded, {unknown} unknown sessions; {:?} \
-             connections to {:?}",
-            self.connections, self.nodes
+            "{} requests, {forwarded} forwarded {other:?}, {} unknown sessions {reasons:?}, \
+             connections {:?}",
+            self.requests(),
+            self.unknown(),
+            self.connections
         )
     }
 }

@@ -1,18 +1,12 @@
 //! Polling without sticky sessions: a session's id names its node, and a request that reaches
 //! another one is passed on to it, websocket upgrades included.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use http::{Request, Response, StatusCode, header};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::{io::copy_bidirectional, net::TcpStream, time::timeout};
 
+use super::peers::{self, PeerError, Peers};
 use crate::bus::{Leases, NodeId};
 
-/// How long the owner may take to accept; a node that does not is as good as dead.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Largest handshake answer; it is a few hundred bytes.
 const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
 /// Between the library's id and the node's. In neither of them.
@@ -28,16 +22,22 @@ pub(super) enum Owner<'a> {
 
 /// Knows the nodes; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Nodes(Leases);
+pub(crate) struct Nodes {
+    leases: Leases,
+    peers: Peers,
+}
 
 impl Nodes {
     pub(crate) fn new(leases: Leases) -> Self {
-        Self(leases)
+        Self {
+            leases,
+            peers: Peers::new(),
+        }
     }
 
     /// Reads a session id. One that names no node is for this one to judge.
     pub(super) fn owner<'a>(&self, sid: &'a str) -> Owner<'a> {
-        owner(self.0.own(), sid)
+        owner(self.leases.own(), sid)
     }
 
     /// Puts this node's name into the answer that opens a polling session. Other answers stay.
@@ -51,7 +51,7 @@ impl Nodes {
         };
         let signed = std::str::from_utf8(&bytes)
             .ok()
-            .and_then(|text| sign_open_packet(text, self.0.own().as_str()));
+            .and_then(|text| sign_open_packet(text, self.leases.own().as_str()));
         parts.headers.remove(header::CONTENT_LENGTH);
         let body = signed.map_or_else(|| Body::from(bytes.clone()), Body::from);
         Response::from_parts(parts, body)
@@ -62,48 +62,25 @@ impl Nodes {
     pub(super) async fn forward(
         &self,
         node: &str,
-        mut request: Request<Body>,
+        request: Request<Body>,
     ) -> Option<Response<Body>> {
-        let address = self.0.address(node).await?;
-        let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
-        let Ok(Ok(stream)) = connected else {
-            self.0.doubt(node);
-            return None;
+        let address = self.leases.address(node).await?;
+        let answered = if request.headers().contains_key(header::UPGRADE) {
+            peers::upgrade(address, request).await
+        } else {
+            self.peers.send(address, request).await
         };
-        // Without it polls are slower, but they work.
-        stream.set_nodelay(true).unwrap_or_default();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-        // Not tracked: ends with the request, which is.
-        tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "a connection to another node ended early");
+        match answered {
+            Ok(response) => Some(response),
+            Err(PeerError::Unreachable) => {
+                self.leases.doubt(node);
+                None
             }
-        });
-        let client = hyper::upgrade::on(&mut request);
-        let mut response = match sender.send_request(request).await {
-            Ok(response) => response,
-            Err(error) => {
+            Err(PeerError::Unanswered(error)) => {
                 tracing::debug!(%error, "another node did not answer");
-                return None;
+                None
             }
-        };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let owner = hyper::upgrade::on(&mut response);
-            // Not tracked: ends with the client's connection, which is.
-            tokio::spawn(join(client, owner));
         }
-        Some(response.map(Body::new))
-    }
-}
-
-/// Carries bytes both ways between two upgraded connections until one of them ends.
-async fn join(client: hyper::upgrade::OnUpgrade, owner: hyper::upgrade::OnUpgrade) {
-    let (Ok(client), Ok(owner)) = tokio::join!(client, owner) else {
-        return;
-    };
-    let (mut client, mut owner) = (TokioIo::new(client), TokioIo::new(owner));
-    if let Err(error) = copy_bidirectional(&mut client, &mut owner).await {
-        tracing::debug!(%error, "a forwarded websocket ended early");
     }
 }
 

@@ -22,8 +22,8 @@ use crate::{
     workers::Workers,
 };
 
-/// How long a client may take for the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take for the head of a request, from the end of the one before.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when the process is out of files, or the like.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 

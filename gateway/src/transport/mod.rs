@@ -12,6 +12,7 @@ mod guard;
 mod legacy;
 mod listener;
 mod meter;
+mod peers;
 mod sessions;
 mod unknown;
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
+use crate::bench::stall::Stall;
 use crate::cohort::Shape;
 use crate::drill::DrillFlags;
 use crate::stamp::BYTES_MIN;
@@ -79,6 +80,9 @@ pub enum Bench {
     /// What messages and lists of contract B cost where rooms and lists are large
     #[command(after_help = AFTER_HELP)]
     Chats(Chats),
+    /// What a member who stops reading costs the gateway, and what the others notice of it
+    #[command(after_help = AFTER_HELP)]
+    Stall(Stall),
 }
 
 impl Bench {
@@ -90,6 +94,7 @@ impl Bench {
             Self::Idle(of) => &of.target,
             Self::Appends(of) => &of.target,
             Self::Chats(of) => &of.target,
+            Self::Stall(of) => &of.target,
         }
     }
 }
@@ -323,7 +328,7 @@ fn prefix(text: &str) -> Result<String, String> {
 }
 
 /// The gateway's default bound is 16 KiB; a larger text would only be refused.
-fn text_bytes(text: &str) -> Result<usize, String> {
+pub(crate) fn text_bytes(text: &str) -> Result<usize, String> {
     let bytes: usize = text.parse().map_err(|_| "not a number".to_owned())?;
     if (BYTES_MIN..=16_384).contains(&bytes) {
         return Ok(bytes);
@@ -363,6 +368,7 @@ mod tests {
             &["deliveries", "--text-bytes", "31"],
             &["idle", "--users", "a b"],
             &["appends", "--window", "0"],
+            &["stall", "--admin-url", "http://h"],
             &["appends", "--url", "http://h", "--gateway", "g"],
         ] {
             let line = ["x", "bench"].iter().chain(wrong);

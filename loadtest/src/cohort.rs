@@ -221,16 +221,37 @@ impl Access {
         Ok(taken)
     }
 
+    /// Connects these members in their order, each narrowly (see [`Target::dial_narrow`]). The
+    /// first refusal ends it.
+    pub async fn connect_narrow(&self, members: &[Member]) -> Result<Vec<Connection>, CohortError> {
+        let mut connections = Vec::with_capacity(members.len());
+        for (index, member) in members.iter().enumerate() {
+            let (target, options) = self.way(index, 1, (member, Contract::Rooms))?;
+            let opened = Box::pin(Connection::open_narrow(target, &options)).await;
+            connections.push(opened.map_err(|error| refused(member, error))?);
+        }
+        Ok(connections)
+    }
+
     async fn open(
         &self,
         index: usize,
         sources: usize,
-        (member, contract): (&Member, Contract),
+        who: (&Member, Contract),
     ) -> Result<Connection, CohortError> {
-        let failed = |source| CohortError::Connect {
-            user: member.user.clone(),
-            source,
-        };
+        let (target, options) = self.way(index, sources, who)?;
+        Box::pin(Connection::open(target, &options))
+            .await
+            .map_err(|error| refused(who.0, error))
+    }
+
+    /// Where and as what the `index`th connection is opened.
+    fn way(
+        &self,
+        index: usize,
+        sources: usize,
+        (member, contract): (&Member, Contract),
+    ) -> Result<(&Target, ConnectOptions), CohortError> {
         let target = self.targets.get(index % self.targets.len().max(1));
         let target = target.ok_or(CohortError::Empty)?;
         let options = ConnectOptions {
@@ -239,9 +260,14 @@ impl Access {
             meta: false,
             source: target.source(index, sources),
         };
-        Box::pin(Connection::open(target, &options))
-            .await
-            .map_err(failed)
+        Ok((target, options))
+    }
+}
+
+fn refused(member: &Member, source: ConnectError) -> CohortError {
+    CohortError::Connect {
+        user: member.user.clone(),
+        source,
     }
 }
 

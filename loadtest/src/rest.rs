@@ -20,6 +20,8 @@ use crate::client::Target;
 const DEADLINE: Duration = Duration::from_mins(1);
 /// The largest answer read.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What is kept of an error that is no JSON.
+const MESSAGE_CHARS_MAX: usize = 200;
 
 /// Why a request has no result.
 #[derive(Debug, Error)]
@@ -121,6 +123,29 @@ impl Rest {
             path: path.to_owned(),
             status,
             message: message.to_owned(),
+        })
+    }
+
+    /// One request for a text, without a token, as probes ask; the text of a success. At most 60 s
+    /// and 4 MiB.
+    pub async fn text(&self, path: &str) -> Result<String, RestError> {
+        let request = Request::builder()
+            .uri(path)
+            .header(HOST, self.target.authority())
+            .body(Full::new(Bytes::new()))?;
+        let exchange = Box::pin(self.exchange(request));
+        let (status, answer) = timeout(DEADLINE, exchange)
+            .await
+            .map_err(|_| RestError::Late)??;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        Err(RestError::Status {
+            method: Method::GET,
+            path: path.to_owned(),
+            status,
+            message: answer.chars().take(MESSAGE_CHARS_MAX).collect(),
         })
     }
 

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use thiserror::Error;
 
+use crate::bench::stall::{self, Stall};
 use crate::bench::{BenchError, appends, chats, deliveries, idle};
 use crate::cli::{Bench, Chats, Cli, Command};
 use crate::client::{Target, TargetError};
@@ -63,10 +64,13 @@ pub async fn run(cli: &Cli) -> Result<Report, RunError> {
     }
     let random = || SecretString::from(format!("{:032x}", rand::random::<u128>()));
     let secret = flags.jwt_secret.clone().unwrap_or_else(random);
-    let stack = if matches!(bench, Bench::Chats(_)) {
-        Box::pin(LocalStack::start_counting(flags.gateway.clone(), &secret)).await?
-    } else {
-        Box::pin(LocalStack::start(flags.gateway.clone(), &secret)).await?
+    let gateway = flags.gateway.clone();
+    let stack = match bench {
+        Bench::Chats(_) => Box::pin(LocalStack::start_counting(gateway, &secret)).await?,
+        Bench::Stall(stall) => {
+            Box::pin(LocalStack::start_with(gateway, &secret, stall.settings())).await?
+        }
+        _ => Box::pin(LocalStack::start(gateway, &secret)).await?,
     };
     let access = access(bench, &[stack.url().to_owned()], &secret).await?;
     let report = Box::pin(measure(bench, &access, Some(&stack))).await;
@@ -152,6 +156,10 @@ async fn measure(
             let processes = processes(bench, access, stack)?;
             Box::pin(measure_chats(flags, access, (processes, stack))).await
         }
+        Bench::Stall(flags) => {
+            let processes = processes(bench, access, stack)?;
+            Box::pin(measure_stall(flags, access, (&processes, stack))).await
+        }
     }
 }
 
@@ -186,6 +194,16 @@ async fn measure_chats(
             .or(flags.redis_url.as_deref()),
     };
     chats::run(&servers, &plan).await
+}
+
+async fn measure_stall(
+    flags: &Stall,
+    access: &Access,
+    (processes, stack): (&Processes, Option<&LocalStack>),
+) -> Result<Report, BenchError> {
+    let private = stack.map(|stack| vec![stack.admin_url().to_owned()]);
+    let admin_urls = private.as_ref().unwrap_or(&flags.admin_url);
+    stall::run(access, processes, (&flags.plan(), admin_urls)).await
 }
 
 /// The processes whose figures count: those named, else the stack's, else those on the ports.

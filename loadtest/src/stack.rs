@@ -73,7 +73,17 @@ impl LocalStack {
     /// `binary` is the gateway to run; without one, the workspace's release build is brought up to
     /// date first, which needs cargo and takes minutes the first time.
     pub async fn start(binary: Option<PathBuf>, secret: &SecretString) -> Result<Self, StackError> {
-        Self::start_on(binary, secret, || Postgres::start(Durability::Real)).await
+        Self::start_with(binary, secret, Vec::new()).await
+    }
+
+    /// The same with further settings of the gateway, which win over the inherited environment.
+    pub async fn start_with(
+        binary: Option<PathBuf>,
+        secret: &SecretString,
+        settings: Vec<(&'static str, String)>,
+    ) -> Result<Self, StackError> {
+        let postgres = || Postgres::start(Durability::Real);
+        Self::start_on(binary, secret, settings, postgres).await
     }
 
     /// The same with a Postgres that counts its statements, if its build can.
@@ -81,12 +91,13 @@ impl LocalStack {
         binary: Option<PathBuf>,
         secret: &SecretString,
     ) -> Result<Self, StackError> {
-        Self::start_on(binary, secret, start_counting).await
+        Self::start_on(binary, secret, Vec::new(), start_counting).await
     }
 
     async fn start_on(
         binary: Option<PathBuf>,
         secret: &SecretString,
+        settings: Vec<(&'static str, String)>,
         postgres: impl FnOnce() -> Result<Postgres, roomwire_dev::Error> + Send + 'static,
     ) -> Result<Self, StackError> {
         let binary = self::binary(binary).await?;
@@ -94,13 +105,14 @@ impl LocalStack {
             blocking(|| Ok::<_, roomwire_dev::Error>((Redis::start()?, postgres()?))).await??;
         let database = format!("roomwire_loadtest_{:08x}", rand::random::<u32>());
         let database_url = postgres.create_database(&database).await?;
-        let env = [
+        let mut env = vec![
             ("DATABASE_URL", database_url.clone()),
             ("REDIS_URL", redis.url().to_owned()),
             ("JWT_HS256_SECRET", secret.expose_secret().to_owned()),
             ("RATE_LIMITS", "off".to_owned()),
             ("RUST_LOG", "warn".to_owned()),
         ];
+        env.extend(settings);
         let (program, variables) = (binary.clone(), env.clone());
         blocking(move || migrate(&program, &variables)).await??;
         let gateway = Gateway::spawn(&binary, &env).await?;
@@ -118,6 +130,12 @@ impl LocalStack {
     #[must_use]
     pub fn url(&self) -> &str {
         self.gateway.url()
+    }
+
+    /// Where the gateway answers probes and shows its metrics.
+    #[must_use]
+    pub fn admin_url(&self) -> &str {
+        self.gateway.admin_url()
     }
 
     /// The gateway's process.

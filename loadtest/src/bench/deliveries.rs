@@ -7,15 +7,13 @@ use serde::Serialize;
 
 use super::floor::{FloorPlan, FloorReading, measure};
 use super::traffic::{Outcome, Traffic, TrafficPlan};
-use super::{BenchError, OwnCpu, saturation};
+use super::{BenchError, OwnCpu, lateness, saturation};
 use crate::check::FeedFaults;
 use crate::cohort::{Access, Shape};
 use crate::process::Processes;
 use crate::report::{Report, Table, figure, result, times, whole};
 use crate::stats::{Latencies, LatencySummary, float, micros_each, ratio};
 
-/// A generator that is later than this at the 99th percentile shapes the result itself.
-const LAG_MAX_MS: f64 = 10.0;
 /// CPU time is counted in ticks of 10 ms; below this much the rounding shows.
 const CPU_MIN: Duration = Duration::from_millis(200);
 /// Floors that differ by more than this were measured on a machine that was busy with other work.
@@ -224,12 +222,7 @@ fn doubts(figures: &Figures) -> Vec<String> {
     let mut doubts: Vec<String> = saturation(figures.generator_cpu_cores)
         .into_iter()
         .collect();
-    if figures.generator_lag.p99_ms > LAG_MAX_MS {
-        let lag = figure(Some(figures.generator_lag.p99_ms));
-        doubts.push(format!(
-            "the generator was late by {lag} ms at p99; latencies include that"
-        ));
-    }
+    doubts.extend(lateness(&figures.generator_lag));
     if figures.cpu_ms < CPU_MIN.as_secs_f64() * 1e3 {
         let cpu = whole(Some(figures.cpu_ms));
         doubts.push(format!(

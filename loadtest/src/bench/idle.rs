@@ -1,26 +1,16 @@
 //! `bench idle`: resident memory of the server per idle connection, before and after each
 //! connection has carried traffic.
 
-use std::time::Duration;
-
 use serde::Serialize;
-use tokio::time::sleep;
 
 use super::BenchError;
+use super::memory::settled;
 use super::traffic::{Traffic, TrafficPlan};
 use crate::cohort::{Access, Shape};
 use crate::process::Processes;
 use crate::report::{Report, Table, figure, result, times};
 use crate::stats::{float, ratio};
 
-/// How often memory is read while it settles.
-const READ_EVERY: Duration = Duration::from_millis(500);
-/// Consecutive readings that must agree.
-const READINGS: u32 = 4;
-/// By how much they may differ, as a share of the reading.
-const AGREE_WITHIN: f64 = 0.002;
-/// How long to wait for that at most.
-const SETTLE_DEADLINE: Duration = Duration::from_secs(20);
 /// Two members of each room take turns in sending, so that each also receives.
 const SENDERS: u16 = 2;
 
@@ -132,19 +122,4 @@ fn report(figures: &Figures, processes: &Processes, problems: Vec<String>) -> Re
         problems,
         result: result(figures),
     }
-}
-
-/// Resident memory once four readings in a row agree, or the last one after 20 s.
-async fn settled(processes: &Processes) -> Result<u64, BenchError> {
-    let mut reading = processes.rss_kib()?;
-    let mut agreeing = 1;
-    let deadline = tokio::time::Instant::now() + SETTLE_DEADLINE;
-    while agreeing < READINGS && tokio::time::Instant::now() < deadline {
-        sleep(READ_EVERY).await;
-        let next = processes.rss_kib()?;
-        let agrees = float(next.abs_diff(reading)) <= float(reading) * AGREE_WITHIN;
-        agreeing = if agrees { agreeing + 1 } else { 1 };
-        reading = next;
-    }
-    Ok(reading)
 }

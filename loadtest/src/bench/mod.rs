@@ -8,6 +8,8 @@ pub mod deliveries;
 mod ear;
 mod floor;
 pub mod idle;
+mod memory;
+pub mod stall;
 mod traffic;
 
 use std::time::Duration;
@@ -16,17 +18,21 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
-use crate::client::CloseReason;
+use crate::client::{CloseReason, TargetError};
 use crate::cohort::CohortError;
 use crate::meters::MeterError;
 use crate::process::{ProcessError, Processes};
-use crate::stats::{float, ratio};
+use crate::report::figure;
+use crate::rest::RestError;
+use crate::stats::{LatencySummary, float, ratio};
 
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long nothing may change before what is missing counts as lost.
 const STANDSTILL: Duration = Duration::from_secs(5);
 
+/// A generator that is later than this at the 99th percentile shapes the result itself.
+const LAG_MAX_MS: f64 = 10.0;
 /// Share of its threads from which on the generator may itself be the limit.
 const OWN_SHARE_MAX: f64 = 0.8;
 
@@ -54,6 +60,12 @@ pub enum BenchError {
     /// What the servers count could not be read.
     #[error(transparent)]
     Meter(#[from] MeterError),
+    /// An address of the gateway is wrong or unknown.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The gateway did not show its counters.
+    #[error("cannot read the gateway's counters: {0}")]
+    Counters(#[source] RestError),
     /// Something that is needed before the measurement was refused, in the server's words.
     #[error("refused: {0}")]
     Refused(String),
@@ -91,6 +103,13 @@ fn saturation(cores: Option<f64>) -> Option<String> {
         "the generator used {cores:.2} cores with {threads} client thread(s): it may be the limit; \
          see --client-threads"
     ))
+}
+
+/// What to say about a generator that was this late.
+fn lateness(lag: &LatencySummary) -> Option<String> {
+    let late = figure(Some(lag.p99_ms));
+    let note = format!("the generator was late by {late} ms at p99; latencies include that");
+    (lag.p99_ms > LAG_MAX_MS).then_some(note)
 }
 
 /// Waits until `count` reaches `expected`, or has not moved for five seconds; says which.

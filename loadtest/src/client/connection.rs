@@ -3,14 +3,15 @@
 //! Owns the order of the handshake and the rule when a connection counts as lost. It keeps no
 //! queues: what is not read stays in the socket, what is sent is written before `send` returns.
 
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::time::Duration;
+use std::{fmt, io};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use thiserror::Error;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
@@ -64,7 +65,7 @@ pub enum ConnectError {
         /// Host and port.
         target: String,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The server did not answer the websocket upgrade as it should.
     #[error("websocket upgrade failed: {0}")]
@@ -169,13 +170,28 @@ impl Connection {
     /// Returns when the server has granted the namespace; by contract the socket is in all its
     /// user's rooms by then. The whole takes at most 40 s.
     pub async fn open(target: &Target, options: &ConnectOptions) -> Result<Self, ConnectError> {
-        let stream = target
-            .dial(options.source)
-            .await
-            .map_err(|source| ConnectError::Dial {
-                target: target.authority().to_owned(),
-                source,
-            })?;
+        let dialled = target.dial(options.source).await;
+        Self::begin(target, dialled, options).await
+    }
+
+    /// The same over [`Target::dial_narrow`].
+    pub async fn open_narrow(
+        target: &Target,
+        options: &ConnectOptions,
+    ) -> Result<Self, ConnectError> {
+        let dialled = target.dial_narrow(options.source).await;
+        Self::begin(target, dialled, options).await
+    }
+
+    async fn begin(
+        target: &Target,
+        dialled: io::Result<Counted>,
+        options: &ConnectOptions,
+    ) -> Result<Self, ConnectError> {
+        let stream = dialled.map_err(|source| ConnectError::Dial {
+            target: target.authority().to_owned(),
+            source,
+        })?;
         let handshake = Box::pin(Self::handshake(target, stream, options));
         timeout(HANDSHAKE_DEADLINE, handshake)
             .await
@@ -343,6 +359,12 @@ impl Connection {
         };
         // Nobody is left to be told when the peer is gone already.
         drop(goodbye.await);
+    }
+
+    /// The bare TCP connection, open; what was read and not handed out is lost.
+    #[must_use]
+    pub fn into_stream(self) -> TcpStream {
+        self.socket.into_inner().into_stream()
     }
 
     fn packet<'a>(&self, message: &'a str) -> Result<Packet<'a>, CloseReason> {

@@ -19,7 +19,7 @@ const WITH_FLOOR: &str = "bench deliveries --shape 2x5 --rate 200 --warm-up 1 --
 const IDLE: &str = "bench idle --connections 19 --room-members 10 --messages 10 --rate 200";
 const APPENDS: &str = "bench appends --senders 6 --rooms 3 --seconds 1 --warm-up 0 --window 2";
 
-async fn report(command: &str, server: &StandIn) -> Result<Report, RunError> {
+pub(crate) async fn report(command: &str, server: &StandIn) -> Result<Report, RunError> {
     let url = server.url();
     let words = ["roomwire-loadtest"]
         .into_iter()

@@ -10,6 +10,8 @@ mod drill;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
+mod stall;
+#[cfg(test)]
 mod stand_in;
 #[cfg(test)]
 mod verify;

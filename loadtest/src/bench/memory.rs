@@ -1,5 +1,7 @@
 //! Resident memory of the server over time: at rest, and at its highest.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -41,28 +43,33 @@ pub(super) async fn settled(processes: &Processes) -> Result<u64, BenchError> {
 pub(super) struct Highest {
     /// Dropping it ends the thread.
     stop: mpsc::Sender<()>,
-    thread: JoinHandle<Result<u64, ProcessError>>,
+    thread: JoinHandle<Result<(), ProcessError>>,
+    kib: Arc<AtomicU64>,
 }
 
 impl Highest {
     pub(super) fn watch(processes: &Processes) -> Self {
         let processes = processes.clone();
         let (stop, stopped) = mpsc::channel();
+        let kib = Arc::new(AtomicU64::new(0));
+        let shared = Arc::clone(&kib);
         let thread = thread::spawn(move || {
-            let mut highest = processes.rss_kib()?;
+            let sample = || Ok(shared.fetch_max(processes.rss_kib()?, Ordering::Relaxed));
+            sample()?;
             while stopped.recv_timeout(SAMPLE_EVERY) == Err(RecvTimeoutError::Timeout) {
-                highest = highest.max(processes.rss_kib()?);
+                sample()?;
             }
-            Ok(highest.max(processes.rss_kib()?))
+            sample().map(drop)
         });
-        Self { stop, thread }
+        Self { stop, thread, kib }
     }
 
     /// Ends the watch; the highest reading in KiB. Blocks until the thread has ended, at once.
     pub(super) fn stop(self) -> Result<u64, BenchError> {
         drop(self.stop);
         let died = BenchError::Generator("the memory's watcher died");
-        Ok(self.thread.join().map_err(|_| died)??)
+        self.thread.join().map_err(|_| died)??;
+        Ok(self.kib.load(Ordering::Relaxed))
     }
 }
 
@@ -77,9 +84,13 @@ mod tests {
         let highest = Highest::watch(&own);
         // Touched, so that it is resident; large enough to be given back at once.
         let block = vec![1_u8; 64 * 1024 * 1024];
-        thread::sleep(SAMPLE_EVERY * 3);
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while highest.kib.load(Ordering::Relaxed) < before + 32 * 1024 {
+            assert!(std::time::Instant::now() < deadline, "never seen");
+            thread::yield_now();
+        }
         drop(block);
-        assert!(highest.stop().unwrap() > before + 32 * 1024);
+        assert!(highest.stop().unwrap() >= before + 32 * 1024);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,11 +15,11 @@ pub struct Stall {
     #[command(flatten)]
     pub target: TargetFlags,
 
-    /// Members of the room who read, and take turns in sending
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(2..=20_000))]
+    /// Members of the room; those who do not stall read, and take turns in sending
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(18..=20_000))]
     pub members: u16,
 
-    /// Members besides who connect and then never read
+    /// How many of them connect and then never read
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub stalled: u16,
 

@@ -22,9 +22,9 @@ use crate::report::Report;
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct StallPlan {
-    /// Members of a room who read and take turns in sending.
+    /// Members of a room; at least 2 more than stall.
     pub members: u16,
-    /// Further members, who never read.
+    /// How many of them never read. The others take turns in sending.
     pub stalled: u16,
     /// Messages a second.
     pub per_second: u32,
@@ -38,6 +38,13 @@ pub struct StallPlan {
     pub grace_seconds: u32,
     /// Bytes that the gateway lets wait for one connection.
     pub pending_bytes_max: u64,
+}
+
+impl StallPlan {
+    /// Members who read.
+    fn others(&self) -> u16 {
+        self.members.saturating_sub(self.stalled)
+    }
 }
 
 /// Measures the three parts. Reasons are those that the gateways at `admin_urls` count, and are

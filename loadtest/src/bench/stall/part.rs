@@ -75,7 +75,7 @@ pub(super) async fn measure(site: &Site<'_>, part: Part) -> Result<Measured, Ben
     let messages = |seconds| plan.per_second * seconds;
     let in_all = messages(plan.warm_up_seconds + plan.seconds);
     let traffic_plan = TrafficPlan {
-        senders: plan.members,
+        senders: plan.others(),
         text_bytes: plan.text_bytes,
         messages_per_room: usize::try_from(in_all).unwrap_or(usize::MAX / 2),
     };
@@ -118,10 +118,10 @@ pub(super) async fn measure(site: &Site<'_>, part: Part) -> Result<Measured, Ben
 async fn room(access: &Access, plan: &StallPlan) -> Result<(Room, Vec<Member>), BenchError> {
     let shape = Shape {
         rooms: 1,
-        members: plan.members.saturating_add(plan.stalled),
+        members: plan.members,
     };
     let room = access.create(shape).await?.pop();
     let mut room = room.ok_or(BenchError::Generator("no room was made"))?;
-    let further = room.members.split_off(plan.members.into());
+    let further = room.members.split_off(plan.others().into());
     Ok((room, further))
 }

@@ -108,7 +108,7 @@ fn figures(site: &Site<'_>, measured: Measured, base: &LatencySummary) -> PartFi
         stalled,
         messages,
         deliveries: outcome.measured,
-        deliveries_expected: messages * u64::from(plan.members.saturating_sub(1)),
+        deliveries_expected: messages * u64::from(plan.others().saturating_sub(1)),
         faults: outcome.faults,
         unacknowledged: outcome.unacknowledged,
         ratio_p99_to_base: ratio(latency.p99_ms, base.p99_ms),

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::bench::report;
-use crate::chats::gateway;
+use crate::stage::gateway;
 use crate::stand_in::{Fault, StandIn};
 
 /// So much for so few that the bound is reached within a second or two.
@@ -18,7 +18,7 @@ fn private() -> Output {
     Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"))
         .args(PRIVATE.split_ascii_whitespace())
         .arg("--gateway")
-        .arg(gateway())
+        .arg(gateway("roomwire-gateway", &[]))
         .env_remove("JWT_HS256_SECRET")
         .env_remove("DATABASE_URL")
         .env_remove("REDIS_URL")

@@ -1,7 +1,8 @@
 //! Which channels this node listens to, kept true across reconnects.
 //!
-//! One task owns the list and gives all orders, so that they reach Redis in the order in which they
-//! were given here. What waits while Redis answers goes out together.
+//! One task owns the list. What is wanted and given up while Redis answers goes out together in the
+//! next round, so what is true in the end is what was ordered last. While Redis does not answer nobody
+//! waits for it: whoever wants to listen is told at once that it is owed.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -9,7 +10,11 @@ use fred::{
     clients::SubscriberClient,
     interfaces::{ClientLike, EventInterface, PubsubInterface},
 };
-use tokio::sync::{broadcast::error::RecvError, mpsc, oneshot};
+use futures_util::future::{BoxFuture, try_join_all};
+use tokio::{
+    sync::{broadcast::error::RecvError, mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
 
 use super::names::{Names, Topic};
 use crate::{telemetry::catalogue, workers::Workers};
@@ -45,7 +50,10 @@ impl Subscriptions {
             client,
             names,
             wanted: HashSet::new(),
-            owed: false,
+            owed: HashSet::new(),
+            unwanted: HashSet::new(),
+            waiting: Vec::new(),
+            whole: true,
             missed,
         };
         workers.run(keeper.run(received));
@@ -73,133 +81,196 @@ struct Keeper {
     client: SubscriberClient,
     names: Names,
     wanted: HashSet<Topic>,
-    /// Redis has not confirmed all that is wanted.
-    owed: bool,
+    /// What of that Redis has not confirmed.
+    owed: HashSet<Topic>,
+    /// What is to be given up.
+    unwanted: HashSet<Topic>,
+    /// Who waits for what is owed.
+    waiting: Vec<oneshot::Sender<bool>>,
+    /// Nothing is owed for longer than a round takes: Redis answers.
+    whole: bool,
     missed: mpsc::Sender<&'static str>,
 }
 
+/// Commands on their way, one round at a time.
+struct Round {
+    topics: Vec<Topic>,
+    waiting: Vec<oneshot::Sender<bool>>,
+    /// Connected anew meanwhile: what was confirmed may have been so on the old connection.
+    overtaken: bool,
+    done: BoxFuture<'static, bool>,
+}
+
 impl Keeper {
+    /// Orders are taken while a round is under way, which may last until its commands time out: what
+    /// is wanted then waits for the next one only if Redis has answered the last.
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut reconnects = self.client.reconnect_rx();
-        let mut waiting = Vec::new();
+        let mut given = Vec::new();
+        let mut round: Option<Round> = None;
+        let mut not_before = Instant::now();
         loop {
+            if round.is_none() && self.has_work() && Instant::now() >= not_before {
+                round = Some(self.begin());
+            }
             tokio::select! {
                 reconnected = reconnects.recv() => {
                     if matches!(reconnected, Err(RecvError::Closed)) {
                         return;
                     }
-                    self.restore().await;
+                    self.owed.clone_from(&self.wanted);
+                    self.whole = false;
+                    not_before = Instant::now();
+                    if let Some(round) = &mut round {
+                        round.overtaken = true;
+                    }
                 }
-                () = tokio::time::sleep(RETRY_AFTER), if self.owed => self.restore().await,
-                received = orders.recv_many(&mut waiting, ORDERS_TOGETHER_MAX) => {
+                received = orders.recv_many(&mut given, ORDERS_TOGETHER_MAX) => {
                     if received == 0 {
                         return;
                     }
-                    self.carry_out(waiting.drain(..)).await;
+                    given.drain(..).for_each(|order| self.take_in(order));
                     metrics::gauge!(catalogue::SUBSCRIPTIONS).set(count(self.wanted.len()));
                 }
-            }
-        }
-    }
-
-    /// Runs of the same kind of order go out as one command.
-    async fn carry_out(&mut self, orders: impl Iterator<Item = Order>) {
-        let mut new = Vec::new();
-        let mut answers = Vec::new();
-        let mut old = Vec::new();
-        for order in orders {
-            match order {
-                Order::Listen(topics, answer) => {
-                    self.unsubscribe(&mut old).await;
-                    new.extend(
-                        topics
-                            .into_iter()
-                            .filter(|topic| self.wanted.insert(topic.clone())),
-                    );
-                    answers.push(answer);
-                }
-                Order::Forget(topic) => {
-                    self.subscribe_and_answer(&mut new, &mut answers).await;
-                    if self.wanted.remove(&topic) {
-                        old.push(topic);
+                (ended, done) = end(&mut round) => {
+                    let done = done && !ended.overtaken;
+                    self.finish(ended, done);
+                    if !done {
+                        not_before = Instant::now() + RETRY_AFTER;
                     }
                 }
+                () = sleep_until(not_before), if round.is_none() && self.has_work() => {}
             }
         }
-        self.unsubscribe(&mut old).await;
-        self.subscribe_and_answer(&mut new, &mut answers).await;
     }
 
-    async fn subscribe_and_answer(
-        &mut self,
-        new: &mut Vec<Topic>,
-        answers: &mut Vec<oneshot::Sender<bool>>,
-    ) {
-        self.owed |= !self.subscribe(new).await;
-        new.clear();
-        for answer in answers.drain(..) {
-            // Nobody waits any more: fine.
-            answer.send(!self.owed).unwrap_or_default();
+    fn has_work(&self) -> bool {
+        let asked = !self.owed.is_empty() || !self.waiting.is_empty();
+        asked || !self.unwanted.is_empty() || !self.whole
+    }
+
+    fn take_in(&mut self, order: Order) {
+        match order {
+            Order::Listen(topics, answer) => {
+                for topic in topics {
+                    self.unwanted.remove(&topic);
+                    if self.wanted.insert(topic.clone()) {
+                        self.owed.insert(topic);
+                    }
+                }
+                if self.whole {
+                    self.waiting.push(answer);
+                } else {
+                    // Nobody waits any more: fine, here and below.
+                    answer.send(false).unwrap_or_default();
+                }
+            }
+            Order::Forget(topic) => {
+                self.owed.remove(&topic);
+                if self.wanted.remove(&topic) {
+                    self.unwanted.insert(topic);
+                }
+            }
         }
     }
 
-    /// Subscribes to everything that is wanted, and says so.
-    async fn restore(&mut self) {
-        let all: Vec<Topic> = self.wanted.iter().cloned().collect();
-        self.owed = !self.subscribe(&all).await;
-        if !self.owed {
+    /// Sends off everything there is to do.
+    fn begin(&mut self) -> Round {
+        let topics: Vec<Topic> = self.owed.iter().cloned().collect();
+        let (old, new) = (self.channels(self.unwanted.iter()), self.channels(&topics));
+        self.unwanted.clear();
+        let client = self.client.clone();
+        Round {
+            topics,
+            waiting: std::mem::take(&mut self.waiting),
+            overtaken: false,
+            done: Box::pin(async move {
+                // Without a connection there is nothing to give up: a new one listens to nothing.
+                if !client.is_connected() {
+                    return false;
+                }
+                unsubscribe(&client, old).await;
+                subscribe(&client, new).await
+            }),
+        }
+    }
+
+    fn finish(&mut self, round: Round, done: bool) {
+        if done {
+            for topic in &round.topics {
+                self.owed.remove(topic);
+            }
+        }
+        for answer in round.waiting {
+            answer.send(done).unwrap_or_default();
+        }
+        let was_whole = std::mem::replace(&mut self.whole, done && self.owed.is_empty());
+        if done && was_whole {
+            // What was asked for meanwhile is only owed since.
+            self.whole = true;
+        } else if self.whole {
             // A full queue already holds the same news.
             self.missed.try_send("reconnect").unwrap_or_default();
-        }
-    }
-
-    async fn subscribe(&self, topics: &[Topic]) -> bool {
-        if !self.client.is_connected() {
-            return false;
-        }
-        let channels: Vec<String> = topics
-            .iter()
-            .map(|topic| self.names.channel(topic))
-            .collect();
-        for some in channels.chunks(CHANNELS_PER_COMMAND) {
-            let done = if self.client.is_clustered() {
-                // Channels of one command must share a slot, so each goes alone, pipelined.
-                futures_util::future::try_join_all(
-                    some.iter()
-                        .map(|channel| self.client.ssubscribe(channel.clone())),
-                )
-                .await
-                .map(|_| ())
-            } else {
-                self.client.subscribe(some.to_vec()).await
-            };
-            if let Err(error) = done {
-                tracing::warn!(
-                    error = error.details(),
-                    "subscriptions are owed until redis answers"
-                );
-                return false;
+        } else {
+            for answer in self.waiting.drain(..) {
+                answer.send(false).unwrap_or_default();
             }
         }
-        true
     }
 
-    /// Nobody waits for this, and others wait behind it. Without a connection there is nothing to be
-    /// done: a new one listens to nothing but what is wanted then.
-    async fn unsubscribe(&self, old: &mut Vec<Topic>) {
-        let channels: Vec<String> = old.drain(..).map(|t| self.names.channel(&t)).collect();
-        if channels.is_empty() || !self.client.is_connected() {
-            return;
+    fn channels<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>) -> Vec<String> {
+        let topics = topics.into_iter();
+        topics.map(|topic| self.names.channel(topic)).collect()
+    }
+}
+
+/// The end of the round; never, if there is none.
+async fn end(round: &mut Option<Round>) -> (Round, bool) {
+    if let Some(going) = round {
+        let done = (&mut going.done).await;
+        if let Some(ended) = round.take() {
+            return (ended, done);
         }
-        let done = if self.client.is_clustered() {
-            let each = channels.into_iter().map(|c| self.client.sunsubscribe(c));
-            futures_util::future::try_join_all(each).await.map(|_| ())
+    }
+    std::future::pending().await
+}
+
+async fn subscribe(client: &SubscriberClient, channels: Vec<String>) -> bool {
+    for some in channels.chunks(CHANNELS_PER_COMMAND) {
+        let done = if client.is_clustered() {
+            // Channels of one command must share a slot, so each goes alone, pipelined.
+            let each = some
+                .iter()
+                .map(|channel| client.ssubscribe(channel.clone()));
+            try_join_all(each).await.map(|_| ())
         } else {
-            self.client.unsubscribe(channels).await
+            client.subscribe(some.to_vec()).await
+        };
+        if let Err(error) = done {
+            tracing::warn!(
+                error = error.details(),
+                "subscriptions are owed until redis answers"
+            );
+            return false;
+        }
+    }
+    true
+}
+
+async fn unsubscribe(client: &SubscriberClient, channels: Vec<String>) {
+    for some in channels.chunks(CHANNELS_PER_COMMAND) {
+        let done = if client.is_clustered() {
+            let each = some
+                .iter()
+                .map(|channel| client.sunsubscribe(channel.clone()));
+            try_join_all(each).await.map(|_| ())
+        } else {
+            client.unsubscribe(some.to_vec()).await
         };
         if let Err(error) = done {
             // Harmless: hints for rooms nobody here is in are dropped.
             tracing::debug!(error = error.details(), "unsubscribing failed");
+            return;
         }
     }
 }

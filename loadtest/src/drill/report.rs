@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::flags::{Drill, DrillFlags};
 use super::probes::Turn;
 use super::timeline::{
-    Part, PartFigures, Returns, busy_until, deliveries, figures, returns, slow_until,
+    Part, PartFigures, Returns, busy_until, deliveries, figures, most_sent_away, returns,
+    slow_until,
 };
 use super::watchers::{Told, Watchers};
 use crate::meters::{Background, Reading, beyond};
@@ -24,7 +25,7 @@ const STORIES_PER_KIND: usize = 2;
 /// Deliveries slower than this are never called normal.
 const SLOW_MIN_MS: f64 = 50.0;
 /// Statements beyond this multiple of before are not called normal.
-const BUSY: f64 = 1.25;
+const BUSY: f64 = 1.5;
 /// Statements named in the report.
 const STATEMENTS_MAX: usize = 12;
 
@@ -47,7 +48,7 @@ struct Figures {
     lasted_s: f64,
     parts: Vec<PartFigures>,
     returns: Returns,
-    /// Connections a second that the drain's time allows on average; for restarts.
+    /// Connections a second that the gateway with the most had to send away; for restarts.
     pace: Option<f64>,
     /// What each watcher was told, from the strike on.
     told: Vec<Told>,
@@ -100,7 +101,7 @@ impl Observed {
     }
 
     fn figures(&self, flags: &DrillFlags, span: (Moment, Moment)) -> Figures {
-        let evidence = &self.verdict.evidence;
+        let (evidence, start) = (&self.verdict.evidence, self.verdict.clock.run);
         let series = |of: fn((f64, f64)) -> f64| -> Vec<(Moment, f64)> {
             let readings = self.readings.iter();
             readings
@@ -129,18 +130,17 @@ impl Observed {
             turns.iter().map(turn).collect()
         });
         let drained = f64::from(flags.drain_seconds) - 0.5;
-        let per_node = ratio(float(self.load.users as u64), f64::from(flags.nodes));
         Figures {
             seed: self.seed,
             users: self.load.users,
             rooms: self.load.rooms,
             lasted_s: span.1.saturating_sub(span.0).as_secs_f64(),
-            pace: per_node
+            pace: Some(most_sent_away(evidence, span))
                 .filter(|_| flags.drill == Drill::Restart)
-                .and_then(|clients| ratio(clients, drained)),
+                .and_then(|clients| ratio(float(clients), drained)),
             told: self
                 .watchers
-                .told(self.verdict.clock.run + span.0, &self.stayers()),
+                .told((start + span.0, start + evidence.end), &self.stayers()),
             slow_for_s: slow_until(&heard, span.1, Duration::from_secs_f64(slow / 1e3))
                 .as_secs_f64(),
             busy_for_s: usual.map(|usual| busy_until(&calls, span.1, usual * BUSY).as_secs_f64()),

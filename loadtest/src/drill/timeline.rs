@@ -196,6 +196,18 @@ pub(super) fn returns(evidence: &Evidence, since: Moment) -> Returns {
     returns
 }
 
+/// The largest number of connections that ended on one gateway within a time.
+pub(super) fn most_sent_away(evidence: &Evidence, (from, to): (Moment, Moment)) -> u64 {
+    let users = evidence.users.iter();
+    let mut ended: HashMap<usize, u64> = HashMap::new();
+    for session in users.flat_map(|user| &user.state.record.sessions) {
+        if closed(session).is_some_and(|at| from <= at && at <= to) {
+            *ended.entry(session.gateway).or_default() += 1;
+        }
+    }
+    ended.into_values().max().unwrap_or_default()
+}
+
 fn closed(session: &Session) -> Option<Moment> {
     session.closed.as_ref().map(|(at, _)| *at)
 }

@@ -89,17 +89,19 @@ impl Watchers {
             .collect();
     }
 
-    /// What each watcher was told of others from this moment on.
+    /// What each watcher was told of others between two moments.
     /// Of `known`, who must be there in the end, it is also counted whether they are believed to be.
-    pub(super) fn told(&self, since: Instant, known: &HashSet<&str>) -> Vec<Told> {
+    pub(super) fn told(&self, (from, to): (Instant, Instant), known: &HashSet<&str>) -> Vec<Told> {
         let watchers: Vec<String> = self.users.iter().map(ToString::to_string).collect();
         let of_watcher = |heard: &Heard| {
             let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            let others = heard.iter().filter(|one| !watchers.contains(&one.user));
+            let others = heard
+                .iter()
+                .filter(|one| one.at <= to && !watchers.contains(&one.user));
             let mut told = Told::default();
             let mut states = BTreeMap::new();
             for one in others {
-                let new = one.at >= since;
+                let new = one.at >= from;
                 told.comings += usize::from(new && one.online);
                 told.goings += usize::from(new && !one.online);
                 states.insert(one.user.as_str(), one.online);

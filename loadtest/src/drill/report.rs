@@ -82,10 +82,12 @@ impl Observed {
     /// Users who were in a room with the watchers all the time; all clients are there in the end.
     fn stayers(&self) -> HashSet<&str> {
         let evidence = &self.verdict.evidence;
+        // Rooms take users in turn. Who was added later was in no room for a time, where nobody is
+        // told of anybody.
         let stayed = |user: usize| {
-            let rooms = 0..evidence.rooms.len();
-            let mut stays = rooms.map(|room| evidence.stays.of(room, user));
-            stays.any(|stays| matches!(stays.as_slice(), [only] if only.leaving.is_none()))
+            let first = user / self.load.members.unwrap_or(1).max(1);
+            let stays = evidence.stays.of(first, user);
+            matches!(stays.as_slice(), [only] if only.leaving.is_none())
         };
         let users = evidence.users.iter().enumerate();
         let stayers = users.filter(|(number, _)| stayed(*number));

@@ -208,6 +208,10 @@ impl AsyncWrite for Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
+        // Nobody is to be woken any more. What is kept here would keep the memory of the tasks that
+        // served the connection, for as long as anybody holds the handle.
+        drop(self.handle.reader.take());
+        drop(self.handle.writer.take());
         let gently = self.handle.gently.load(Ordering::Acquire);
         if self.handle.dead.load(Ordering::Acquire) && !gently {
             // Without lingering the kernel keeps what was never read for minutes. If it refuses,

@@ -49,6 +49,9 @@ pub enum StackError {
     /// Servers that are to be struck must have been started here.
     #[error("faults need servers of their own: unset DATABASE_URL and REDIS_URL")]
     NotOurs,
+    /// A gateway's clock could not be set.
+    #[error("clock: {0}")]
+    Clock(std::io::Error),
     /// A proxy of this process could not do its work.
     #[error("proxy: {0}")]
     Proxy(std::io::Error),

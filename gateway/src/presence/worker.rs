@@ -34,6 +34,7 @@ pub(super) async fn run(presence: Presence, stop: CancellationToken) {
         presence,
         beat_at: now,
         not_before: now,
+        worked: false,
         settled_at: now,
         write_at: now,
         times: Vec::new(),
@@ -63,6 +64,8 @@ struct Worker {
     beat_at: Instant,
     /// Redis did not answer: nothing is tried before this.
     not_before: Instant,
+    /// Redis has answered at least once since this node began.
+    worked: bool,
     /// What Redis knows of other nodes' users may be out of date before this.
     settled_at: Instant,
     write_at: Instant,
@@ -85,11 +88,14 @@ impl Worker {
 
     async fn work(&mut self) {
         let done = self.step().await;
+        self.worked |= done.is_ok();
         if let Err(error) = done {
             tracing::debug!(%error, "trying again");
             let now = Instant::now();
             self.not_before = now + RETRY_AFTER;
-            self.settled_at = now + SETTLE;
+            if self.worked {
+                self.settled_at = now + SETTLE;
+            }
         }
     }
 

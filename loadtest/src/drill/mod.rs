@@ -57,6 +57,7 @@ pub async fn drill(flags: &DrillFlags) -> Result<Report, DrillError> {
     let setting = Setting {
         nodes: flags.nodes,
         struck: true,
+        clocks: false,
         counting: true,
         env: vec![
             ("DRAIN_SECONDS", flags.drain_seconds.to_string()),

@@ -76,10 +76,15 @@ pub async fn verify(
         look_one_in: LOOK_ONE_IN,
         guests: Vec::new(),
     };
-    let faults = flags
+    let mut faults = flags
         .faults
         .clone()
         .map_or_else(Vec::new, |FaultSet(kinds)| kinds);
+    let clocks = faults.contains(&Fault::GatewayClock);
+    let unset = clocks && !faults::can_be_set();
+    if unset {
+        faults.retain(|fault| *fault != Fault::GatewayClock);
+    }
     let signer = Signer::new(&secret);
     if !flags.url.is_empty() {
         let gates = resolve(&flags.url).await?;
@@ -90,6 +95,7 @@ pub async fn verify(
     let setting = Setting {
         nodes: flags.nodes,
         struck: !faults.is_empty(),
+        clocks,
         ..Setting::default()
     };
     let stage = Stage::start(flags.gateway.clone(), &secret, &setting);
@@ -98,7 +104,12 @@ pub async fn verify(
     let strikes = strikes(&plan, &faults, &stage);
     let verdict = Box::pin(run::run((gates, &signer), (Some(&stage), strikes), &plan)).await;
     stop(stage).await?;
-    Ok(report::report(&plan, &verdict?))
+    let mut verdict = verdict?;
+    if unset {
+        let note = "clocks were not set: libfaketime is not installed";
+        verdict.notes.push(note.to_owned());
+    }
+    Ok(report::report(&plan, &verdict))
 }
 
 /// The faults, as the seed decides.

@@ -37,7 +37,7 @@ fn delivered(report: &Value) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_announced_and_nothing_is_lost_when_gateways_restart() {
-    let report = drill("restart --before 5 --after 3 --drain-seconds 2 --rate 40").await;
+    let report = drill("restart --before 8 --after 3 --drain-seconds 2 --rate 40").await;
     let result = &report["result"];
     assert!(
         delivered(&report).iter().all(|count| *count > 0),

@@ -18,6 +18,9 @@ const COMMAND_DEADLINE: Duration = Duration::from_secs(2);
 /// By how much a slow connection holds each chunk, in milliseconds: the base and what is added.
 const DELAY_MS: (u64, u64) = (20, 180);
 
+/// By how many seconds a clock jumps: enough for every lease, heartbeat and allowance to be over.
+const JUMP_SECONDS: i32 = 45;
+
 /// Strikes the stage until all that is planned is over and healed. Returns what took place, in the
 /// order of beginning, and what could not be done or undone.
 pub async fn inflict(
@@ -65,6 +68,7 @@ async fn strike(stage: &Stage, one: &Planned) -> Result<(), StackError> {
     match one.fault {
         Fault::GatewayKill => stage.restart(node, true, one.lasts).await,
         Fault::GatewayTerm => stage.restart(node, false, one.lasts).await,
+        Fault::GatewayClock => jump(node, one.flip, one.lasts).await,
         Fault::RedisKill => {
             let lasts = one.lasts;
             let killed = move |redis: &mut roomwire_dev::servers::Redis| {
@@ -107,6 +111,17 @@ async fn strike(stage: &Stage, one: &Planned) -> Result<(), StackError> {
         }
         Fault::BlackHole(side) => trouble(node, side, Trouble::BlackHole, one.lasts).await,
     }
+}
+
+/// Sets the gateway's clock ahead or back for a time.
+async fn jump(node: &Node, ahead: bool, lasts: Duration) -> Result<(), StackError> {
+    let Some(clock) = &node.clock else {
+        return Ok(());
+    };
+    let seconds = if ahead { JUMP_SECONDS } else { -JUMP_SECONDS };
+    clock.set(seconds).map_err(StackError::Clock)?;
+    sleep(lasts).await;
+    clock.set(0).map_err(StackError::Clock)
 }
 
 async fn trouble(

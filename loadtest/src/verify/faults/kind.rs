@@ -22,6 +22,8 @@ pub enum Fault {
     GatewayKill,
     /// SIGTERM, a drain, and a new process on the same port.
     GatewayTerm,
+    /// Its wall clock jumps, and later back.
+    GatewayClock,
     /// SIGKILL; it comes back empty.
     RedisKill,
     /// SIGSTOP, later SIGCONT: connections stay and nothing answers.
@@ -45,9 +47,10 @@ pub enum Fault {
 }
 
 /// All faults and their names.
-const ALL: [(&str, Fault); 20] = [
+const ALL: [(&str, Fault); 21] = [
     ("gateway-kill", Fault::GatewayKill),
     ("gateway-term", Fault::GatewayTerm),
+    ("gateway-clock", Fault::GatewayClock),
     ("redis-kill", Fault::RedisKill),
     ("redis-pause", Fault::RedisPause),
     ("redis-flush", Fault::RedisFlush),
@@ -82,6 +85,7 @@ impl Fault {
         match self {
             Self::GatewayKill
             | Self::GatewayTerm
+            | Self::GatewayClock
             | Self::Cut(_)
             | Self::Delay(_)
             | Self::HalfClose(_)

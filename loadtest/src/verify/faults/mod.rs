@@ -1,9 +1,10 @@
 //! What is done to the servers of a local stack, by whom, and when.
 //!
 //! `kind` names the faults, `plan` decides on them from the seed, `proxy` stands between two
-//! sides and troubles their connections, `stage` is the stack that can bear it, and `inflict`
+//! sides and troubles their connections, `clock` sets a gateway's, `stage` is the stack that can bear it, and `inflict`
 //! does it. Every fault heals within a bounded time.
 
+mod clock;
 mod inflict;
 mod kind;
 mod plan;
@@ -12,6 +13,7 @@ mod stage;
 
 use super::record::Moment;
 
+pub use clock::can_be_set;
 pub use inflict::{command, inflict};
 pub use kind::{Fault, FaultSet, Side, UnknownFault};
 pub use plan::{Planned, plan};

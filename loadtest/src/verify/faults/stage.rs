@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
-use super::Proxy;
+use super::{Proxy, clock::Clock};
 use crate::stack::{StackError, binary, blocking, migrate, start_counting};
 
 /// How long a gateway may take to come back, tries included.
@@ -35,6 +35,8 @@ pub struct Node {
     pub to_postgres: Option<Proxy>,
     /// Between clients and this gateway.
     pub to_clients: Option<Proxy>,
+    /// Its wall clock, if that can be set.
+    pub clock: Option<Clock>,
     url: String,
     admin_url: String,
 }
@@ -72,6 +74,8 @@ pub struct Setting {
     pub nodes: u8,
     /// Whether it is to be struck: everything then goes through proxies.
     pub struck: bool,
+    /// Whether the gateways' clocks are to be set, if they can be.
+    pub clocks: bool,
     /// Whether Postgres is to count its statements, if its build can.
     pub counting: bool,
     /// Variables of the gateways, in place of those they would have here.
@@ -129,7 +133,7 @@ impl Stage {
             database_url: database_url.into(),
         };
         for _ in 0..setting.nodes {
-            let node = stage.node(env.clone(), setting.struck).await?;
+            let node = stage.node(env.clone(), setting).await?;
             stage.nodes.push(node);
         }
         Ok(stage)
@@ -138,8 +142,12 @@ impl Stage {
     async fn node(
         &self,
         mut env: Vec<(&'static str, String)>,
-        struck: bool,
+        setting: &Setting,
     ) -> Result<Node, StackError> {
+        let struck = setting.struck;
+        let clock = setting.clocks.then(Clock::new).transpose();
+        let clock = clock.map_err(StackError::Clock)?.flatten();
+        env.extend(clock.iter().flat_map(Clock::env));
         let (mut to_redis, mut to_postgres, mut to_clients) = (None, None, None);
         if struck {
             for (name, value) in &mut env {
@@ -172,6 +180,7 @@ impl Stage {
             to_redis,
             to_postgres,
             to_clients,
+            clock,
             url,
             admin_url,
         })

@@ -1,7 +1,7 @@
 //! Does one thing to a local deployment under load, and measures what everybody noticed.
 //!
 //! Clients, load and judgement are those of [`crate::verify`]: a drill fails on anything that is found
-//! there, and nothing that is done here excuses a late message. [`flags`] says what can be done,
+//! there, and nothing that is done here excuses a late message. `flags` says what can be done,
 //! `strike` does it, `probes` and `watchers` look on, `timeline` computes, `report` shows.
 
 mod flags;

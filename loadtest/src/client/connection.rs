@@ -9,10 +9,10 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
+use serde_json::Value;
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
@@ -146,7 +146,7 @@ pub enum Incoming {
 /// What one read brought.
 #[derive(Debug, Clone)]
 pub enum Signal {
-    /// A heartbeat that is owed an answer by [`Connection::pong`].
+    /// A heartbeat that [`Connection::pong`] must answer, or send where it is due from this side.
     Ping,
     /// Something for the user.
     Packet(Incoming),
@@ -162,6 +162,8 @@ pub struct Connection {
     sid: String,
     longest_silence: Duration,
     last_heard: Instant,
+    /// When the next heartbeat is due and the time between two, where they are this side's.
+    beat: Option<(Instant, Duration)>,
 }
 
 impl Connection {
@@ -224,6 +226,7 @@ impl Connection {
             sid: String::new(),
             longest_silence: HANDSHAKE_DEADLINE,
             last_heard: Instant::now(),
+            beat: None,
         };
         connection.open_engine().await?;
         connection.open_namespace(options).await?;
@@ -238,19 +241,19 @@ impl Connection {
         let handshake: Handshake = serde_json::from_str(json)
             .map_err(|error| protocol(&format!("unreadable Engine.IO handshake: {error}")))?;
         self.longest_silence = handshake.longest_silence();
+        if self.contract.beats() {
+            let every = Duration::from_millis(handshake.ping_interval.max(1));
+            self.beat = Some((Instant::now() + every, every));
+        }
         Ok(())
     }
 
     async fn open_namespace(&mut self, options: &ConnectOptions) -> Result<(), ConnectError> {
-        let auth = match options.contract {
-            Contract::Rooms if options.meta => {
-                json!({ "token": options.token, "meta": true }).to_string()
-            }
-            Contract::Rooms => json!({ "token": options.token }).to_string(),
-            Contract::Chats => String::new(),
-        };
-        self.send(self.contract.text(Kind::Connect, None, &auth))
-            .await?;
+        let introduction = self.contract.introduction(&options.token, options.meta);
+        if let Some(introduction) = introduction {
+            let connect = self.contract.text(Kind::Connect, None, &introduction);
+            self.send(connect).await?;
+        }
         loop {
             let text = self.text().await?;
             match engine(&text)? {
@@ -305,7 +308,14 @@ impl Connection {
     /// Fails with [`CloseReason::Silence`] once the server has been silent for longer than its own
     /// handshake allows.
     pub async fn read(&mut self) -> Result<Signal, CloseReason> {
-        let text = self.text().await?;
+        let due = self.beat.map(|(due, _)| due);
+        let text = tokio::select! {
+            biased;
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                return Ok(Signal::Ping);
+            }
+            text = self.text() => text?,
+        };
         match engine(&text)? {
             EnginePacket::Ping(_) => return Ok(Signal::Ping),
             EnginePacket::Close => return Err(CloseReason::TransportClosed(None)),
@@ -328,8 +338,12 @@ impl Connection {
         Ok(Signal::Nothing)
     }
 
-    /// Answers a heartbeat.
+    /// Answers a heartbeat, or sends the one that is due.
     pub async fn pong(&mut self) -> Result<(), CloseReason> {
+        if let Some((due, every)) = &mut self.beat {
+            *due = Instant::now() + *every;
+            return self.write(Message::text("2")).await;
+        }
         self.write(Message::text("3")).await
     }
 
@@ -415,12 +429,13 @@ fn protocol(what: &str) -> CloseReason {
     CloseReason::Protocol(what.to_owned())
 }
 
-/// A text field of a JSON object, empty when it is missing.
+/// A text field of a JSON object, or a bare text; empty when it is missing.
 fn field(json: &str, name: &str) -> String {
     let value: Value = serde_json::from_str(json).unwrap_or_default();
     value
         .get(name)
-        .and_then(Value::as_str)
+        .unwrap_or(&value)
+        .as_str()
         .unwrap_or_default()
         .to_owned()
 }

@@ -1,5 +1,7 @@
 //! Which of the gateway's two contracts a connection speaks: where it lives, and where the token goes.
 
+use serde_json::json;
+
 use super::engine::EnginePacket;
 use super::packet::{Kind, Packet};
 use super::{NAMESPACE, PATH};
@@ -12,6 +14,9 @@ pub enum Contract {
     Rooms,
     /// Chats: the root namespace, the token in the address.
     Chats,
+    /// Chats as clients of 2018 speak it, over Engine.IO 3: the server opens the root namespace by
+    /// itself, and the heartbeat is the client's.
+    OldChats,
 }
 
 impl Contract {
@@ -20,7 +25,7 @@ impl Contract {
     pub fn path(self) -> &'static str {
         match self {
             Self::Rooms => PATH,
-            Self::Chats => "/v2/chat/",
+            Self::Chats | Self::OldChats => "/v2/chat/",
         }
     }
 
@@ -29,7 +34,7 @@ impl Contract {
     pub fn namespace(self) -> &'static str {
         match self {
             Self::Rooms => NAMESPACE,
-            Self::Chats => "/",
+            Self::Chats | Self::OldChats => "/",
         }
     }
 
@@ -42,11 +47,27 @@ impl Contract {
 
     /// What follows the path in the address. A signed token needs no escaping there.
     pub(super) fn query(self, token: &str) -> String {
-        let token = match self {
-            Self::Rooms => String::new(),
-            Self::Chats => format!("&auth_token={token}"),
+        let (engine, token) = match self {
+            Self::Rooms => (4, String::new()),
+            Self::Chats => (4, format!("&auth_token={token}")),
+            Self::OldChats => (3, format!("&auth_token={token}")),
         };
-        format!("EIO=4&transport=websocket{token}")
+        format!("EIO={engine}&transport=websocket{token}")
+    }
+
+    /// What the CONNECT packet carries, if the client sends one.
+    pub(super) fn introduction(self, token: &str, meta: bool) -> Option<String> {
+        match self {
+            Self::Rooms if meta => Some(json!({ "token": token, "meta": true }).to_string()),
+            Self::Rooms => Some(json!({ "token": token }).to_string()),
+            Self::Chats => Some(String::new()),
+            Self::OldChats => None,
+        }
+    }
+
+    /// Whether the client sends the heartbeats, and the server answers them.
+    pub(super) fn beats(self) -> bool {
+        self == Self::OldChats
     }
 
     /// A whole websocket message: Engine.IO message type, then the Socket.IO packet.
@@ -76,5 +97,8 @@ mod tests {
         assert_eq!(chats.event_text(Some(7), "[1]"), "427[1]");
         assert_eq!(chats.query("t"), "EIO=4&transport=websocket&auth_token=t");
         assert!(!rooms.query("t").contains("token"));
+        let old = Contract::OldChats;
+        assert_eq!(old.query("t"), "EIO=3&transport=websocket&auth_token=t");
+        assert_eq!(old.introduction("t", true), None);
     }
 }

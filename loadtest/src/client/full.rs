@@ -314,6 +314,7 @@ mod tests {
     use serde_json::json;
     use tokio::time::timeout;
 
+    use super::super::Contract;
     use super::super::test_server::{self, TestServer};
     use super::*;
 
@@ -375,6 +376,23 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(event.name, "ponged");
+    }
+
+    #[tokio::test]
+    async fn a_client_of_2018_is_let_in_unasked_and_sends_the_heartbeats() {
+        let server = TestServer::with_heartbeat(20, 5_000).await;
+        let options = ConnectOptions {
+            contract: Contract::OldChats,
+            ..ConnectOptions::default()
+        };
+        let target = Target::resolve(&server.url()).await.unwrap();
+        let connected = Client::connect(&target, &options, 8).await;
+        let (_client, mut events) = connected.unwrap();
+        // The test server sends this event for each heartbeat.
+        for _ in 0..3 {
+            let event = timeout(Duration::from_secs(5), events.next()).await;
+            assert_eq!(event.unwrap().unwrap().name, "pinged");
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! A thin Socket.IO client for the gateway's `rooms` face, written for load: one task, one small
+//! A thin Socket.IO client for the gateway's faces, written for load: one task, one small
 //! read buffer and no timers but one per connection.
 //!
 //! Layers, from the wire up: `dial` (TCP, source addresses), `engine` and `packet` (the two text
@@ -6,8 +6,9 @@
 //! use a connection: [`Client`], where events are a stream and acks are futures, and [`Light`],
 //! where an observer sees each packet in place and nothing is stored.
 //!
-//! Websocket transport only, Engine.IO 4 and Socket.IO 5 only, no TLS, no automatic reconnect: what
-//! happens to a connection is what a load test wants to see.
+//! Websocket transport only, no TLS, no automatic reconnect: what happens to a connection is what a load
+//! test wants to see. Engine.IO 4 and Socket.IO 5, and for the `chats` face also what clients of 2018
+//! speak, Engine.IO 3.
 
 mod connection;
 mod contract;

@@ -1,7 +1,8 @@
 //! The few packets of a gateway that the client's tests need, on a port of its own.
 //!
 //! `echo` comes back as an event, then as an ack; `leave` takes the socket out of the namespace;
-//! `drop` ends the TCP connection; `ping me` sends a heartbeat and reports the answer.
+//! `drop` ends the TCP connection; `ping me` sends a heartbeat and reports the answer. Who speaks
+//! Engine.IO 3 is let into the root namespace, and has heartbeats answered and reported.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{WebSocketStream, accept_async};
+use tokio_tungstenite::tungstenite::handshake::server::Request;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use super::packet::{Kind, Packet, event_parts};
 
@@ -82,9 +84,22 @@ impl TestServer {
 }
 
 async fn serve(stream: TcpStream, open: Value, seen: Arc<Seen>) {
-    let mut socket = accept_async(stream).await.unwrap();
+    let mut old = false;
+    let note = |request: &Request, response| {
+        old = request.uri().query().unwrap_or_default().contains("EIO=3");
+        Ok(response)
+    };
+    let mut socket = accept_hdr_async(stream, note).await.unwrap();
     send(&mut socket, format!("0{open}")).await;
+    if old {
+        send(&mut socket, "40".to_owned()).await;
+    }
     while let Some(Ok(Message::Text(text))) = socket.next().await {
+        if text.as_str() == "2" {
+            send(&mut socket, "3".to_owned()).await;
+            send(&mut socket, r#"42["pinged"]"#.to_owned()).await;
+            continue;
+        }
         if text.as_str() == "3" {
             send(&mut socket, r#"42/chat/,["ponged"]"#.to_owned()).await;
             continue;

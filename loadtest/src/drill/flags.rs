@@ -139,6 +139,7 @@ impl DrillFlags {
             reconnects: 2 * u32::from(!moves_clients),
             members: Some(self.members.into()),
             moves: !moves_clients,
+            chats_one_in: 0,
         }
     }
 }

@@ -63,6 +63,11 @@ pub struct VerifyFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=2_000))]
     pub members: Option<u16>,
 
+    /// One client in so many speaks the contract of chats, every other one of these as in 2018
+    /// (Engine.IO 3); 0 for none
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(0..=2_000))]
+    pub chats_one_in: u16,
+
     /// Messages, edits, deletions and read marks a second, all users together
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rate: u32,
@@ -105,6 +110,7 @@ impl VerifyFlags {
             reconnects: self.reconnects,
             members: self.members.map(usize::from),
             moves: true,
+            chats_one_in: self.chats_one_in.into(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What one client did and what it was told, as it noted it down. Data only; judged afterwards.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use roomwire_shared::MessageId;
@@ -12,8 +13,9 @@ pub type Moment = Duration;
 pub struct Ack {
     /// The id it named.
     pub id: MessageId,
-    /// The position it named.
-    pub position: i64,
+    /// The position it named. The contract of chats names none; there it is what the log says in
+    /// the end.
+    pub position: Option<i64>,
     /// When it came.
     pub at: Moment,
     /// On which of the client's sessions.
@@ -80,6 +82,14 @@ pub struct Write {
     pub refusal: Option<String>,
 }
 
+impl Write {
+    /// Its position, once it is acknowledged and that is known.
+    #[must_use]
+    pub fn position(&self) -> Option<i64> {
+        self.acks.first()?.position
+    }
+}
+
 /// A message event that was heard.
 #[derive(Debug, Clone)]
 pub struct Heard {
@@ -87,12 +97,48 @@ pub struct Heard {
     pub room: usize,
     /// The message.
     pub id: MessageId,
-    /// Its position.
+    /// Its position. The contract of chats names none; there it is filled in at the end.
     pub position: i64,
     /// The word its text begins with.
     pub key: String,
     /// When.
     pub at: Moment,
+}
+
+/// The live feed of a chat on one connection, which the contract of chats has clients ask for.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// Number of the room.
+    pub room: usize,
+    /// When it was asked for.
+    pub asked: Moment,
+    /// When it was granted.
+    pub open: Option<Moment>,
+    /// When its end was asked for, or was known to be due since the member has left.
+    pub ending: Option<Moment>,
+    /// When its end was confirmed.
+    pub ended: Option<Moment>,
+}
+
+impl Feed {
+    /// Whether it was there all the time from one moment to another.
+    #[must_use]
+    pub fn spans(&self, from: Moment, to: Moment) -> bool {
+        self.open.is_some_and(|open| open < from) && self.ending.is_none_or(|ending| ending > to)
+    }
+}
+
+/// The newest view of a chat that came by `new_message:<user>`.
+#[derive(Debug, Clone)]
+pub struct Digest {
+    /// The word its last message begins with.
+    pub key: String,
+    /// Messages of others that the user has not read.
+    pub unread: u32,
+    /// When it came.
+    pub at: Moment,
+    /// On which of the client's sessions.
+    pub session: usize,
 }
 
 /// One connection of a client, from the answer to CONNECT to its end.
@@ -108,6 +154,8 @@ pub struct Session {
     pub closed: Option<(Moment, String)>,
     /// Message events, in the order of arrival.
     pub heard: Vec<Heard>,
+    /// Live feeds asked for, in the order of asking; none in the contract of rooms.
+    pub feeds: Vec<Feed>,
 }
 
 /// A look at a message just heard, which must find it.
@@ -141,6 +189,12 @@ pub struct Record {
     pub looks: u64,
     /// Read marks that were acknowledged.
     pub marks: Vec<Marked>,
+    /// When a room's last marking as read was answered; `None` if that is not known.
+    pub reading: BTreeMap<usize, Option<Moment>>,
+    /// The newest digest of each chat.
+    pub digests: BTreeMap<usize, Digest>,
+    /// How many digests came.
+    pub digested: u64,
     /// Times a room answered as another, shorter log.
     pub resets: Vec<(usize, Moment, String)>,
     /// Connection attempts that failed.
@@ -153,4 +207,14 @@ pub struct Record {
     pub events: u64,
     /// Changes applied by `sync`.
     pub synced: u64,
+}
+
+impl Record {
+    /// Notes that from now on nothing is owed to the feed of a room.
+    pub fn end_feeds(&mut self, room: usize, now: Moment) {
+        let feeds = self.sessions.last_mut().map(|session| &mut session.feeds);
+        for feed in feeds.into_iter().flatten().filter(|feed| feed.room == room) {
+            feed.ending.get_or_insert(now);
+        }
+    }
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::finding::{Finding, counts, smallest};
+use super::judge::Seen;
 use super::record::{Asked, Fate, Record};
 use super::run::{Plan, Verdict};
+use crate::client::Contract;
 use crate::report::{Report, Table, figure, result};
 use crate::stats::{float, ratio};
 
@@ -20,6 +22,7 @@ const FINDINGS_MAX: usize = 100;
 struct Figures {
     seed: u64,
     users: usize,
+    of_chats: usize,
     rooms: usize,
     seconds: f64,
     late_after_seconds: f64,
@@ -32,6 +35,8 @@ struct Figures {
     membership_moves: u64,
     live_events: u64,
     messages_heard: u64,
+    heard_by_chats: u64,
+    digests: u64,
     changes_synced: u64,
     looked_up: u64,
     connections: u64,
@@ -51,6 +56,9 @@ impl Figures {
         let mut figures = Self {
             seed: plan.seed,
             users: plan.load.users,
+            of_chats: (0..plan.load.users)
+                .filter(|user| plan.load.contract_of(*user) != Contract::Rooms)
+                .count(),
             rooms: plan.load.rooms,
             seconds: plan.load.lasts.as_secs_f64(),
             late_after_seconds: plan.late_after.as_secs_f64(),
@@ -68,6 +76,7 @@ impl Figures {
         };
         for seen in &verdict.evidence.users {
             figures.add(&seen.state.record);
+            figures.add_chats(seen);
         }
         for fault in &verdict.evidence.faults {
             *figures.faults.entry(fault.kind).or_default() += 1;
@@ -104,6 +113,15 @@ impl Figures {
         self.connections_given_up += record.unanswered;
     }
 
+    fn add_chats(&mut self, seen: &Seen) {
+        let record = &seen.state.record;
+        if seen.contract != Contract::Rooms {
+            let heard: usize = record.sessions.iter().map(|s| s.heard.len()).sum();
+            self.heard_by_chats += u64::try_from(heard).unwrap_or(0);
+            self.digests += record.digested;
+        }
+    }
+
     fn table(&self) -> Table {
         let mut table = Table::new(&["", "count"]);
         let mut row = |name: &str, value: String| table.row(vec![name.to_owned(), value]);
@@ -118,6 +136,8 @@ impl Figures {
         row("read marks", self.read_marks.to_string());
         row("joinings and leavings", self.membership_moves.to_string());
         row("messages heard live", self.messages_heard.to_string());
+        row("of these by chats", self.heard_by_chats.to_string());
+        row("digests", self.digests.to_string());
         row("changes by sync", self.changes_synced.to_string());
         row("looked up when heard", self.looked_up.to_string());
         row("connections", self.connections.to_string());

@@ -12,14 +12,14 @@ use tokio::time::{sleep, timeout};
 use super::actor::{Actor, Desk, ORDERS_MAX, State, at};
 use super::faults::{Stage, Struck};
 use super::finding::{Finding, Kind};
-use super::judge::{Evidence, Seen, agrees, judge};
+use super::judge::{Evidence, Seen, agrees, judge, place, served};
 use super::record::Fate;
 use super::script::{Load, Script};
 use super::steward::{Steward, Stewardship};
 use super::truth::{RoomTruth, head};
-use super::world::{Phase, Shared};
+use super::world::{Phase, Shared, World};
 use super::{VerifyError, setup};
-use crate::client::Target;
+use crate::client::{Contract, Target};
 use crate::tokens::Signer;
 
 /// How long everybody may take to connect for the first time.
@@ -125,7 +125,7 @@ pub async fn run(
     let mut findings: Vec<Finding> = dead.iter().map(crashed).collect();
     let contradictions = stewards.iter().flat_map(|seen| &seen.contradictions);
     findings.extend(contradictions.map(|what| Finding::new(Kind::Contradiction, what)));
-    let evidence = Evidence {
+    let mut evidence = Evidence {
         users: seen(&world, &cast.desks),
         rooms,
         guests: i64::try_from(plan.guests.len()).unwrap_or(i64::MAX),
@@ -137,6 +137,7 @@ pub async fn run(
         late_after: plan.late_after,
         end,
     };
+    place(&mut evidence);
     findings.extend(judge(&evidence));
     if !settled {
         notes.push("not everybody agreed with the history in time".to_owned());
@@ -260,11 +261,20 @@ fn all_agree(world: &Shared, desks: &[Desk], rooms: &[RoomTruth]) -> bool {
     users.all(|(user, desk)| {
         at(desk, |state| {
             rooms.iter().enumerate().all(|(room, truth)| {
-                let copy = state.copies.get(&room);
-                !world.stays.is_member(room, user) || copy.is_some_and(|copy| agrees(copy, truth))
+                !world.stays.is_member(room, user) || has(world, (user, room), state, truth)
             })
         })
     })
+}
+
+/// Whether a member has what there is of a room.
+fn has(world: &World, (user, room): (usize, usize), state: &State, truth: &RoomTruth) -> bool {
+    let user = world.users.get(user);
+    if user.is_some_and(|user| user.contract != Contract::Rooms) {
+        return served(state, room, truth);
+    }
+    let copy = state.copies.get(&room);
+    copy.is_some_and(|copy| agrees(copy, truth))
 }
 
 fn seen(world: &Shared, desks: &[Desk]) -> Vec<Seen> {
@@ -272,6 +282,7 @@ fn seen(world: &Shared, desks: &[Desk]) -> Vec<Seen> {
     users
         .map(|(user, desk)| Seen {
             id: user.id.clone(),
+            contract: user.contract,
             state: at(desk, std::mem::take),
         })
         .collect()

@@ -8,6 +8,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::client::Contract;
+
 /// One user's next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
@@ -70,6 +72,24 @@ pub struct Load {
     pub members: Option<usize>,
     /// Whether members leave and are added meanwhile.
     pub moves: bool,
+    /// One user in so many speaks the contract of chats; none if it is zero.
+    pub chats_one_in: usize,
+}
+
+impl Load {
+    /// What the client of the user of this number speaks: of those with chats, every other one is of
+    /// 2018.
+    #[must_use]
+    pub fn contract_of(&self, user: usize) -> Contract {
+        let every = self.chats_one_in;
+        if every == 0 || user % every != every - 1 {
+            Contract::Rooms
+        } else if (user / every).is_multiple_of(2) {
+            Contract::OldChats
+        } else {
+            Contract::Chats
+        }
+    }
 }
 
 /// The whole plan.
@@ -215,12 +235,29 @@ mod tests {
         reconnects: 6,
         members: None,
         moves: true,
+        chats_one_in: 4,
     };
 
     #[test]
     fn the_same_seed_is_the_same_plan_and_another_is_not() {
         assert_eq!(Script::new(7, &LOAD), Script::new(7, &LOAD));
         assert_ne!(Script::new(7, &LOAD), Script::new(8, &LOAD));
+    }
+
+    #[test]
+    fn one_in_so_many_speaks_of_chats_and_half_of_those_as_in_2018() {
+        let of = |chats_one_in, user| {
+            Load {
+                chats_one_in,
+                ..LOAD
+            }
+            .contract_of(user)
+        };
+        let spoken: Vec<Contract> = (0..6).map(|user| of(3, user)).collect();
+        let (rooms, chats, old) = (Contract::Rooms, Contract::Chats, Contract::OldChats);
+        assert_eq!(spoken, [rooms, rooms, old, rooms, rooms, chats]);
+        assert!((0..6).all(|user| of(0, user) == rooms));
+        assert_eq!([of(1, 0), of(1, 1)], [old, chats]);
     }
 
     #[test]

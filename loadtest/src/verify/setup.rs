@@ -14,7 +14,7 @@ use super::members::Stays;
 use super::run::Plan;
 use super::script::Script;
 use super::world::{Outcome, Phase, RoomInfo, User, World};
-use crate::client::Target;
+use crate::client::{Contract, Target};
 use crate::tokens::Signer;
 
 /// Changes in one answer.
@@ -28,13 +28,17 @@ pub(super) async fn world(
     phase: watch::Receiver<Phase>,
 ) -> Result<(World, Vec<i64>), VerifyError> {
     let run = format!("verify-{:08x}", rand::random::<u32>());
-    let user = |name: String| {
+    let user = |name: String, contract: Contract| {
         let id = name.parse().map_err(|_| VerifyError::Setup(name.clone()))?;
         let token = signer.sign(&name)?;
-        Ok::<_, VerifyError>(User { id, token })
+        Ok::<_, VerifyError>(User {
+            id,
+            token,
+            contract,
+        })
     };
     let users: Vec<User> = (0..script.users.len())
-        .map(|number| user(format!("{run}-u{number}")))
+        .map(|number| user(format!("{run}-u{number}"), plan.load.contract_of(number)))
         .collect::<Result<_, _>>()?;
     let mut world = World {
         start: Instant::now(),
@@ -49,7 +53,7 @@ pub(super) async fn world(
     };
     let mut heads = Vec::new();
     for (number, members) in script.members.iter().enumerate() {
-        let keeper = user(format!("{run}-keeper{number}"))?;
+        let keeper = user(format!("{run}-keeper{number}"), Contract::Rooms)?;
         let room = create(&world, &format!("{run}-{number}"), keeper, (members, plan)).await?;
         heads.push(join(&world, number, &room).await?);
         world.numbers.insert(room.id, number);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use roomwire_shared::MessageId;
 use roomwire_shared::change::{Change, Changes};
 use roomwire_shared::rest::{Message, MessagePage, Room};
+use roomwire_shared::{MessageId, chats};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ use super::world::{RoomInfo, World};
 
 /// Messages in one page.
 const PAGE: usize = 200;
+/// Messages in one page of the contract of chats.
+const CHATS_PAGE: usize = 100;
 /// Changes in one answer.
 const CHANGES: usize = 1_000;
 /// How long one read may take, over all gateways.
@@ -27,6 +29,8 @@ pub struct RoomTruth {
     pub pages: Vec<Message>,
     /// What the pages say how many there are.
     pub count: i64,
+    /// Its messages as the pages of the contract of chats show them, oldest first.
+    pub chats: Vec<chats::object::Message>,
     /// Its log from 0.
     pub changes: Vec<Change>,
     /// Where the reader of the log stands at its end.
@@ -52,6 +56,7 @@ impl RoomTruth {
             }
         }
         truth.pages.reverse();
+        truth.chats = chats_pages(world, room).await?;
         loop {
             let (id, since) = (room.id, truth.reached);
             let path = format!("/chat/rooms/{id}/changes?since={since}&limit={CHANGES}");
@@ -73,6 +78,30 @@ impl RoomTruth {
             .map(|message| (message.id, message))
             .collect()
     }
+}
+
+async fn chats_pages(
+    world: &World,
+    room: &RoomInfo,
+) -> Result<Vec<chats::object::Message>, String> {
+    let mut messages = Vec::new();
+    loop {
+        let (id, offset) = (room.id, messages.len());
+        let path = format!(
+            "/chat/message/list?chat_id={id}&sort=createdAt&offset={offset}&limit={CHATS_PAGE}"
+        );
+        let page: chats::Success<Vec<chats::object::Message>> = get(world, room, &path).await?;
+        let last = page.data.len() < CHATS_PAGE;
+        messages.extend(page.data);
+        if last {
+            return Ok(messages);
+        }
+    }
+}
+
+/// The first word of a text is the key of its message.
+pub(super) fn key_of(message: &Message) -> &str {
+    message.message.split(' ').next().unwrap_or_default()
 }
 
 /// The head of a room's log.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::members::Stays;
 use super::record::Moment;
-use crate::client::Target;
+use crate::client::{Contract, Target};
 use crate::rest::{Rest, RestError};
 
 /// How long a request may take before its outcome counts as unknown.
@@ -39,6 +39,8 @@ pub struct User {
     pub id: UserId,
     /// The token.
     pub token: String,
+    /// What their client speaks.
+    pub contract: Contract,
 }
 
 /// A room, and the member who never leaves it, reads its log, and does nothing else.

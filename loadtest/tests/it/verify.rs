@@ -77,6 +77,8 @@ async fn nothing_is_found_in_the_gateway_as_it_is_whatever_dies() {
     assert_eq!(output.status.code(), Some(0), "{words}");
     let result = &report["result"];
     assert!(result["acknowledged"].as_u64() > Some(300), "{result:#}");
+    assert!(result["heard_by_chats"].as_u64() > Some(100), "{result:#}");
+    assert!(result["digests"].as_u64() > Some(50), "{result:#}");
     let struck = result["faults"].as_object().unwrap();
     assert!(struck.len() >= 14, "{struck:?}");
     let story = report["notes"][0].as_str().unwrap();

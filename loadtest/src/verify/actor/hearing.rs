@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::errands::ERRANDS_MAX;
 use super::session::Link;
 use super::{Actor, at};
-use crate::client::Event;
+use crate::client::{Contract, Event};
 use crate::verify::copy::{Held, Live};
 use crate::verify::record::Heard;
 
@@ -20,6 +20,10 @@ impl Actor {
     /// Notes an event and applies it.
     pub(super) fn hear(&mut self, link: &mut Link, event: &Event) {
         at(&self.desk, |state| state.record.events += 1);
+        if self.contract() != Contract::Rooms {
+            self.hear_chat(link, event);
+            return;
+        }
         match event.name.as_str() {
             MESSAGE => {
                 if let Some(message) = parse::<Message<'static>>(event) {
@@ -62,16 +66,22 @@ impl Actor {
             key: key.to_owned(),
             at: self.world.now(),
         };
-        at(&self.desk, |state| {
-            if let Some(session) = state.record.sessions.get_mut(link.session) {
-                session.heard.push(heard.clone());
-            }
-        });
         let held = Held {
             sender: message.sender,
             text: message.message.into_owned(),
         };
         self.apply(message.room, Live::Written(meta.id, held, meta.position));
+        self.note_heard(link, heard);
+    }
+
+    /// Notes a message that was heard, and sometimes has a look whether it can be read.
+    pub(super) fn note_heard(&mut self, link: &Link, heard: Heard) {
+        let room = heard.room;
+        at(&self.desk, |state| {
+            if let Some(session) = state.record.sessions.get_mut(link.session) {
+                session.heard.push(heard.clone());
+            }
+        });
         let member = self.world.stays.is_member(room, self.me);
         let looks = |dice: &mut StdRng, one_in| one_in > 0 && dice.random_ratio(1, one_in);
         let looks = member && looks(&mut self.dice, self.world.look_one_in);

@@ -1,9 +1,11 @@
 //! One honest client: it lives through its script and whatever happens to its connections, and
 //! notes what it did and what it was told.
 //!
-//! Judges nothing. What is known of one session is in `session`, what it emits in `work`,
-//! what it asks for in `errands`, and what it hears in `hearing`.
+//! Judges nothing. What is known of one session is in `session`, what it emits in `work`, what it
+//! asks for in `errands`, what it hears in `hearing`, and what is different for a client of the
+//! contract of chats in `chats`.
 
+mod chats;
 mod errands;
 mod hearing;
 mod session;
@@ -122,6 +124,12 @@ impl Actor {
         Arc::clone(&self.desk)
     }
 
+    /// What this client speaks.
+    fn contract(&self) -> Contract {
+        let user = self.world.users.get(self.me);
+        user.map_or(Contract::Rooms, |user| user.contract)
+    }
+
     /// Lives until the run is over.
     pub async fn run(mut self) {
         let mut away = Duration::ZERO;
@@ -144,7 +152,7 @@ impl Actor {
         let gates = self.world.gates.len();
         let options = ConnectOptions {
             token: self.world.users.get(self.me)?.token.clone(),
-            contract: Contract::Rooms,
+            contract: self.contract(),
             meta: true,
             source: None,
         };
@@ -165,6 +173,7 @@ impl Actor {
                         caught_up: None,
                         closed: None,
                         heard: Vec::new(),
+                        feeds: Vec::new(),
                     });
                     state.record.sessions.len() - 1
                 });
@@ -199,7 +208,11 @@ impl Actor {
         match order {
             Order::Joined(room) => self.enter(room),
             Order::Left(room, done) => {
-                at(&self.desk, |state| state.copies.remove(&room));
+                let now = self.world.now();
+                at(&self.desk, |state| {
+                    state.copies.remove(&room);
+                    state.record.end_feeds(room, now);
+                });
                 // The steward may have given up.
                 done.send(()).unwrap_or_default();
                 None

@@ -11,9 +11,9 @@ use roomwire_shared::event::{RoomSync, SYNC, SyncAck};
 use serde_json::{Map, Value};
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::work::Answer;
+use super::work::{Answer, Reply};
 use super::{Actor, End, at};
-use crate::client::{AckError, Client, Events};
+use crate::client::{Client, Contract, Events};
 use crate::verify::record::{Fate, Moment};
 use crate::verify::script::Act;
 use crate::verify::world::{Phase, over};
@@ -41,8 +41,26 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// Sends an event; its answer, or the lack of one, is among the answers later. A connection that
+    /// does not take it is broken.
+    pub(super) async fn request(
+        &mut self,
+        (event, arguments): (&str, Vec<Value>),
+        answer: impl FnOnce(Reply) -> Answer + Send + 'static,
+    ) {
+        let request = self.client.request(event, &arguments);
+        let Ok(Ok(pending)) = timeout(ANSWER_DEADLINE, request).await else {
+            self.broken = true;
+            return;
+        };
+        self.answers.push(Box::pin(async move {
+            let reply = timeout(ANSWER_DEADLINE, pending.answer()).await;
+            answer(reply.ok())
+        }));
+    }
+
     /// Asks for what changed in these rooms a little later.
-    fn sync_later(&self, rooms: Vec<usize>) {
+    pub(super) fn sync_later(&self, rooms: Vec<usize>) {
         if !rooms.is_empty() {
             self.answers.push(Box::pin(async move {
                 sleep(AGAIN_AFTER).await;
@@ -66,7 +84,7 @@ impl Actor {
         };
         let mut turns = self.phase.clone();
         self.sync(&mut link).await;
-        if !link.syncing {
+        if !link.syncing && self.contract() == Contract::Rooms {
             // It is in no room.
             self.caught_up(link.session, self.world.now());
         }
@@ -173,6 +191,10 @@ impl Actor {
         if link.syncing || link.to_sync.is_empty() {
             return;
         }
+        if self.contract() != Contract::Rooms {
+            self.follow(link).await;
+            return;
+        }
         let rooms = std::mem::take(&mut link.to_sync);
         let mut asked = Map::new();
         let mut named = Vec::new();
@@ -194,28 +216,16 @@ impl Actor {
         if rooms.is_empty() {
             return;
         }
-        let arguments = [Value::Object(positions)];
-        let request = link.client.request(SYNC, &arguments);
-        let Ok(Ok(pending)) = timeout(ANSWER_DEADLINE, request).await else {
-            link.broken = true;
-            return;
-        };
         link.syncing = true;
-        link.answers.push(Box::pin(async move {
-            let answer = timeout(ANSWER_DEADLINE, pending.answer()).await;
-            Answer::Synced(rooms, answer.ok())
-        }));
+        let arguments = vec![Value::Object(positions)];
+        link.request((SYNC, arguments), move |reply| Answer::Synced(rooms, reply))
+            .await;
     }
 
     /// Applies the answer to a `sync` and asks for what is missing.
-    pub(super) async fn synced(
-        &mut self,
-        link: &mut Link,
-        rooms: Vec<usize>,
-        answer: Option<Result<Vec<Value>, AckError>>,
-    ) {
+    pub(super) async fn synced(&mut self, link: &mut Link, rooms: Vec<usize>, reply: Reply) {
         link.syncing = false;
-        let values = match answer {
+        let values = match reply {
             None => {
                 link.broken = true;
                 return;
@@ -266,7 +276,7 @@ impl Actor {
         self.ask(link, named, asked).await;
     }
 
-    fn caught_up(&self, session: usize, now: Moment) {
+    pub(super) fn caught_up(&self, session: usize, now: Moment) {
         at(&self.desk, |state| {
             if let Some(session) = state.record.sessions.get_mut(session) {
                 session.caught_up.get_or_insert(now);

@@ -2,25 +2,43 @@
 
 use std::time::Duration;
 
+use roomwire_shared::MessageId;
 use roomwire_shared::error::{ErrorName, FailedAck};
 use roomwire_shared::event::{MESSAGE, MESSAGES_READ, MessageAck, ReadAck};
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::session::{AGAIN_AFTER, ANSWER_DEADLINE, Link};
-use super::{Actor, at};
-use crate::client::AckError;
+use super::session::{AGAIN_AFTER, Link};
+use super::{Actor, at, chats};
+use crate::client::{AckError, Contract};
 use crate::verify::copy::Held;
 use crate::verify::record::{Ack, Asked, Fate, Marked, Write};
 use crate::verify::script::Act;
 
-/// What came of something emitted. `None`: no answer in time.
+/// The answer to something emitted; `None` if none came in time.
+pub(super) type Reply = Option<Result<Vec<Value>, AckError>>;
+
+/// What came of something emitted.
 pub(super) enum Answer {
-    Written(usize, bool, Option<Result<Vec<Value>, AckError>>),
-    Marked(usize, Option<Result<Vec<Value>, AckError>>),
-    Synced(Vec<usize>, Option<Result<Vec<Value>, AckError>>),
+    Written(usize, bool, Reply),
+    Marked(usize, Reply),
+    Synced(Vec<usize>, Reply),
     SyncAgain(Vec<usize>),
     WriteAgain(usize),
+    /// The feed of a room, by its number on the connection.
+    Followed(usize, usize, Reply),
+    Unfollowed(usize, usize, Reply),
+}
+
+/// What kind of refusal a message met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It may be tried again.
+    ForNow,
+    /// Its writer is not a member.
+    Outside,
+    /// Anything else.
+    Final,
 }
 
 impl Actor {
@@ -38,6 +56,11 @@ impl Actor {
                     self.mark_read(link, room).await;
                 }
             }
+            Act::Edit(pick) if self.contract() != Contract::Rooms => {
+                self.unfollow(link, pick).await;
+            }
+            // The contract of chats has no such thing.
+            Act::Delete(_) if self.contract() != Contract::Rooms => {}
             Act::Edit(pick) => self.edit(pick),
             Act::Delete(pick) => self.delete(pick),
             Act::Hop { .. } => {}
@@ -97,36 +120,28 @@ impl Actor {
             return;
         };
         link.sent += 1;
-        let arguments = [
-            json!(room.id),
-            Value::String(text),
-            json!({ "clientId": key }),
-        ];
-        let request = link.client.request(MESSAGE, &arguments);
-        let Ok(Ok(pending)) = timeout(ANSWER_DEADLINE, request).await else {
-            link.broken = true;
-            return;
+        let event = if self.contract() == Contract::Rooms {
+            let key = json!({ "clientId": key });
+            (MESSAGE, vec![json!(room.id), Value::String(text), key])
+        } else {
+            chats::sending(room.id, &text, &key)
         };
-        link.answers.push(Box::pin(async move {
-            let answer = timeout(ANSWER_DEADLINE, pending.answer()).await;
-            Answer::Written(write, again, answer.ok())
-        }));
+        link.request(event, move |reply| Answer::Written(write, again, reply))
+            .await;
     }
 
     async fn mark_read(&mut self, link: &mut Link, room: usize) {
         let Some(info) = self.world.rooms.get(room) else {
             return;
         };
-        let arguments = [json!(info.id)];
-        let request = link.client.request(MESSAGES_READ, &arguments);
-        let Ok(Ok(pending)) = timeout(ANSWER_DEADLINE, request).await else {
-            link.broken = true;
-            return;
+        let event = if self.contract() == Contract::Rooms {
+            (MESSAGES_READ, vec![json!(info.id)])
+        } else {
+            chats::reading(info.id)
         };
-        link.answers.push(Box::pin(async move {
-            let answer = timeout(ANSWER_DEADLINE, pending.answer()).await;
-            Answer::Marked(room, answer.ok())
-        }));
+        at(&self.desk, |state| state.record.reading.insert(room, None));
+        link.request(event, move |reply| Answer::Marked(room, reply))
+            .await;
     }
 
     /// Takes an answer, or the lack of one.
@@ -138,15 +153,22 @@ impl Actor {
             }
             Answer::Marked(room, Some(Ok(values))) => {
                 let first = values.into_iter().next().unwrap_or_default();
-                if let Ok(ReadAck { position }) = serde_json::from_value(first) {
-                    let mark = Marked { room, position };
-                    at(&self.desk, |state| state.record.marks.push(mark));
-                }
+                let ack: Option<ReadAck> = serde_json::from_value(first).ok();
+                let mark = ack.map(|ReadAck { position }| Marked { room, position });
+                let now = self.world.now();
+                at(&self.desk, |state| {
+                    state.record.reading.insert(room, Some(now));
+                    state.record.marks.extend(mark);
+                });
             }
             Answer::Written(_, _, None) | Answer::Marked(_, None) => link.broken = true,
             // The end of the connection is told by its events.
             Answer::Written(_, _, Some(Err(_))) | Answer::Marked(_, Some(Err(_))) => {}
             Answer::Synced(rooms, answer) => self.synced(link, rooms, answer).await,
+            Answer::Followed(room, number, answer) => self.followed(link, (room, number), answer),
+            Answer::Unfollowed(room, number, answer) => {
+                self.unfollowed(link, (room, number), answer);
+            }
             Answer::SyncAgain(rooms) => link.to_sync.extend(rooms),
             Answer::WriteAgain(write) => {
                 let fate = |write: &Write| write.fate == Fate::Open;
@@ -160,25 +182,22 @@ impl Actor {
     }
 
     async fn written(&mut self, link: &mut Link, (write, again): (usize, bool), answer: Value) {
-        if let Ok(ack) = serde_json::from_value::<MessageAck>(answer.clone()) {
-            self.acknowledged(link.session, write, &ack);
-            if again {
-                self.send(link, write).await;
+        let answer = if self.contract() == Contract::Rooms {
+            sent(answer)
+        } else {
+            chats::sent(answer).map(|id| (id, None))
+        };
+        let (refusal, words) = match answer {
+            Ok(place) => {
+                self.acknowledged(link.session, write, place);
+                if again {
+                    self.send(link, write).await;
+                }
+                return;
             }
-            return;
-        }
-        let failed: Result<FailedAck, _> = serde_json::from_value(answer);
-        let (name, words) = failed.map_or((None, "unreadable ack".to_owned()), |failed| {
-            (Some(failed.error.name), failed.error.message)
-        });
-        let try_again = matches!(
-            name,
-            Some(
-                ErrorName::Unavailable
-                    | ErrorName::TooManyRequests
-                    | ErrorName::InternalServerError
-            )
-        );
+            Err(refused) => refused,
+        };
+        let try_again = refusal == Refusal::ForNow;
         at(&self.desk, |state| {
             let Some(noted) = state.record.writes.get_mut(write) else {
                 return;
@@ -187,7 +206,7 @@ impl Actor {
             if try_again {
                 state.record.unavailable += 1;
             } else if noted.fate == Fate::Open {
-                let gone = name == Some(ErrorName::NotFound) && self.may_be_out(noted);
+                let gone = refusal == Refusal::Outside && self.may_be_out(noted);
                 noted.fate = if gone { Fate::Left } else { Fate::Refused };
             }
         });
@@ -207,7 +226,12 @@ impl Actor {
         stays.iter().any(left) || !self.world.stays.is_member(write.room, self.me)
     }
 
-    fn acknowledged(&mut self, session: usize, write: usize, ack: &MessageAck) {
+    fn acknowledged(
+        &mut self,
+        session: usize,
+        write: usize,
+        (id, position): (MessageId, Option<i64>),
+    ) {
         let now = self.world.now();
         let me = self.world.users.get(self.me).map(|user| user.id.clone());
         at(&self.desk, |state| {
@@ -216,8 +240,8 @@ impl Actor {
             };
             write.fate = Fate::Acknowledged;
             write.acks.push(Ack {
-                id: ack.id,
-                position: ack.position,
+                id,
+                position,
                 at: now,
                 session,
             });
@@ -225,10 +249,29 @@ impl Actor {
                 (state.copies.get_mut(&write.room), write.texts.first())
             {
                 let text = text.clone();
-                copy.own(ack.id, Held { sender, text });
+                copy.own(id, Held { sender, text });
             }
         });
     }
+}
+
+/// What the answer to a message says in the contract of rooms: its id and position.
+fn sent(answer: Value) -> Result<(MessageId, Option<i64>), (Refusal, String)> {
+    if let Ok(ack) = serde_json::from_value::<MessageAck>(answer.clone()) {
+        return Ok((ack.id, Some(ack.position)));
+    }
+    let failed: Result<FailedAck, _> = serde_json::from_value(answer);
+    let Ok(FailedAck { error }) = failed else {
+        return Err((Refusal::Final, "unreadable ack".to_owned()));
+    };
+    let refusal = match error.name {
+        ErrorName::Unavailable | ErrorName::TooManyRequests | ErrorName::InternalServerError => {
+            Refusal::ForNow
+        }
+        ErrorName::NotFound => Refusal::Outside,
+        _ => Refusal::Final,
+    };
+    Err((refusal, error.message))
 }
 
 /// One of these, as the script picked.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Index;
-use super::story::{at, name};
+use super::story::{at, name, position};
 use crate::verify::finding::{Finding, Kind};
 use crate::verify::record::{Fate, Write};
 
@@ -12,13 +12,13 @@ pub(super) fn check(index: &Index<'_>) -> Vec<Finding> {
     let mut places: HashMap<(usize, i64), &Write> = HashMap::new();
     for (user, _, write) in index.writes() {
         findings.extend(answer(index, user, write));
-        let Some(first) = write.acks.first() else {
+        let Some(position) = write.position() else {
             continue;
         };
-        if let Some(other) = places.insert((write.room, first.position), write) {
+        if let Some(other) = places.insert((write.room, position), write) {
             let what = format!(
-                "{} and {} were both acknowledged at position {} of room {}",
-                other.key, write.key, first.position, write.room
+                "{} and {} were both acknowledged at position {position} of room {}",
+                other.key, write.key, write.room
             );
             let story = index.tell_write(user, write);
             findings.push(Finding::new(Kind::Contradiction, what).told(story));
@@ -60,8 +60,12 @@ fn answer(index: &Index<'_>, user: usize, write: &Write) -> Option<Finding> {
     told(
         Kind::Contradiction,
         format!(
-            "{} was acknowledged at position {} and again at position {}",
-            write.key, first.position, other.position
+            "{} was acknowledged as {} at {} and again as {} at {}",
+            write.key,
+            first.id,
+            position(first.position),
+            other.id,
+            position(other.position)
         ),
     )
 }
@@ -82,7 +86,7 @@ fn order(index: &Index<'_>, user: usize, writes: &[Write]) -> Vec<Finding> {
     let mut sent: Vec<(&Write, i64)> = writes
         .iter()
         .filter(|write| write.attempts == 1)
-        .filter_map(|write| Some((write, write.acks.first()?.position)))
+        .filter_map(|write| Some((write, write.position()?)))
         .collect();
     sent.sort_by_key(|(write, _)| (write.room, write.first_attempt));
     let pairs = sent.iter().zip(sent.iter().skip(1));

@@ -2,6 +2,7 @@
 
 use super::Index;
 use super::story::name;
+use crate::client::Contract;
 use crate::verify::copy::Copy;
 use crate::verify::finding::{Finding, Kind};
 use crate::verify::truth::RoomTruth;
@@ -10,7 +11,8 @@ pub(super) fn check(index: &Index<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (room, truth) in index.evidence.rooms.iter().enumerate() {
         for (user, seen) in index.evidence.users.iter().enumerate() {
-            if !index.evidence.stays.is_member(room, user) {
+            let member = index.evidence.stays.is_member(room, user);
+            if seen.contract != Contract::Rooms || !member {
                 continue;
             }
             if let Some(copy) = seen.state.copies.get(&room) {

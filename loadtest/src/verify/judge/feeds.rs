@@ -1,14 +1,19 @@
 //! What each connection heard: ascending, each once, only what is true, only as a member.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use roomwire_shared::MessageId;
 use roomwire_shared::change::Change;
 
 use super::Index;
-use super::story::{at, name};
+use super::story::{self, at, name};
+use crate::client::Contract;
 use crate::verify::finding::{Finding, Kind};
 use crate::verify::record::{Asked, Heard, Miss, Session};
+
+/// An event and an answer that follow each other may be noted the other way round.
+const SLACK: Duration = Duration::from_millis(500);
 
 pub(super) fn check(index: &Index<'_>) -> Vec<Finding> {
     let known = known(index);
@@ -108,18 +113,25 @@ fn truth(
         return told(Kind::Phantom, what);
     }
     if let Some(ack) = ack
-        && (ack.id, ack.position) != (heard.id, position)
+        && (ack.id != heard.id || ack.position.is_some_and(|acked| acked != position))
     {
-        let acked = ack.position;
+        let acked = story::position(ack.position);
         let what = format!("{name} heard {key} at {position}, it was acknowledged at {acked}");
         return told(Kind::Contradiction, what);
     }
+    let record = index.evidence.users.get(user);
+    let of_chats = record.is_some_and(|seen| seen.contract != Contract::Rooms);
     let echo = write.is_some_and(|(writer, _, write)| {
-        writer == user && write.attempts == 1 && write.first_attempt.0 == number
+        !of_chats && writer == user && write.attempts == 1 && write.first_attempt.0 == number
     });
     if echo {
         let what = format!("{key} came back to the connection that sent it");
         return told(Kind::Doubled, what);
+    }
+    let session = record.and_then(|seen| seen.state.record.sessions.get(number));
+    if of_chats && !session.is_some_and(|session| followed(session, heard)) {
+        let what = format!("{name} heard {key} ({position}) without a feed of the room");
+        return told(Kind::HeardAfterLeave, what);
     }
     let stays = index.evidence.stays.of(heard.room, user);
     if !stays.iter().any(|stay| stay.covers(position)) {
@@ -128,6 +140,16 @@ fn truth(
         return Some(finding.told([index.tell_stays(heard.room, user)]));
     }
     None
+}
+
+/// Whether it was heard between asking for a feed of its room and, nearly, the confirmed end of that.
+fn followed(session: &Session, heard: &Heard) -> bool {
+    session.feeds.iter().any(|feed| {
+        let ended = feed.ended.map(|ended| ended + SLACK);
+        feed.room == heard.room
+            && feed.asked <= heard.at
+            && ended.is_none_or(|ended| heard.at <= ended)
+    })
 }
 
 /// What was heard must be there for whoever looks, unless it was deleted or its hearer is out.

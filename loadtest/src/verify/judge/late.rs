@@ -11,6 +11,7 @@ use roomwire_shared::MessageId;
 
 use super::Index;
 use super::story::{at, name};
+use crate::client::Contract;
 use crate::verify::faults::Struck;
 use crate::verify::finding::{Finding, Kind};
 use crate::verify::record::{Asked, Moment, Session, Write};
@@ -25,14 +26,24 @@ pub(super) fn check(index: &Index<'_>) -> Vec<Finding> {
             .enumerate()
             .flat_map(|(number, session)| session.heard.iter().map(move |h| ((number, h.id), h.at)))
             .collect();
-        // What was deleted may have been so before its turn to be shown.
+        // What was deleted may have been so before its turn to be shown. Only in the contract of
+        // chats a client hears itself.
+        let hears_itself = seen.contract != Contract::Rooms;
         let due = |(writer, _, write): &(usize, usize, &Write)| {
-            *writer != user && write.deletion == Asked::No
+            (*writer != user || hears_itself) && write.deletion == Asked::No
         };
         for (writer, _, write) in index.writes().filter(due) {
             let Some((number, due)) = owed(index, user, sessions, write) else {
                 continue;
             };
+            let follows = || {
+                let feeds = sessions.get(number).map(|session| &session.feeds);
+                let mut feeds = feeds.into_iter().flatten();
+                feeds.any(|feed| feed.room == write.room && feed.spans(write.first_sent, due))
+            };
+            if hears_itself && !follows() {
+                continue;
+            }
             let id = write.acks.first().map(|ack| ack.id);
             let came = id.and_then(|id| heard.get(&(number, id)));
             if came.is_some_and(|came| *came <= due) {
@@ -54,7 +65,9 @@ fn owed(
     let evidence = index.evidence;
     let ack = write.acks.first()?;
     let stays = evidence.stays.of(write.room, user);
-    let stay = stays.iter().find(|stay| stay.covers(ack.position))?;
+    let stay = stays
+        .iter()
+        .find(|stay| ack.position.is_some_and(|at| stay.covers(at)))?;
     let number = sessions
         .partition_point(|session| session.opened < write.first_sent)
         .checked_sub(1)?;
@@ -92,7 +105,7 @@ fn tell(
         name(user),
         at(due)
     );
-    let position = write.acks.first().map_or(0, |ack| ack.position);
+    let position = write.position().unwrap_or_default();
     let mut story = index.tell_write(writer, write);
     story.extend(index.tell_session(user, number, (write.room, position)));
     Finding::new(Kind::Late, what).told(story)

@@ -10,7 +10,7 @@ use super::Index;
 use super::story::name;
 use crate::verify::finding::{Finding, Kind};
 use crate::verify::record::{Asked, Write};
-use crate::verify::truth::RoomTruth;
+use crate::verify::truth::{RoomTruth, key_of};
 
 /// Positions of the room's name and of its keeper's joining.
 const FOUNDING: i64 = 2;
@@ -59,17 +59,17 @@ fn pages(index: &Index<'_>, room: usize, truth: &RoomTruth) -> Vec<Finding> {
             let what = format!("{key} stands in room {room} under {}", message.sender_user);
             findings.push(told(Kind::Contradiction, what));
         }
-        let Some(ack) = write.acks.first().filter(|ack| ack.id == message.id) else {
+        let ack = write.acks.first().filter(|ack| ack.id == message.id);
+        let Some(at) = ack.and_then(|ack| ack.position) else {
             continue;
         };
         if let Some((before, other)) = last
-            && before >= ack.position
+            && before >= at
         {
-            let at = ack.position;
             let what = format!("history shows {other} ({before}) before {key} ({at})");
             findings.push(told(Kind::Reordered, what));
         }
-        last = Some((ack.position, key));
+        last = Some((at, key));
     }
     findings
 }
@@ -163,7 +163,7 @@ fn positions(index: &Index<'_>, room: usize, truth: &RoomTruth) -> Vec<Finding> 
         let Some((user, _, write)) = index.of_id(message.id) else {
             continue;
         };
-        let ack = write.acks.first().map(|ack| ack.position);
+        let ack = write.position();
         if write.edits_asked == 0 && ack.is_some_and(|ack| ack != *position) {
             let what = format!("{} stands at {position} in the log", write.key);
             let story = index.tell_write(user, write);
@@ -213,7 +213,7 @@ fn marks(index: &Index<'_>, room: usize, truth: &RoomTruth) -> Vec<Finding> {
         let unread = truth.pages.iter().find(|message| {
             let position = index
                 .of_id(message.id)
-                .and_then(|(_, _, write)| Some(write.acks.first()?.position));
+                .and_then(|(_, _, write)| write.position());
             position.is_some_and(|at| at <= furthest) && !message.read_by.contains(&seen.id)
         });
         if let Some(message) = unread {
@@ -223,9 +223,4 @@ fn marks(index: &Index<'_>, room: usize, truth: &RoomTruth) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// The first word of a text is the key of its message.
-fn key_of(message: &Message) -> &str {
-    message.message.split(' ').next().unwrap_or_default()
 }

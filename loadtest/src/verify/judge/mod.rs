@@ -2,13 +2,16 @@
 //!
 //! `acks` looks at the answers, `log` at each room's history and log, `feeds` at what each
 //! connection heard, `late` at what it should have heard by when, `copies` at what each member
-//! has in the end. `story` tells what is known around a finding.
+//! has in the end, `chats` at what only the contract of chats promises. [`place`](mod@place) comes
+//! before all of them, `story` tells what is known around a finding.
 
 mod acks;
+mod chats;
 mod copies;
 mod feeds;
 mod late;
 mod log;
+mod place;
 mod story;
 
 use std::collections::HashMap;
@@ -22,13 +25,18 @@ use super::finding::Finding;
 use super::members::Stays;
 use super::record::{Moment, Write};
 use super::truth::RoomTruth;
+use crate::client::Contract;
+pub(super) use chats::served;
 pub(super) use copies::agrees;
+pub use place::place;
 
 /// One user and what their client noted.
 #[derive(Debug)]
 pub struct Seen {
     /// Who.
     pub id: UserId,
+    /// What their client speaks.
+    pub contract: Contract,
     /// What they noted and hold.
     pub state: State,
 }
@@ -100,7 +108,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Everything that is wrong.
+/// Everything that is wrong, once everything has its [`place`](place()).
 #[must_use]
 pub fn judge(evidence: &Evidence) -> Vec<Finding> {
     let index = Index::new(evidence);
@@ -111,6 +119,7 @@ pub fn judge(evidence: &Evidence) -> Vec<Finding> {
     findings.extend(feeds::check(&index));
     findings.extend(late::check(&index));
     findings.extend(copies::check(&index));
+    findings.extend(chats::check(&index));
     findings
 }
 

@@ -18,6 +18,11 @@ pub(super) fn at(moment: Moment) -> String {
     format!("{:.3} s", moment.as_secs_f64())
 }
 
+/// A position as stories show it.
+pub(super) fn position(position: Option<i64>) -> String {
+    position.map_or_else(|| "an unknown place".to_owned(), |at| at.to_string())
+}
+
 /// A user as stories name them; their messages begin with it.
 pub(super) fn name(user: usize) -> String {
     format!("u{user}")
@@ -41,7 +46,7 @@ impl Index<'_> {
                 at(ack.at),
                 ack.session,
                 ack.id,
-                ack.position
+                position(ack.position)
             ));
         }
         let refusal = write.refusal.as_deref().unwrap_or("nothing");

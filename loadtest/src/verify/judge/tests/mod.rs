@@ -2,7 +2,10 @@
 
 use roomwire_shared::change::Change;
 use roomwire_shared::rest::Message;
-use roomwire_shared::{RoomId, Timestamp};
+use roomwire_shared::{RoomId, Timestamp, chats};
+use serde_json::json;
+
+mod chats_contract;
 
 use super::*;
 use crate::verify::copy::{Copy, Held, Live};
@@ -33,7 +36,7 @@ fn write(key: &str, position: i64) -> Write {
         attempts: 1,
         acks: vec![Ack {
             id: id(u64::try_from(position).unwrap()),
-            position,
+            position: Some(position),
             at: seconds(3),
             session: 0,
         }],
@@ -64,6 +67,18 @@ fn message(write: &Write, sender: &str) -> Message {
     }
 }
 
+/// The same message as the contract of chats shows it.
+fn by_chats(message: &Message) -> chats::object::Message {
+    let profile = json!({"_id": message.sender_user, "name": "", "profile_picture": "none"});
+    let message = json!({
+        "_id": message.id, "__v": 0, "createdAt": message.created_at,
+        "updatedAt": message.updated_at, "from": profile, "chat_id": message.room,
+        "text": message.message, "new_chat_members": [], "photo": [], "caption_entities": [],
+        "entities": [], "read": false,
+    });
+    serde_json::from_value(message).unwrap()
+}
+
 fn user(name: &str, writes: Vec<Write>, heard: Vec<Heard>, pages: &[Message]) -> Seen {
     let mut copy = Copy::default();
     copy.begin_sync();
@@ -86,6 +101,7 @@ fn user(name: &str, writes: Vec<Write>, heard: Vec<Heard>, pages: &[Message]) ->
         caught_up: None,
         closed: None,
         heard,
+        feeds: vec![],
     };
     let record = Record {
         writes,
@@ -103,6 +119,7 @@ fn user(name: &str, writes: Vec<Write>, heard: Vec<Heard>, pages: &[Message]) ->
     };
     Seen {
         id: name.parse().unwrap(),
+        contract: Contract::Rooms,
         state,
     }
 }
@@ -141,6 +158,7 @@ fn sound() -> Evidence {
         rooms: vec![RoomTruth {
             head: 8,
             count: 3,
+            chats: pages.iter().map(by_chats).collect(),
             pages,
             changes,
             reached: 8,
@@ -194,6 +212,7 @@ fn an_edit_that_is_undone_is_lost() {
     let old = "u0-1 as written";
     let lost = kinds(|evidence| {
         evidence.rooms[0].pages[2].message = old.to_owned();
+        evidence.rooms[0].chats[2].text = old.to_owned();
         if let Change::Message { message, .. } = &mut evidence.rooms[0].changes[4] {
             message.message = old.to_owned();
         }
@@ -260,7 +279,7 @@ fn answers_that_differ_contradict_each_other() {
     let two = kinds(|evidence| {
         let write = &mut record(evidence, 0).writes[0];
         let again = Ack {
-            position: 6,
+            position: Some(6),
             ..write.acks[0]
         };
         write.acks.push(again);

@@ -85,6 +85,7 @@ impl TestServer {
 
 async fn serve(stream: TcpStream, open: Value, seen: Arc<Seen>) {
     let mut old = false;
+    #[expect(clippy::result_large_err, reason = "the library says what is returned")]
     let note = |request: &Request, response| {
         old = request.uri().query().unwrap_or_default().contains("EIO=3");
         Ok(response)

@@ -7,6 +7,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     app::App,
     auth::{self, TokenArgs},
+    check,
     config::{self, AuthArgs, PostgresArgs, Problems, ServeArgs},
     lifecycle,
     store::Store,
@@ -29,6 +30,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Apply the migrations that are missing.
     Migrate(PostgresArgs),
+    /// Check that what `serve` needs is there: Postgres with the schema, Redis, and the keys.
+    Check(Box<ServeArgs>),
     /// Print a development token, signed with the configured secret.
     Token {
         #[command(flatten)]
@@ -57,6 +60,7 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Serve(args) => args.resolve().map_err(Into::into).and_then(serve),
         Command::Migrate(args) => migrate(args),
+        Command::Check(args) => check(*args),
         Command::Token { token, auth } => print_token(token, auth),
         Command::Config(args) => print_config(*args, &matches),
     };
@@ -100,6 +104,14 @@ async fn migrate(args: PostgresArgs) -> anyhow::Result<()> {
     store.migrate().await?;
     store.close().await;
     tracing::info!("the schema is up to date");
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn check(args: ServeArgs) -> anyhow::Result<()> {
+    let config = args.resolve()?;
+    let well = check::check(&config, &mut std::io::stdout()).await?;
+    anyhow::ensure!(well, "not everything that serve needs is there");
     Ok(())
 }
 

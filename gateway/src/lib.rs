@@ -10,6 +10,7 @@ mod app;
 mod auth;
 mod bus;
 mod chat;
+mod check;
 mod cli;
 mod config;
 mod domain;

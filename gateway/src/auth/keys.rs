@@ -10,7 +10,10 @@ use jsonwebtoken::{
 };
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::workers::Workers;
+use crate::{
+    config::{self, KeySource},
+    workers::Workers,
+};
 
 /// How often the set is read even if no unknown key shows up.
 const REFRESH: Duration = Duration::from_mins(5);
@@ -32,6 +35,8 @@ pub(crate) enum Error {
     Json(#[from] serde_json::Error),
     #[error("the key set is larger than {BYTES_MAX} bytes")]
     TooLarge,
+    #[error("the key set has no key that could be used")]
+    Empty,
 }
 
 type Known = HashMap<Option<String>, (DecodingKey, Algorithm)>;
@@ -54,14 +59,8 @@ enum Place {
 
 impl KeySet {
     pub(super) async fn start(place: &str, workers: &Workers) -> Result<Self, Error> {
-        let place = if place.starts_with("http://") || place.starts_with("https://") {
-            let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-            Place::Url(place.to_owned(), client)
-        } else {
-            Place::File(place.to_owned())
-        };
         let set = Self(Arc::new(Shared {
-            place,
+            place: Place::parse(place)?,
             known: ArcSwap::default(),
             last_read: Mutex::new(None),
         }));
@@ -107,7 +106,27 @@ impl KeySet {
     }
 }
 
+/// Reads the keys once, where there is something to read: is there one that could be used?
+pub(crate) async fn probe(config: &config::Auth) -> Result<(), Error> {
+    let KeySource::KeySet(place) = &config.keys else {
+        return Ok(());
+    };
+    let set = Place::parse(place)?.load().await?;
+    if usable(&set).is_empty() {
+        return Err(Error::Empty);
+    }
+    Ok(())
+}
+
 impl Place {
+    fn parse(place: &str) -> Result<Self, Error> {
+        if place.starts_with("http://") || place.starts_with("https://") {
+            let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+            return Ok(Self::Url(place.to_owned(), client));
+        }
+        Ok(Self::File(place.to_owned()))
+    }
+
     async fn load(&self) -> Result<JwkSet, Error> {
         let bytes = match self {
             Self::File(path) => tokio::fs::read(path).await?,

@@ -8,5 +8,6 @@ mod keys;
 mod sign;
 mod verifier;
 
+pub(crate) use keys::probe;
 pub(crate) use sign::{TokenArgs, sign};
 pub(crate) use verifier::{Refusal, Verifier};

@@ -116,7 +116,7 @@ impl Bus {
     }
 }
 
-fn builder(config: &config::Redis, notifications: usize) -> Result<Builder, Error> {
+pub(super) fn builder(config: &config::Redis, notifications: usize) -> Result<Builder, Error> {
     let mut parsed = Config::from_url(config.url.expose_secret()).map_err(Error::BadUrl)?;
     // Redis may be later than the gateway: keep trying instead of giving up on the first refusal.
     parsed.fail_fast = false;

@@ -12,6 +12,7 @@ mod inbox;
 mod leases;
 mod names;
 mod presence;
+mod probe;
 mod publisher;
 mod subscriptions;
 
@@ -22,5 +23,6 @@ pub(crate) use inbox::{Inbox, Incoming};
 pub(crate) use leases::Leases;
 pub(crate) use names::{NodeId, Topic};
 pub(crate) use presence::{Gone, Presences, Stale, Unreachable};
+pub(crate) use probe::probe;
 pub(crate) use publisher::{Announcement, Publisher};
 pub(crate) use subscriptions::Subscriptions;

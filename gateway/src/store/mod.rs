@@ -19,7 +19,7 @@ mod tests;
 mod users;
 
 use sqlx::{
-    PgPool,
+    ConnectOptions as _, Connection as _, PgPool,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -39,6 +39,9 @@ use crate::config;
 
 /// The schema, compiled in.
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// Postgres' code for a table that is not there.
+const UNDEFINED_TABLE: &str = "42P01";
 
 /// Handle on the database; cheap to clone.
 #[derive(Debug, Clone)]
@@ -75,9 +78,23 @@ impl Store {
         let applied =
             sqlx::query_scalar!("select max(version) from _sqlx_migrations where success")
                 .fetch_one(&self.pool)
-                .await?;
+                .await
+                .or_else(none_of_a_new_database)?;
         if applied.unwrap_or(0) < newest {
             return Err(Error::OldSchema);
+        }
+        Ok(())
+    }
+
+    /// Connects once to each server, without a pool that would go on trying: says why that fails.
+    pub(crate) async fn reach(config: &config::Postgres) -> Result<(), Error> {
+        use secrecy::ExposeSecret;
+        for url in [Some(&config.url), config.read_url.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let connection = options(url.expose_secret(), config)?.connect().await?;
+            connection.close().await?;
         }
         Ok(())
     }
@@ -94,10 +111,29 @@ impl Store {
     }
 }
 
+/// A database that nothing was ever applied to does not know the table of migrations either.
+fn none_of_a_new_database(error: sqlx::Error) -> Result<Option<i64>, sqlx::Error> {
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    if code.as_deref() == Some(UNDEFINED_TABLE) {
+        return Ok(None);
+    }
+    Err(error)
+}
+
 fn lazy_pool(url: &str, config: &config::Postgres) -> Result<PgPool, Error> {
+    let options = options(url, config)?;
+    Ok(PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(config.acquire_timeout)
+        .connect_lazy_with(options))
+}
+
+fn options(url: &str, config: &config::Postgres) -> Result<PgConnectOptions, Error> {
     let options: PgConnectOptions = url.parse().map_err(|_| Error::BadUrl)?;
     let statement_timeout = config.statement_timeout.as_millis().to_string();
-    let options = options.application_name("roomwire").options([
+    Ok(options.application_name("roomwire").options([
         ("statement_timeout", statement_timeout.as_str()),
         ("tcp_keepalives_idle", "10"),
         ("tcp_keepalives_interval", "5"),
@@ -108,9 +144,5 @@ fn lazy_pool(url: &str, config: &config::Postgres) -> Result<PgPool, Error> {
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_seqscan", "off"),
         ("jit", "off"),
-    ]);
-    Ok(PgPoolOptions::new()
-        .max_connections(config.max_connections)
-        .acquire_timeout(config.acquire_timeout)
-        .connect_lazy_with(options))
+    ]))
 }

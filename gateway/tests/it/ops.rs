@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::support::{
-    DEADLINE, Database, Deployment, GATEWAY, SECRET, Transports, token, token_for,
+    DEADLINE, Database, Deployment, GATEWAY, SECRET, Transports, servers, token, token_for,
 };
 
 #[test]
@@ -307,6 +307,38 @@ async fn a_gateway_says_when_it_cannot_reach_its_database() {
     assert!(!ended.status.success());
     assert!(!text(&ended).is_empty());
     assert!(!text(&ended).contains("swordfish"), "{}", text(&ended));
+}
+
+#[tokio::test]
+async fn check_tells_what_serve_would_lack() {
+    let (empty, database) = (Database::empty().await, Database::migrated().await);
+    let nowhere = roomwire_dev::free_port().unwrap();
+    let gone = format!("redis://:swordfish@127.0.0.1:{nowhere}");
+    let check = |database: &Database, redis: &str, (name, value): (&str, &str)| {
+        let settings = [
+            ("DATABASE_URL", database.url()),
+            ("REDIS_URL", redis),
+            (name, value),
+        ];
+        let ended = run(&["check"], &settings);
+        (ended.status.code(), text(&ended))
+    };
+    let (redis, secret) = (servers().redis_url(), ("JWT_HS256_SECRET", SECRET));
+    let well = (Some(0), "postgres: ok\nredis: ok\nkeys: ok\n".to_owned());
+    assert_eq!(check(&database, redis, secret), well);
+
+    let (code, words) = check(&empty, &gone, ("JWT_JWKS", "/nowhere/keys.json"));
+    assert_eq!(code, Some(1), "{words}");
+    assert!(words.contains("postgres: the schema is older"), "{words}");
+    assert!(
+        words.contains("keys: the key set cannot be read"),
+        "{words}"
+    );
+    assert!(!words.contains("redis: ok"), "{words}");
+    assert!(!words.contains("swordfish"), "{words}");
+
+    let (code, _) = check(&database, redis, ("JWT_HS256_SECRET", ""));
+    assert_eq!(code, Some(2));
 }
 
 /// Runs the program with nothing but these variables, to its end.

@@ -1,6 +1,5 @@
 //! The command line: flags, their defaults and their help. Knows no measurement.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -10,6 +9,7 @@ use crate::bench::stall::Stall;
 use crate::cohort::Shape;
 use crate::drill::DrillFlags;
 use crate::stamp::BYTES_MIN;
+use crate::tokens::secret;
 use crate::verify::flags::VerifyFlags;
 
 const AFTER_HELP: &str = "\
@@ -312,11 +312,6 @@ pub struct Chats {
     /// Redis of the gateway, `redis://host[:port]`, to count bytes. Known for the private stack
     #[arg(long, value_name = "URL")]
     pub redis_url: Option<String>,
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
-pub(crate) fn secret(text: &str) -> Result<SecretString, Infallible> {
-    Ok(SecretString::from(text))
 }
 
 fn prefix(text: &str) -> Result<String, String> {

@@ -1,5 +1,6 @@
 //! Development tokens: signs what a gateway with the same shared secret accepts.
 
+use std::convert::Infallible;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -9,6 +10,12 @@ use thiserror::Error;
 
 /// How long a token is valid: longer than any run, so that no socket expires inside one.
 const LIFETIME: Duration = Duration::from_hours(12);
+
+/// Takes a flag's value as a secret.
+#[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
+pub(crate) fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(SecretString::from(text))
+}
 
 /// A token could not be signed.
 #[derive(Debug, Error)]

@@ -28,6 +28,7 @@ use crate::report::Report;
 use crate::stack::StackError;
 use crate::tokens::{Signer, TokenError};
 use crate::verify::faults::{Setting, Stage};
+use crate::verify::world::Plan;
 use crate::verify::{VerifyError, resolve, run, stop};
 
 /// Connections of the probes to the database.
@@ -82,7 +83,7 @@ async fn observe(
     let mut watchers = Watchers::new(gates.len(), signer)?;
     watchers.listen(&gates);
     let probes = probes(stage).await?;
-    let plan = run::Plan {
+    let plan = Plan {
         seed: flags.seed.unwrap_or_else(rand::random),
         load: flags.load(),
         late_after: Duration::from_secs(flags.late_after.into()),

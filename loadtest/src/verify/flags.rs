@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::faults::FaultSet;
 use super::script::Load;
-use crate::cli::secret;
+use crate::tokens::secret;
 
 /// Flags of `verify`.
 #[derive(Args, Clone)]

@@ -34,6 +34,7 @@ use crate::tokens::{Signer, TokenError};
 use faults::{Fault, FaultSet, Setting, Stage, inflict};
 use flags::VerifyFlags;
 use run::{Done, Strikes};
+use world::Plan;
 
 /// One message in so many is looked up by REST as soon as it is heard.
 const LOOK_ONE_IN: u32 = 8;
@@ -69,7 +70,7 @@ pub async fn verify(
 ) -> Result<Report, VerifyError> {
     let random = || SecretString::from(format!("{:032x}", rand::random::<u128>()));
     let secret = secret.unwrap_or_else(random);
-    let plan = run::Plan {
+    let plan = Plan {
         seed: flags.seed.unwrap_or_else(rand::random),
         load: flags.load(),
         late_after: Duration::from_secs(flags.late_after.into()),
@@ -113,7 +114,7 @@ pub async fn verify(
 }
 
 /// The faults, as the seed decides.
-fn strikes(plan: &run::Plan, faults: &[Fault], stage: &Arc<Stage>) -> Strikes {
+fn strikes(plan: &Plan, faults: &[Fault], stage: &Arc<Stage>) -> Strikes {
     let calm = plan.late_after + Duration::from_secs(1);
     let nodes = stage.nodes.len();
     let planned = faults::plan(plan.seed, faults, nodes, (plan.load.lasts, calm));

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use roomwire_shared::UserId;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -14,10 +13,10 @@ use super::faults::{Stage, Struck};
 use super::finding::{Finding, Kind};
 use super::judge::{Evidence, Seen, agrees, judge, place, served};
 use super::record::Fate;
-use super::script::{Load, Script};
+use super::script::Script;
 use super::steward::{Steward, Stewardship};
 use super::truth::{RoomTruth, head};
-use super::world::{Phase, Shared, World};
+use super::world::{Phase, Plan, Shared, World};
 use super::{VerifyError, setup};
 use crate::client::{Contract, Target};
 use crate::tokens::Signer;
@@ -30,21 +29,6 @@ const CLOSING_DEADLINE: Duration = Duration::from_secs(90);
 const SETTLE_EXTRA: Duration = Duration::from_secs(5);
 /// How often it is looked at whether all is settled.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// What to do.
-#[derive(Debug)]
-pub struct Plan {
-    /// What everything is decided by.
-    pub seed: u64,
-    /// How much.
-    pub load: Load,
-    /// The bound for messages to connected members.
-    pub late_after: Duration,
-    /// One message in so many is looked up when it is heard; none if it is zero.
-    pub look_one_in: u32,
-    /// Users who are members of every room besides, and are not played here.
-    pub guests: Vec<UserId>,
-}
 
 /// What is done to the servers meanwhile.
 pub type Strikes = Box<dyn FnOnce(Clock) -> BoxFuture<'static, Done> + Send>;

@@ -11,9 +11,8 @@ use tokio::sync::watch;
 
 use super::VerifyError;
 use super::members::Stays;
-use super::run::Plan;
 use super::script::Script;
-use super::world::{Outcome, Phase, RoomInfo, User, World};
+use super::world::{Outcome, Phase, Plan, RoomInfo, User, World};
 use crate::client::{Contract, Target};
 use crate::tokens::Signer;
 

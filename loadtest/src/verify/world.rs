@@ -1,4 +1,4 @@
-//! What everybody in a run shares: the clock, the phase, who and what there is, and REST as an honest
+//! What everybody in a run shares: the plan, the clock, the phase, who and what there is, and REST as an honest
 //! but impatient client uses it.
 
 use std::collections::HashMap;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::members::Stays;
 use super::record::Moment;
+use super::script::Load;
 use crate::client::{Contract, Target};
 use crate::rest::{Rest, RestError};
 
@@ -30,6 +31,21 @@ pub enum Phase {
     Settle,
     /// Everybody goes.
     Over,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub struct Plan {
+    /// What everything is decided by.
+    pub seed: u64,
+    /// How much.
+    pub load: Load,
+    /// The bound for messages to connected members.
+    pub late_after: Duration,
+    /// One message in so many is looked up when it is heard; none if it is zero.
+    pub look_one_in: u32,
+    /// Users who are members of every room besides, and are not played here.
+    pub guests: Vec<UserId>,
 }
 
 /// A user.

@@ -4,18 +4,16 @@
 //! The contract has no cursor. What such a client missed it would read from pages, which the judge
 //! does for all of them in the end.
 
-use roomwire_shared::chats::event::{
-    JOIN_ROOM, LEAVE_ROOM, SEND_MESSAGE, SET_AS_READ, new_message, room_new_message,
-};
+use roomwire_shared::RoomId;
+use roomwire_shared::chats::Success;
+use roomwire_shared::chats::event::{JOIN_ROOM, LEAVE_ROOM, new_message, room_new_message};
 use roomwire_shared::chats::object::Message;
-use roomwire_shared::chats::{Code, Failure, Success};
-use roomwire_shared::{MessageId, RoomId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::session::Link;
-use super::work::{Answer, Refusal, Reply, choose};
-use super::{Actor, at};
+use super::wire::{Answer, Reply};
+use super::{Actor, at, choose};
 use crate::client::Event;
 use crate::verify::record::{Digest, Feed, Heard, Moment};
 
@@ -26,38 +24,6 @@ struct Chat {
     id: RoomId,
     last_message: Option<String>,
     unread_count: u32,
-}
-
-/// The event that sends a message, and its argument.
-pub(super) fn sending(room: RoomId, text: &str, key: &str) -> (&'static str, Vec<Value>) {
-    let body = json!({ "chat_id": room, "text": text, "client_id": key });
-    (SEND_MESSAGE, vec![body])
-}
-
-/// The event that marks a chat as read, and its argument.
-pub(super) fn reading(room: RoomId) -> (&'static str, Vec<Value>) {
-    (SET_AS_READ, vec![json!({ "chat_id": room })])
-}
-
-/// What the answer to a message says.
-pub(super) fn sent(answer: Value) -> Result<MessageId, (Refusal, String)> {
-    if let Ok(Success { data, .. }) = serde_json::from_value::<Success<Message>>(answer.clone()) {
-        return Ok(data.id);
-    }
-    Err(refused(answer))
-}
-
-fn refused(answer: Value) -> (Refusal, String) {
-    let failure: Result<Failure, _> = serde_json::from_value(answer);
-    let Ok(Failure { code, message, .. }) = failure else {
-        return (Refusal::Final, "unreadable ack".to_owned());
-    };
-    let refusal = match code {
-        Code::Unavailable | Code::TooManyRequests | Code::UnknownError => Refusal::ForNow,
-        Code::NotFound => Refusal::Outside,
-        _ => Refusal::Final,
-    };
-    (refusal, message)
 }
 
 impl Actor {

@@ -8,8 +8,7 @@ use http::Method;
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use super::work::choose;
-use super::{Actor, at};
+use super::{Actor, at, choose};
 use crate::verify::record::{Asked, Fate, Heard, Miss};
 use crate::verify::world::Outcome;
 

@@ -3,12 +3,13 @@
 //!
 //! Judges nothing. What is known of one session is in `session`, what it emits in `work`, what it
 //! asks for in `errands`, what it hears in `hearing`, and what is different for a client of the
-//! contract of chats in `chats`.
+//! contract of chats in `chats`; `wire` has the two contracts' forms.
 
 mod chats;
 mod errands;
 mod hearing;
 mod session;
+mod wire;
 mod work;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -228,4 +229,10 @@ impl Actor {
             new.then_some(room)
         })
     }
+}
+
+/// One of these, as the script picked.
+fn choose<T: Clone>(pick: u32, among: &[T]) -> Option<T> {
+    let count = u32::try_from(among.len()).ok().filter(|count| *count > 0)?;
+    among.get(usize::try_from(pick % count).ok()?).cloned()
 }

@@ -11,7 +11,7 @@ use roomwire_shared::event::{RoomSync, SYNC, SyncAck};
 use serde_json::{Map, Value};
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::work::{Answer, Reply};
+use super::wire::{Answer, Reply};
 use super::{Actor, End, at};
 use crate::client::{Client, Contract, Events};
 use crate::verify::record::{Fate, Moment};

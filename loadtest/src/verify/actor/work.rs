@@ -3,43 +3,17 @@
 use std::time::Duration;
 
 use roomwire_shared::MessageId;
-use roomwire_shared::error::{ErrorName, FailedAck};
-use roomwire_shared::event::{MESSAGE, MESSAGES_READ, MessageAck, ReadAck};
-use serde_json::{Value, json};
+use roomwire_shared::event::ReadAck;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::session::{AGAIN_AFTER, Link};
-use super::{Actor, at, chats};
-use crate::client::{AckError, Contract};
+use super::wire::{self, Answer, Refusal};
+use super::{Actor, at, choose};
+use crate::client::Contract;
 use crate::verify::copy::Held;
 use crate::verify::record::{Ack, Asked, Fate, Marked, Write};
 use crate::verify::script::Act;
-
-/// The answer to something emitted; `None` if none came in time.
-pub(super) type Reply = Option<Result<Vec<Value>, AckError>>;
-
-/// What came of something emitted.
-pub(super) enum Answer {
-    Written(usize, bool, Reply),
-    Marked(usize, Reply),
-    Synced(Vec<usize>, Reply),
-    SyncAgain(Vec<usize>),
-    WriteAgain(usize),
-    /// The feed of a room, by its number on the connection.
-    Followed(usize, usize, Reply),
-    Unfollowed(usize, usize, Reply),
-}
-
-/// What kind of refusal a message met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// It may be tried again.
-    ForNow,
-    /// Its writer is not a member.
-    Outside,
-    /// Anything else.
-    Final,
-}
 
 impl Actor {
     /// Does one step of the script, if there is something to do it to.
@@ -120,12 +94,7 @@ impl Actor {
             return;
         };
         link.sent += 1;
-        let event = if self.contract() == Contract::Rooms {
-            let key = json!({ "clientId": key });
-            (MESSAGE, vec![json!(room.id), Value::String(text), key])
-        } else {
-            chats::sending(room.id, &text, &key)
-        };
+        let event = wire::message(self.contract(), room.id, &text, &key);
         link.request(event, move |reply| Answer::Written(write, again, reply))
             .await;
     }
@@ -134,11 +103,7 @@ impl Actor {
         let Some(info) = self.world.rooms.get(room) else {
             return;
         };
-        let event = if self.contract() == Contract::Rooms {
-            (MESSAGES_READ, vec![json!(info.id)])
-        } else {
-            chats::reading(info.id)
-        };
+        let event = wire::read_mark(self.contract(), info.id);
         at(&self.desk, |state| state.record.reading.insert(room, None));
         link.request(event, move |reply| Answer::Marked(room, reply))
             .await;
@@ -182,12 +147,7 @@ impl Actor {
     }
 
     async fn written(&mut self, link: &mut Link, (write, again): (usize, bool), answer: Value) {
-        let answer = if self.contract() == Contract::Rooms {
-            sent(answer)
-        } else {
-            chats::sent(answer).map(|id| (id, None))
-        };
-        let (refusal, words) = match answer {
+        let (refusal, words) = match wire::sent(self.contract(), answer) {
             Ok(place) => {
                 self.acknowledged(link.session, write, place);
                 if again {
@@ -253,29 +213,4 @@ impl Actor {
             }
         });
     }
-}
-
-/// What the answer to a message says in the contract of rooms: its id and position.
-fn sent(answer: Value) -> Result<(MessageId, Option<i64>), (Refusal, String)> {
-    if let Ok(ack) = serde_json::from_value::<MessageAck>(answer.clone()) {
-        return Ok((ack.id, Some(ack.position)));
-    }
-    let failed: Result<FailedAck, _> = serde_json::from_value(answer);
-    let Ok(FailedAck { error }) = failed else {
-        return Err((Refusal::Final, "unreadable ack".to_owned()));
-    };
-    let refusal = match error.name {
-        ErrorName::Unavailable | ErrorName::TooManyRequests | ErrorName::InternalServerError => {
-            Refusal::ForNow
-        }
-        ErrorName::NotFound => Refusal::Outside,
-        _ => Refusal::Final,
-    };
-    Err((refusal, error.message))
-}
-
-/// One of these, as the script picked.
-pub(super) fn choose<T: Clone>(pick: u32, among: &[T]) -> Option<T> {
-    let count = u32::try_from(among.len()).ok().filter(|count| *count > 0)?;
-    among.get(usize::try_from(pick % count).ok()?).cloned()
 }

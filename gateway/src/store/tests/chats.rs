@@ -147,3 +147,22 @@ async fn a_node_hears_of_others_that_have_heard_since() {
     store.do_others_hear("two", secs(7.0)).await.unwrap();
     assert!(!store.do_others_hear("three", None).await.unwrap());
 }
+
+#[tokio::test]
+async fn new_users_who_name_each_other_at_the_same_time_do_not_wait_for_each_other() {
+    let store = store().await;
+    for round in 0..20 {
+        let (one, other) = (format!("ann{round}"), format!("bo{round}"));
+        let (opened, too) = tokio::join!(
+            open(&store, 2 * round, &one, &other),
+            open(&store, 2 * round + 1, &other, &one)
+        );
+        assert_eq!(opened.0, too.0);
+        let (one, other) = (format!("cy{round}"), format!("di{round}"));
+        let (ours, theirs) = ([&*one, &*other], [&*other, &*one]);
+        tokio::join!(
+            room(&store, 100 + 2 * round, &ours),
+            room(&store, 101 + 2 * round, &theirs)
+        );
+    }
+}

@@ -31,16 +31,14 @@ pub(crate) async fn watch(store: Store, bus: (NodeId, Canary), admin: Admin) {
     let quiet_until = Instant::now() + GRACE_AT_START;
     let mut remind_at = [quiet_until; DEPENDENCIES.len()];
     loop {
+        // Before the checks, whose own connection would be among the busy ones.
+        note_connections(&store);
         let postgres = postgres(&store).await;
         let redis = redis(&store, &bus, quiet_until).await;
         let checks = [(POSTGRES, postgres), (REDIS, redis)];
         for ((name, problem), remind_at) in checks.into_iter().zip(&mut remind_at) {
             tell(&admin, name, problem, remind_at);
         }
-        let (open, idle) = store.connections();
-        let idle = u32::try_from(idle).unwrap_or(open).min(open);
-        metrics::gauge!(catalogue::DATABASE_CONNECTIONS, "state" => "idle").set(idle);
-        metrics::gauge!(catalogue::DATABASE_CONNECTIONS, "state" => "busy").set(open - idle);
         // A start should not wait for a tick.
         sleep(if admin.has_started() {
             EVERY
@@ -49,6 +47,13 @@ pub(crate) async fn watch(store: Store, bus: (NodeId, Canary), admin: Admin) {
         })
         .await;
     }
+}
+
+fn note_connections(store: &Store) {
+    let (open, idle) = store.connections();
+    let idle = u32::try_from(idle).unwrap_or(open).min(open);
+    metrics::gauge!(catalogue::DATABASE_CONNECTIONS, "state" => "idle").set(idle);
+    metrics::gauge!(catalogue::DATABASE_CONNECTIONS, "state" => "busy").set(open - idle);
 }
 
 fn tell(admin: &Admin, name: &'static str, problem: Option<String>, remind_at: &mut Instant) {

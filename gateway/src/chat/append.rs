@@ -1,12 +1,15 @@
 //! Group commit: messages gather for as long as the previous batch is committing.
 //!
 //! Rooms are spread over a few lanes, each with one batch in flight, so the order within a room is
-//! the order of arrival. There is no timer: an idle lane commits a single message at once.
+//! the order of arrival. No message waits for a timer: an idle lane commits a single one at
+//! once.
+
+use std::time::Duration;
 
 use roomwire_shared::{MessageId, RoomId, Timestamp};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::Instant,
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +24,9 @@ use crate::{
 
 /// Batches in flight at a time. More lanes than the disk syncs at once only make batches smaller.
 const LANES: u8 = 2;
+/// How long an idle lane keeps its connection. What is taken from the pool is tested, so that a
+/// restart of Postgres in a quiet moment is nobody's error.
+const KEEP: Duration = Duration::from_secs(1);
 /// Messages that may wait in a lane; beyond that, sockets wait.
 const WAITING_MAX: usize = 4_096;
 /// Messages in one batch.
@@ -124,6 +130,10 @@ impl Committer {
                     biased;
                     first = waiting.recv() => first,
                     () = stop.cancelled() => None,
+                    () = sleep(KEEP), if self.writer.holds_connection() => {
+                        self.writer.release();
+                        continue;
+                    }
                 };
             }
             if next.is_none() {

@@ -55,6 +55,16 @@ impl Writer {
         }
     }
 
+    /// Whether a connection is kept for the next batch.
+    pub(crate) fn holds_connection(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Gives the kept connection back to the pool.
+    pub(crate) fn release(&mut self) {
+        self.connection = None;
+    }
+
     /// Writes a batch in one round trip and one transaction, with a verdict for every input.
     /// Positions are in the order of the inputs.
     pub(crate) async fn append(&mut self, batch: &[NewMessage]) -> Result<Appended, Error> {

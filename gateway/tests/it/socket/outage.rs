@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::support::{DEADLINE, Deployment};
+use crate::support::{DEADLINE, Deployment, eventually};
 
 #[tokio::test]
 async fn without_the_database_a_message_is_unavailable_until_it_returns() {
@@ -34,4 +34,27 @@ async fn without_the_database_a_message_is_unavailable_until_it_returns() {
     bob.hears_text("meanwhile").await;
     alice.say(&room, "after").await;
     bob.hears_text("after").await;
+}
+
+#[tokio::test]
+async fn connections_that_broke_in_a_quiet_moment_are_nobodys_error() {
+    let Some((deployment, proxy)) = Deployment::with_clients_and_fragile_database().await else {
+        return;
+    };
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    let alice = deployment.socket("alice").open().await;
+    let admin = deployment.admin();
+    let all_given_back = async || {
+        let metrics = admin.get("/metrics").await.text;
+        metrics.contains("roomwire_database_connections{state=\"busy\"} 0\n")
+    };
+    eventually("was a connection kept", async || {
+        alice.say(&room, "before").await;
+        !all_given_back().await
+    })
+    .await;
+    eventually("was every connection given back", &all_given_back).await;
+    proxy.cut();
+    proxy.mend();
+    alice.say(&room, "after").await;
 }

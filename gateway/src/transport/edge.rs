@@ -169,6 +169,9 @@ impl Edge {
         self.sessions.polls(plain, None);
         let bytes = response.body().size_hint().exact();
         self.sessions.polled(plain, bytes.unwrap_or_default());
+        if legacy::is_legacy(query) {
+            return legacy::readable(response).await;
+        }
         response
     }
 

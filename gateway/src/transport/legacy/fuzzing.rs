@@ -8,7 +8,10 @@ use std::{
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{payload::without_queries, stream::WithoutQueries};
+use super::{
+    payload::{in_ascii, without_queries},
+    stream::WithoutQueries,
+};
 
 /// Longest payload that is looked into.
 const LOOKED_INTO_MAX: u128 = 4_096;
@@ -35,6 +38,9 @@ pub(crate) fn payload(data: &[u8]) {
     let Ok(payload) = std::str::from_utf8(data) else {
         return;
     };
+    if let Some(escaped) = in_ascii(payload) {
+        assert!(escaped.is_ascii() && in_ascii(&escaped).is_none());
+    }
     let units: Vec<u16> = payload.encode_utf16().collect();
     let packets = packets(&units);
     let cut = packets.as_ref().map(|packets| {

@@ -1,9 +1,13 @@
-//! What clients before Socket.IO 3 say differently, put right before the library reads it.
+//! What clients before Socket.IO 3 say and read differently, put right around the library.
 //!
 //! They repeat the query of the handshake behind the namespace (`40/chat/?meta=1,`). The library
 //! takes that for another namespace, answers in its name, and such a client waits for ever. The
 //! query is known from the handshake, so here it is cut off, in websocket frames ([`stream`]) and in
-//! posted payloads ([`payload`]). Must not: touch anything but such packets.
+//! posted payloads ([`payload`]).
+//!
+//! When they poll, 1.x expects UTF-8 encoded twice and 2.x once, under one protocol number; one that
+//! gets the other's takes it for an error and goes. ASCII is the same to both. Must not: touch
+//! anything but such packets and such answers.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -16,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tower::Service;
 
+use payload::in_ascii;
 pub(super) use payload::without_queries;
 use stream::WithoutQueries;
 
@@ -68,6 +73,25 @@ pub(super) fn upgrade(
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     Ok(response)
+}
+
+/// An answer to a poll, so that clients of 1.x and of 2.x read the same.
+pub(super) async fn readable(answer: Response<Body>) -> Response<Body> {
+    let text = answer.headers().get(header::CONTENT_TYPE);
+    if !text.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain")) {
+        return answer;
+    }
+    let (mut parts, body) = answer.into_parts();
+    // All of it is in memory already, within the bound of what may wait for a client.
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+        return Response::from_parts(parts, Body::empty());
+    };
+    let escaped = std::str::from_utf8(&bytes).ok().and_then(in_ascii);
+    let body = escaped.map(|escaped| {
+        parts.headers.remove(header::CONTENT_LENGTH);
+        Body::from(escaped)
+    });
+    Response::from_parts(parts, body.unwrap_or_else(|| Body::from(bytes)))
 }
 
 /// A CONNECT packet without the query behind its namespace; `None` if the packet is none or has none.

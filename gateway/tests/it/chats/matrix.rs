@@ -45,7 +45,7 @@ async fn any_text_survives_the_way_there_and_back() {
     ];
     for generation in Generation::ALL {
         for transports in Transports::ALL {
-            // Over polling, 1.x encodes what is beyond ASCII in a way of its own.
+            // What it posts, 1.x encodes in a way of its own; what it polls, it reads like all others.
             let plain = generation == Generation::V1 && transports == Transports::Polling;
             let socket = deployment.chats("alice").generation(generation);
             let mut alice = socket.transports(transports).open().await;

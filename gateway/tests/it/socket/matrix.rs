@@ -39,8 +39,8 @@ async fn chat_over_every_transport(generation: Generation) {
         };
         let (mut alice, mut bob) = (open("alice").await, open("bob").await);
 
-        // Over polling, 1.x encodes UTF-8 twice and 2.x once, under one protocol number: a server can
-        // serve only one of them beyond ASCII.
+        // What they post, 1.x encodes in UTF-8 twice and 2.x once, under one protocol number: a server
+        // can understand only one of them beyond ASCII.
         let twice = generation == Generation::V1 && transports == Transports::Polling;
         let text = if twice { "hello" } else { "hello, grün 🙂" };
         let ack = alice.say(&room, text).await;
@@ -123,5 +123,36 @@ async fn a_message_that_comes_while_a_client_changes_transports_is_heard_once() 
         let wanted: Vec<_> = (first..100).map(|n| n.to_string()).collect();
         assert_eq!(texts, wanted, "{generation:?}");
         bob.disconnect().await;
+    }
+}
+
+#[tokio::test]
+async fn clients_of_every_generation_read_any_text_over_every_transport() {
+    let Some(deployment) = Deployment::with_clients(1).await else {
+        return;
+    };
+    let texts = [
+        "grün 🙂",
+        "\"quoted\" \\ and\nlines",
+        "\u{ff}\u{100}\u{ffff}",
+    ];
+    let speaker = deployment.socket("zoë").open().await;
+    for generation in Generation::ALL {
+        for transports in Transports::ALL {
+            let room = deployment.rest("zoë").new_room("tea", &["bob"]).await;
+            let bob = deployment.socket("bob").generation(generation);
+            let mut bob = bob.transports(transports).open().await;
+            let chats = deployment.chats("bob").generation(generation);
+            let mut chats = chats.transports(transports).open().await;
+            chats.watches(&room).await;
+            for text in texts {
+                speaker.say(&room, text).await;
+                bob.hears_text(text).await;
+                let written = chats.hears_written(&room, text).await;
+                assert_eq!(written["from"]["_id"], "zoë", "{}", chats.label());
+            }
+            bob.disconnect().await;
+            chats.leaves().await;
+        }
     }
 }

@@ -154,11 +154,17 @@ impl Verifier {
             user,
             author: Author {
                 name: profile_text(claims.get("name")),
-                picture: profile_text(claims.get("picture")),
+                picture: picture(claims.get("picture")),
             },
             expires,
         })
     }
+}
+
+/// The address of a picture; one that is too long is none, since half of it would lead nowhere.
+fn picture(value: Option<&Value>) -> Option<Arc<str>> {
+    let chars = value?.as_str()?.chars().count();
+    profile_text(value.filter(|_| chars <= PROFILE_CHARS_MAX))
 }
 
 /// Profile fields are shown, not checked: control characters go, the rest is cut to its bound.

@@ -18,7 +18,7 @@ pub(crate) struct HttpArgs {
     /// route to the outside, or loopback where there is none, with the admin port.
     #[arg(long, env = "ADVERTISE_ADDR")]
     advertise_addr: Option<String>,
-    /// Origins that browsers may call from, separated by commas; `*` for any.
+    /// Origins whose pages may call, with credentials, separated by commas; `*` for any.
     #[arg(long, env = "CORS_ORIGINS", default_value = "*")]
     cors_origins: String,
     /// Open connections in total; more are refused until others close.

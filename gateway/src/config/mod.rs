@@ -94,15 +94,26 @@ impl ServeArgs {
     }
 }
 
-/// A text that is allowed must fit into a websocket message, JSON around it included.
+/// A text that is allowed must fit into what a client may send at once, however much of it JSON
+/// escapes, and with all that is around it.
 fn agree(rooms: &Rooms, sockets: &Sockets, problems: &mut Problems) -> bool {
-    const AROUND_TEXT: usize = 512;
-    let fits = rooms.message_bytes_max + AROUND_TEXT <= sockets.ws_message_bytes_max;
-    if !fits {
+    /// `\u0001` for one byte.
+    const ESCAPED: usize = 6;
+    const AROUND_TEXT: usize = 1_024;
+    let needed = rooms.message_bytes_max * ESCAPED + AROUND_TEXT;
+    let polled = usize::try_from(sockets.polling_bytes_max).unwrap_or(usize::MAX);
+    let bounds = [
+        ("WS_MESSAGE_BYTES_MAX", sockets.ws_message_bytes_max),
+        ("POLLING_BYTES_MAX", polled),
+    ];
+    let small = bounds.into_iter().filter(|(_, bound)| *bound < needed);
+    for (variable, _) in small.clone() {
         problems.add(
-            "MAX_MESSAGE_BYTES",
-            format_args!("does not fit into WS_MESSAGE_BYTES_MAX ({AROUND_TEXT} bytes less)"),
+            variable,
+            format_args!(
+                "must be at least {needed}, {ESCAPED} times MAX_MESSAGE_BYTES and some more"
+            ),
         );
     }
-    fits
+    small.count() == 0
 }

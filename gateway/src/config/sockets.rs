@@ -17,11 +17,13 @@ pub(crate) struct SocketsArgs {
     /// Milliseconds that a heartbeat may take before the connection counts as lost.
     #[arg(long, env = "PING_TIMEOUT_MS", default_value = "20000")]
     ping_timeout_ms: String,
-    /// Largest websocket message or frame that a client may send, in bytes.
-    #[arg(long, env = "WS_MESSAGE_BYTES_MAX", default_value = "65536")]
+    /// Largest websocket message or frame that a client may send, in bytes. Beyond it the connection
+    /// is closed; below it, too long a text is an error.
+    #[arg(long, env = "WS_MESSAGE_BYTES_MAX", default_value = "262144")]
     ws_message_bytes_max: String,
-    /// Largest polling body that a client may send, in bytes.
-    #[arg(long, env = "POLLING_BYTES_MAX", default_value = "100000")]
+    /// Largest polling body that a client may send, in bytes. Clients before 4.x put all that waits
+    /// into one body.
+    #[arg(long, env = "POLLING_BYTES_MAX", default_value = "1000000")]
     polling_bytes_max: String,
     /// Bytes that may wait for a client that does not take them before it is cut.
     #[arg(long, env = "PENDING_BYTES_MAX", default_value = "1048576")]

@@ -38,7 +38,8 @@ impl Handshake {
 
     /// A text of the CONNECT payload.
     pub(crate) fn auth_text(&self, key: &str) -> Option<&str> {
-        self.auth.as_ref()?.get(key)?.as_str()
+        let text = self.auth.as_ref()?.get(key)?.as_str()?;
+        (!text.is_empty()).then_some(text)
     }
 
     /// A cookie's value.

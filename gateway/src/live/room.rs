@@ -240,7 +240,13 @@ impl State {
                     self.show_written(entry, message, stage);
                     note_delay(message);
                 }
-                What::Edited { .. } | What::Deleted { .. } => self.show_entry(entry, stage),
+                What::Edited { .. } | What::Deleted { .. } => {
+                    self.show_entry(entry, stage);
+                    // Their contract knows no such change, but its newest state does.
+                    if self.of_chats().next().is_some() {
+                        stage.stirred.note(self.id);
+                    }
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::body::Body;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, ServiceExt};
-use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, Cors, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Cors, CorsLayer};
 
 use super::{Edge, guard::Guarded};
 use crate::{
@@ -160,16 +160,18 @@ where
     }
 }
 
+/// Origins are named, never `*`, and credentials allowed: a wildcard does not cover `Authorization`
+/// (Fetch standard, "CORS protocol and credentials"), and clients before 3.x poll with credentials
+/// whether they have some or not.
 fn cors(origins: &CorsOrigins) -> CorsLayer {
-    match origins {
-        CorsOrigins::Any => CorsLayer::new()
-            .allow_methods(Any)
-            .allow_headers(Any)
-            .allow_origin(Any),
-        CorsOrigins::Listed(listed) => CorsLayer::new()
-            .allow_methods(AllowMethods::mirror_request())
-            .allow_headers(AllowHeaders::mirror_request())
-            .allow_credentials(true)
-            .allow_origin(AllowOrigin::list(listed.iter().cloned())),
-    }
+    let origins = match origins {
+        CorsOrigins::Any => AllowOrigin::mirror_request(),
+        CorsOrigins::Listed(listed) => AllowOrigin::list(listed.iter().cloned()),
+    };
+    CorsLayer::new()
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .allow_credentials(true)
+        .allow_origin(origins)
+        .expose_headers([header::RETRY_AFTER])
 }

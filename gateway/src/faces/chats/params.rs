@@ -189,10 +189,11 @@ impl Params {
         })
     }
 
-    /// One address for both sizes, or an object with both.
+    /// One address for both sizes, or an object with both. An empty one is no picture.
     fn photo(&mut self) -> Result<Option<(Picture, Picture)>, ChatError> {
         match self.take("photo") {
             None => Ok(None),
+            Some(Value::String(address)) if address.is_empty() => Ok(None),
             Some(Value::String(address)) => {
                 let picture = Picture::parse(address)?;
                 Ok(Some((picture.clone(), picture)))

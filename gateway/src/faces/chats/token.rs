@@ -13,7 +13,9 @@ pub(super) fn of_handshake(handshake: &Handshake) -> Option<String> {
         own.or_else(|| handshake.authorization.as_deref().map(plain))
     };
     let payload = || handshake.auth_text(NAME).map(plain);
-    query_value(&handshake.query, NAME)
+    let query = query_value(&handshake.query, NAME);
+    query
+        .map(|text| plain(&text))
         .or_else(header)
         .or_else(payload)
 }
@@ -27,7 +29,7 @@ mod tests {
     #[test]
     fn the_query_wins_over_the_headers_and_the_headers_over_the_payload() {
         let mut handshake = Handshake {
-            query: "EIO=3&auth_token=one".into(),
+            query: "EIO=3&auth_token=Bearer%20one".into(),
             auth_token: Some("two".into()),
             authorization: Some("Bearer three".into()),
             auth: Some(json!({"auth_token": "four"})),
@@ -40,5 +42,7 @@ mod tests {
         assert_eq!(of_handshake(&handshake).as_deref(), Some("three"));
         handshake.authorization = None;
         assert_eq!(of_handshake(&handshake).as_deref(), Some("four"));
+        handshake.auth = Some(json!({"auth_token": ""}));
+        assert_eq!(of_handshake(&handshake), None);
     }
 }

@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(of_handshake(&handshake).as_deref(), Some("one"));
         handshake.authorization = None;
         assert_eq!(of_handshake(&handshake).as_deref(), Some("two"));
-        handshake.auth = Some(json!({"token": 7}));
+        handshake.auth = Some(json!({"token": "", "authorization": 7}));
         assert_eq!(of_handshake(&handshake).as_deref(), Some("three"));
         handshake.query.clear();
         assert_eq!(of_handshake(&handshake).as_deref(), Some("four"));

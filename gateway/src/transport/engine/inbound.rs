@@ -176,15 +176,14 @@ impl<F: Face> Inbound<F> {
             Ok(command) => command,
             Err(error) => {
                 let done = self.face.failure(&error, asked(&packet, label));
-                self.finish(
-                    Some(Landed {
-                        done,
-                        packet,
-                        label,
-                        begun,
-                    }),
-                    session,
-                );
+                let landed = Landed {
+                    done,
+                    packet,
+                    label,
+                    begun,
+                };
+                // Answers come in the order of the events, refusals too.
+                flying.push_back(Box::pin(std::future::ready(landed)));
                 return;
             }
         };

@@ -185,3 +185,32 @@ async fn hears_first(client: &mut Client, beginning: &str) -> Value {
         }
     }
 }
+
+#[tokio::test]
+async fn what_the_other_contract_edits_or_deletes_is_shown_as_the_newest_state() {
+    let Some(deployment) = Deployment::with_clients(2).await else {
+        return;
+    };
+    let mut bob = deployment.chats_on(1, "bob").open().await;
+    let rest = deployment.rest("alice");
+    let room = rest.new_room("tea", &["bob"]).await;
+    let alice = deployment.socket_on(0, "alice").open().await;
+    alice.say(&room, "first").await;
+    let id = alice.say(&room, "second").await["_id"].clone();
+    let path = format!("/chat/messages/{}", id.as_str().unwrap());
+    let newest = async |bob: &mut Client, text: &str, unread: u64| {
+        loop {
+            let shown = bob.hears_among("new_message:bob").await;
+            if shown["last_message"] == text && shown["unread_count"] == unread {
+                return;
+            }
+        }
+    };
+    newest(&mut bob, "second", 2).await;
+    rest.put(&path, &json!({ "newMessage": "other" }))
+        .await
+        .ok();
+    newest(&mut bob, "other", 2).await;
+    rest.delete(&path).await.ok();
+    newest(&mut bob, "first", 1).await;
+}

@@ -167,3 +167,18 @@ async fn the_routes_of_the_other_contract_keep_their_own_errors() {
 async fn refuses(rest: &Rest, path: &str, body: Value, code: &str) {
     rest.post(path, &body).await.refused(400, code);
 }
+
+#[tokio::test]
+async fn another_method_is_no_route() {
+    let deployment = Deployment::start(1).await;
+    let alice = deployment.rest("alice");
+    for (method, path) in [
+        (Method::POST, "/chat/list"),
+        (Method::PUT, "/chat/message/list"),
+        (Method::GET, "/chat/create"),
+        (Method::DELETE, "/chat/send_message"),
+    ] {
+        let answer = alice.send(method, path, Body::default()).await;
+        answer.refused(404, "NOT_FOUND");
+    }
+}

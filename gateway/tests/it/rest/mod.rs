@@ -1,5 +1,6 @@
 //! Contract A over HTTP.
 
+mod browsers;
 mod changes;
 mod errors;
 mod key_sets;

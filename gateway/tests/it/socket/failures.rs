@@ -249,3 +249,23 @@ fn failures(room: &str) -> Vec<Failure> {
         unknown("messagesRead", json!(["malformed"])),
     ]
 }
+
+#[tokio::test]
+async fn refusals_and_acks_come_in_the_order_of_the_events() {
+    let Some((_deployment, room, alice, _bob)) = scene().await else {
+        return;
+    };
+    // Every other text is too long.
+    let lines: Vec<Value> = (0..40)
+        .map(|line| json!([room, "x".repeat(1 + 20_000 * (line % 2))]))
+        .collect();
+    let order = std::sync::Mutex::new(Vec::new());
+    let asked = lines.iter().enumerate().map(async |(number, line)| {
+        let ack = alice.ask("message", line.clone()).await;
+        assert_eq!(ack["error"].is_object(), number % 2 == 1, "{ack}");
+        order.lock().unwrap().push(number);
+    });
+    futures_util::future::join_all(asked).await;
+    let order = order.into_inner().unwrap();
+    assert!(order.is_sorted(), "{order:?}");
+}

@@ -1,5 +1,6 @@
 //! Contract A over Socket.IO, on one node.
 
+mod bounds;
 mod connect;
 mod failures;
 mod matrix;

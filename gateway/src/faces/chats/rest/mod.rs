@@ -24,7 +24,7 @@ use super::{error, params::Params, socket};
 use crate::{
     auth::{Refusal, Verifier},
     chat::Chat,
-    domain::{ChatError, Principal, RoomKind},
+    domain::{ChatError, Kind, Principal, RoomKind},
     faces::{bearer, http},
 };
 
@@ -42,6 +42,7 @@ pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
         .route("/chat/message/list", get(list_messages))
         .route("/chat/create", post(create))
         .route("/chat/send_message", post(send))
+        .method_not_allowed_fallback(no_such_method)
         .layer(from_fn(|request, next| {
             http::run_to_end(request, next, || Failed::from(ChatError::internal()))
         }))
@@ -54,6 +55,11 @@ pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
 }
 
 type Answer = Result<Response, Failed>;
+
+/// Like any unknown route.
+async fn no_such_method() -> Failed {
+    ChatError::new(Kind::NotFound, "no such route").into()
+}
 
 /// `GET /chat/list?offset&limit&sort&type`
 async fn list(State(cx): State<Context>, caller: Caller, mut query: Query) -> Answer {

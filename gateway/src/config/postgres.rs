@@ -32,7 +32,7 @@ pub(crate) struct PostgresArgs {
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value = "16")]
     database_max_connections: String,
     /// Milliseconds to wait for a free connection before answering that the store is unavailable; less
-    /// than AUTH_TIMEOUT_MS, so that whoever connects meanwhile is told why not.
+    /// than `AUTH_TIMEOUT_MS`, so that whoever connects meanwhile is told why not.
     #[arg(long, env = "DATABASE_ACQUIRE_TIMEOUT_MS", default_value = "4000")]
     database_acquire_timeout_ms: String,
     /// Milliseconds after which Postgres gives up a statement.

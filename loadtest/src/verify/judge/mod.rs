@@ -2,7 +2,7 @@
 //!
 //! `acks` looks at the answers, `log` at each room's history and log, `feeds` at what each
 //! connection heard, `late` at what it should have heard by when, `copies` at what each member
-//! has in the end, `chats` at what only the contract of chats promises. [`place`](mod@place) comes
+//! has in the end, `chats` at what only the contract of chats promises. `place` comes
 //! before all of them, `story` tells what is known around a finding.
 
 mod acks;

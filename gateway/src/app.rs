@@ -45,8 +45,8 @@ impl App {
     /// Binds both ports and starts everything. Postgres and Redis may be away: the probes say so,
     /// and everything that needs them is tried until they are there.
     pub(crate) async fn start(config: Config, recorder: Recorder) -> anyhow::Result<Self> {
-        let public = bind("LISTEN_ADDR", config.http.listen).await?;
-        let private = bind("ADMIN_ADDR", config.http.admin).await?;
+        let public = bind("LISTEN_ADDR", config.http.listen)?;
+        let private = bind("ADMIN_ADDR", config.http.admin)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         let (serving, working) = (Workers::default(), Workers::default());
         let admin = Admin::new(recorder, &health::DEPENDENCIES);

@@ -7,7 +7,7 @@ use http::{Request, Response, header};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,9 @@ use crate::{
 
 /// How long a client may take for the head of a request, from the end of the one before.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that the system may hold for us until they are accepted, as far as it allows. When
+/// many come at once, those beyond it knock again only after a second.
+const BACKLOG: u32 = 4_096;
 /// How long to wait when the process is out of files, or the like.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -37,17 +40,23 @@ pub(crate) struct BindError {
 }
 
 /// Listens on an address; the variable is for the error.
-pub(crate) async fn bind(
-    variable: &'static str,
-    address: SocketAddr,
-) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| BindError {
-            variable,
-            address,
-            source,
-        })
+pub(crate) fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+    listen(address).map_err(|source| BindError {
+        variable,
+        address,
+        source,
+    })
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of the process before may still be ending on this port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// A port that serves HTTP/1.1.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -20,6 +20,8 @@ const CHUNK: usize = 16 * 1024;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// Connections served at once; further ones are closed.
 const CONNECTIONS_MAX: usize = 4_096;
+/// Connections that may wait to be accepted; whoever comes beyond that knocks again after a second.
+const BACKLOG: u32 = 4_096;
 
 /// What is done to connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +61,10 @@ pub struct Proxy {
 
 impl Proxy {
     /// Listens on a free loopback port for connections to `upstream`, which need not be up.
-    pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    pub fn start(upstream: SocketAddr) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let (trouble, troubled) = watch::channel(State::default());
         let task = tokio::spawn(accept(listener, upstream, troubled));
@@ -226,7 +230,7 @@ mod tests {
     /// A server that sends back what it gets, and a proxy before it.
     async fn echo() -> (Proxy, JoinSet<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Proxy::start(listener.local_addr().unwrap()).await.unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap()).unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut clients = JoinSet::new();
@@ -314,7 +318,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_follows_what_was_swallowed() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Proxy::start(listener.local_addr().unwrap()).await.unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap()).unwrap();
         let counting = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut number = 0_u8;

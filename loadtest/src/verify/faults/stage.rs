@@ -156,9 +156,7 @@ impl Stage {
                     "DATABASE_URL" => &mut to_postgres,
                     _ => continue,
                 };
-                let proxy = Proxy::start(address(value))
-                    .await
-                    .map_err(StackError::Proxy)?;
+                let proxy = Proxy::start(address(value)).map_err(StackError::Proxy)?;
                 *value = through(value, &proxy)?;
                 *slot = Some(proxy);
             }
@@ -170,7 +168,7 @@ impl Stage {
         env.push(("ADMIN_ADDR", admin.to_string()));
         let mut url = gateway.url().to_owned();
         if struck {
-            let proxy = Proxy::start(public).await.map_err(StackError::Proxy)?;
+            let proxy = Proxy::start(public).map_err(StackError::Proxy)?;
             url = format!("http://{}", proxy.address());
             to_clients = Some(proxy);
         }
@@ -315,7 +313,7 @@ mod tests {
 
     #[tokio::test]
     async fn urls_lead_through_the_proxy_and_keep_everything_else() {
-        let proxy = Proxy::start(address("redis://localhost")).await.unwrap();
+        let proxy = Proxy::start(address("redis://localhost")).unwrap();
         let port = proxy.address().port();
         let moved = through("postgres://me:secret@127.0.0.1:5433/one?a=b", &proxy).unwrap();
         assert_eq!(

@@ -60,6 +60,7 @@ impl App {
         );
         working.run_to_end(probes);
 
+        health::refuse_unsuitable(&config.postgres).await?;
         let store = Store::new(&config.postgres)?;
         if config.migrate {
             health::migrate_when_possible(&store).await?;

@@ -59,8 +59,8 @@ pub fn run() -> ExitCode {
     telemetry::start_logs(&cli.logs);
     let done = match cli.command {
         Command::Serve(args) => args.resolve().map_err(Into::into).and_then(serve),
-        Command::Migrate(args) => migrate(args),
-        Command::Check(args) => check(*args),
+        Command::Migrate(args) => run_to_end(migrate(args)),
+        Command::Check(args) => run_to_end(check(*args)),
         Command::Token { token, auth } => print_token(token, auth),
         Command::Config(args) => print_config(*args, &matches),
     };
@@ -82,19 +82,27 @@ fn report(error: &anyhow::Error) -> ExitCode {
     code
 }
 
-#[tokio::main]
-async fn serve(config: config::Config) -> anyhow::Result<()> {
+fn serve(config: config::Config) -> anyhow::Result<()> {
     if config.auth.has_weak_secret() {
         tracing::warn!("JWT_HS256_SECRET is short: use 32 random bytes outside of development");
     }
     let recorder = telemetry::start_recorder()?;
     let drain = config.http.drain;
-    let app = App::start(config, recorder).await?;
-    lifecycle::run(app, drain).await?;
-    Ok(())
+    let start = async { App::start(config, recorder).await };
+    run_to_end(lifecycle::run(start, drain))
 }
 
-#[tokio::main(flavor = "current_thread")]
+/// Runs a command. What still blocks a thread afterwards, such as the look-up of a name, does not
+/// hold up the end of the process.
+fn run_to_end<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(command);
+    runtime.shutdown_background();
+    done
+}
+
 async fn migrate(args: PostgresArgs) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     let Some(postgres) = args.resolve(&mut problems) else {
@@ -107,7 +115,6 @@ async fn migrate(args: PostgresArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::main(flavor = "current_thread")]
 async fn check(args: ServeArgs) -> anyhow::Result<()> {
     let config = args.resolve()?;
     let well = check::check(&config, &mut std::io::stdout()).await?;

@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     bus::{Canary, NodeId},
-    store::Store,
+    config,
+    store::{self, Store},
     telemetry::catalogue,
     transport::Admin,
 };
@@ -21,6 +22,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const EVERY_AT_START: Duration = Duration::from_millis(50);
 /// A check that takes longer counts as failed.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a start waits for the first word of Postgres.
+const PATIENCE_AT_START: Duration = Duration::from_secs(2);
 /// How often a problem that stays is logged again.
 const REMIND_AFTER: Duration = Duration::from_secs(10);
 /// Connecting takes a moment; a problem that is over by then is none.
@@ -103,6 +106,15 @@ async fn postgres(store: &Store) -> Option<String> {
         Ok(Ok(Err(error))) => Some(error.to_string()),
         Ok(Err(_)) => Some("the check failed".to_owned()),
         Err(_) => Some("does not answer".to_owned()),
+    }
+}
+
+/// Ends the start if Postgres is there and its database cannot be used. One that is away is not
+/// waited for.
+pub(crate) async fn refuse_unsuitable(config: &config::Postgres) -> Result<(), store::Error> {
+    match timeout(PATIENCE_AT_START, Store::reach(config)).await {
+        Ok(Err(unsuitable @ store::Error::Encoding(_))) => Err(unsuitable),
+        _ => Ok(()),
     }
 }
 

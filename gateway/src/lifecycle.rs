@@ -14,9 +14,19 @@ const NOTICE: Duration = Duration::from_millis(500);
 /// Time for what is under way after all sockets are closed.
 const FINISH: Duration = Duration::from_secs(5);
 
-/// Runs until SIGTERM or SIGINT, then drains. A second signal ends the drain at once.
-pub(crate) async fn run(app: App, drain: Duration) -> std::io::Result<()> {
+/// Starts and runs until SIGTERM or SIGINT, then drains. A signal during the start, or a second one,
+/// ends it at once. After the first one this takes no longer than the drain and 8 s, whatever does
+/// not answer.
+pub(crate) async fn run(
+    start: impl Future<Output = anyhow::Result<App>>,
+    drain: Duration,
+) -> anyhow::Result<()> {
+    // First of all: as the first process of a container, who does not listen is not ended.
     let mut signals = Signals::new()?;
+    let app = tokio::select! {
+        app = start => app?,
+        () = signals.next() => return Ok(()),
+    };
     signals.next().await;
     tracing::info!(drain_seconds = drain.as_secs(), "draining");
     tokio::select! {

@@ -2,6 +2,7 @@
 
 use roomwire_shared::InvalidId;
 
+use super::sqlstate;
 use crate::domain::ChatError;
 
 /// A failed store call. Shown to operators only; clients get the [`ChatError`] it becomes.
@@ -22,6 +23,12 @@ pub(crate) enum Error {
     /// Migrations are missing.
     #[error("the schema is older than this version: run migrate")]
     OldSchema,
+    /// The database cannot hold every text.
+    #[error("the database has the encoding {0}, but must be made with UTF8")]
+    Encoding(String),
+    /// A standby, or a primary that was demoted or set read-only.
+    #[error("postgres is read-only")]
+    ReadOnly,
 }
 
 impl From<sqlx::Error> for Error {
@@ -33,14 +40,9 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => true,
-            // Classes of SQLSTATE (PostgreSQL manual, appendix A): 08 connection, 25006 read-only
-            // after a failover, 40 rolled back, 53 resources, 57 intervention, 58 system.
-            sqlx::Error::Database(refused) => refused.code().is_some_and(|code| {
-                code == "25006"
-                    || ["08", "40", "53", "57", "58"]
-                        .iter()
-                        .any(|class| code.starts_with(class))
-            }),
+            sqlx::Error::Database(refused) => refused
+                .code()
+                .is_some_and(|code| sqlstate::means_not_now(&code)),
             _ => false,
         };
         if away {
@@ -53,7 +55,7 @@ impl From<sqlx::Error> for Error {
 
 impl From<Error> for ChatError {
     fn from(error: Error) -> Self {
-        if matches!(error, Error::Unavailable(_)) {
+        if matches!(error, Error::Unavailable(_) | Error::ReadOnly) {
             tracing::warn!(%error, "a request could not be served");
             Self::unavailable()
         } else {

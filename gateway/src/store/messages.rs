@@ -1,10 +1,10 @@
 //! Writing messages, and pages of them.
 
 use roomwire_shared::{MessageId, RoomId, Timestamp, UserId};
-use sqlx::{Postgres, pool::PoolConnection};
 use time::OffsetDateTime;
+use tokio::time::timeout_at;
 
-use super::{Error, Store, changes::MessageRow, error::id};
+use super::{Error, Store, changes::MessageRow, error::id, pool::Borrowed};
 use crate::domain::{ClientId, Direction, NewMessage, Page};
 
 /// What became of one input of a batch.
@@ -44,7 +44,7 @@ pub(crate) struct Changed {
 /// Writes batches over a connection of its own, whose plans stay warm. A failed one is replaced.
 pub(crate) struct Writer {
     store: Store,
-    connection: Option<PoolConnection<Postgres>>,
+    connection: Option<Borrowed>,
 }
 
 impl Writer {
@@ -65,14 +65,19 @@ impl Writer {
         self.connection = None;
     }
 
+    /// Taken out for the time of a query: one that fails is judged, and goes.
+    async fn borrow(&mut self) -> Result<Borrowed, Error> {
+        Ok(match self.connection.take() {
+            Some(kept) => kept.again(),
+            None => self.store.pool.borrow().await?,
+        })
+    }
+
     /// Writes a batch in one round trip and one transaction, with a verdict for every input.
     /// Positions are in the order of the inputs.
     pub(crate) async fn append(&mut self, batch: &[NewMessage]) -> Result<Appended, Error> {
-        // Taken out for the time of the query: on an error it goes back to the pool, which tests it.
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.store.pool.acquire().await?,
-        };
+        let mut borrowed = self.borrow().await?;
+        let deadline = borrowed.deadline();
         let rooms: Vec<&[u8]> = batch.iter().map(|m| m.room.as_bytes().as_slice()).collect();
         let ids: Vec<&[u8]> = batch.iter().map(|m| m.id.as_bytes().as_slice()).collect();
         let senders: Vec<&str> = batch.iter().map(|m| m.sender.as_str()).collect();
@@ -95,9 +100,10 @@ impl Writer {
             keys.as_slice() as &[Option<&str>],
             origins.as_slice() as &[Option<&str>],
         )
-        .fetch_all(&mut *connection)
-        .await?;
-        self.connection = Some(connection);
+        .fetch_all(borrowed.connection()?);
+        let rows = timeout_at(deadline, rows).await;
+        let rows = borrowed.judge(rows)?;
+        self.connection = Some(borrowed);
         if rows.len() != batch.len() {
             return Err(Error::Inconsistent("append_messages"));
         }
@@ -132,12 +138,12 @@ impl Writer {
     /// A statement of the planted bugs, on the writer's own connection.
     #[cfg(feature = "planted-faults")]
     pub(crate) async fn plain(&mut self, statement: &'static str) -> Result<(), Error> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.store.pool.acquire().await?,
-        };
-        sqlx::query(statement).execute(&mut *connection).await?;
-        self.connection = Some(connection);
+        let mut borrowed = self.borrow().await?;
+        let deadline = borrowed.deadline();
+        let done = sqlx::query(statement).execute(borrowed.connection()?);
+        let done = timeout_at(deadline, done).await;
+        borrowed.judge(done)?;
+        self.connection = Some(borrowed);
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! All SQL. One file per table family; rows stay private, domain values come out.
 //!
 //! Must not: decide what a user may do beyond what a statement checks, or tell anybody.
-//! A query is never dropped half-way: callers run store calls to their end, because a cancelled
-//! one may leave its connection unusable.
+//! Every use of a connection goes through `pool`, which ends it in time. A call that is dropped
+//! half-way costs its connection, so callers run calls to their end where they can.
 
 mod changes;
 mod chat_members;
@@ -12,17 +12,22 @@ mod members;
 mod messages;
 mod nodes;
 mod outbox;
+mod pool;
 mod read_marks;
 mod rooms;
+mod sqlstate;
 #[cfg(test)]
 mod tests;
 mod users;
 
+use std::time::Duration;
+
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgPool,
+    ConnectOptions as _, Connection as _, PgExecutor,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::PgConnectOptions,
 };
+use tokio::time::timeout_at;
 
 pub(crate) use changes::{ApiChange, CaughtUp, MessageRow, RoomChanges, Since};
 pub(crate) use chat_members::{MemberRow, Reach, Role};
@@ -35,46 +40,80 @@ pub(crate) use read_marks::Readers;
 pub(crate) use rooms::{Added, Created, Opened, RoomRow};
 pub(crate) use users::Profile;
 
+use self::pool::Pool;
 use crate::config;
 
 /// The schema, compiled in.
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
-/// Postgres' code for a table that is not there.
-const UNDEFINED_TABLE: &str = "42P01";
+/// The one encoding that holds every text that JSON can.
+const ENCODING: &str = "UTF8";
+/// How long all migrations together may take.
+const MIGRATE_PATIENCE: Duration = Duration::from_mins(10);
+/// How long the pools wait for running queries when they are closed.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Handle on the database; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
-    pool: PgPool,
+    pool: Pool,
     /// Serves pages of history; the primary where no replica is configured.
-    pages: PgPool,
+    pages: Pool,
 }
 
 impl Store {
     /// Prepares the pools; connects lazily, so that a start survives a database that is late.
     pub(crate) fn new(config: &config::Postgres) -> Result<Self, Error> {
         use secrecy::ExposeSecret;
-        let pool = lazy_pool(config.url.expose_secret(), config)?;
+        let pool = |url| Ok::<_, Error>(Pool::new(options(url, config)?, config));
+        let primary = pool(config.url.expose_secret())?;
         let pages = match &config.read_url {
-            Some(url) => lazy_pool(url.expose_secret(), config)?,
-            None => pool.clone(),
+            Some(url) => pool(url.expose_secret())?,
+            None => primary.clone(),
         };
-        Ok(Self { pool, pages })
+        Ok(Self {
+            pool: primary,
+            pages,
+        })
     }
 
-    /// Applies the migrations that are missing. Several nodes may try at once: a lock orders them.
+    /// Applies the migrations that are missing, unless the database cannot hold what they make.
+    /// Several nodes may try at once: a lock orders them.
     pub(crate) async fn migrate(&self) -> Result<(), MigrateError> {
-        MIGRATOR.run(&self.pool).await
+        let suitable = self.check_encoding().await;
+        suitable.map_err(|error| match error {
+            Error::Unavailable(error) | Error::Refused(error) => MigrateError::Execute(error),
+            unsuitable => MigrateError::Source(Box::new(unsuitable)),
+        })?;
+        let mut borrowed = self.pool.borrow_for(MIGRATE_PATIENCE).await?;
+        let deadline = borrowed.deadline();
+        let migrated = timeout_at(deadline, MIGRATOR.run(borrowed.connection()?)).await;
+        let Ok(migrated) = migrated else {
+            return Err(sqlx::Error::PoolTimedOut.into());
+        };
+        migrated
     }
 
-    /// Checks that Postgres answers and that its schema is at least this version's.
+    /// Checks that Postgres answers and takes writes, and that its database has the right encoding
+    /// and a schema that is at least this version's. A server that does not take writes costs all
+    /// connections to it, since the next ones may lead to one that does.
     pub(crate) async fn ready(&self) -> Result<(), Error> {
         let newest = MIGRATOR
             .iter()
             .map(|migration| migration.version)
             .max()
             .unwrap_or(0);
+        self.check_encoding().await?;
+        let read_only = sqlx::query_scalar!(
+            r#"select (pg_is_in_recovery()
+                or current_setting('transaction_read_only') = 'on') as "read_only!""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        if read_only {
+            self.pool.doubt_all();
+            return Err(Error::ReadOnly);
+        }
         let applied =
             sqlx::query_scalar!("select max(version) from _sqlx_migrations where success")
                 .fetch_one(&self.pool)
@@ -86,28 +125,52 @@ impl Store {
         Ok(())
     }
 
-    /// Connects once to each server, without a pool that would go on trying: says why that fails.
+    async fn check_encoding(&self) -> Result<(), Error> {
+        suitable(encoding(&self.pool).await?)
+    }
+
+    /// Connects once to each server, without a pool that would go on trying: says why that fails, or
+    /// that the primary's database cannot be used.
     pub(crate) async fn reach(config: &config::Postgres) -> Result<(), Error> {
         use secrecy::ExposeSecret;
-        for url in [Some(&config.url), config.read_url.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            let connection = options(url.expose_secret(), config)?.connect().await?;
-            connection.close().await?;
+        let mut primary = options(config.url.expose_secret(), config)?
+            .connect()
+            .await?;
+        suitable(encoding(&mut primary).await?)?;
+        primary.close().await?;
+        if let Some(url) = &config.read_url {
+            let replica = options(url.expose_secret(), config)?.connect().await?;
+            replica.close().await?;
         }
         Ok(())
     }
 
     /// Open and idle connections of the pool.
     pub(crate) fn connections(&self) -> (u32, usize) {
-        (self.pool.size(), self.pool.num_idle())
+        self.pool.connections()
     }
 
-    /// Closes the pools after their running queries.
+    /// Closes the pools, after their running queries if these end soon.
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
-        self.pages.close().await;
+        tokio::join!(
+            self.pool.close(CLOSE_PATIENCE),
+            self.pages.close(CLOSE_PATIENCE)
+        );
+    }
+}
+
+async fn encoding<'e>(executor: impl PgExecutor<'e>) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar!(r#"select current_setting('server_encoding') as "encoding!""#)
+        .fetch_one(executor)
+        .await
+}
+
+/// A database of another encoding would fail whole batches for a single character.
+fn suitable(encoding: String) -> Result<(), Error> {
+    if encoding == ENCODING {
+        Ok(())
+    } else {
+        Err(Error::Encoding(encoding))
     }
 }
 
@@ -116,18 +179,10 @@ fn none_of_a_new_database(error: sqlx::Error) -> Result<Option<i64>, sqlx::Error
     let code = error
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code);
-    if code.as_deref() == Some(UNDEFINED_TABLE) {
+    if code.as_deref() == Some(sqlstate::UNDEFINED_TABLE) {
         return Ok(None);
     }
     Err(error)
-}
-
-fn lazy_pool(url: &str, config: &config::Postgres) -> Result<PgPool, Error> {
-    let options = options(url, config)?;
-    Ok(PgPoolOptions::new()
-        .max_connections(config.max_connections)
-        .acquire_timeout(config.acquire_timeout)
-        .connect_lazy_with(options))
 }
 
 fn options(url: &str, config: &config::Postgres) -> Result<PgConnectOptions, Error> {
@@ -138,6 +193,8 @@ fn options(url: &str, config: &config::Postgres) -> Result<PgConnectOptions, Err
         ("tcp_keepalives_idle", "10"),
         ("tcp_keepalives_interval", "5"),
         ("tcp_keepalives_count", "3"),
+        // The functions look again after they have waited for a lock, and must see what is new.
+        ("default_transaction_isolation", "read committed"),
         // Every statement here looks up by index, few rows at a time. Plans made for the values at
         // hand guess how many members a room has, and read all of a large one; and a plan made while
         // the tables were small must not outlive that.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use roomwire_shared::{RoomId, UserId};
+use sqlx::PgConnection;
+use tokio::time::timeout_at;
 
 use super::{Error, Store, error::id};
 
@@ -14,6 +16,50 @@ pub(crate) struct Unpublished {
     pub(crate) rooms: Vec<(RoomId, i64)>,
     /// Users who became members.
     pub(crate) users: Vec<UserId>,
+}
+
+/// A row as the table holds it.
+struct TakenRow {
+    rooms: Vec<Vec<u8>>,
+    positions: Vec<i64>,
+    users: Vec<String>,
+}
+
+impl TakenRow {
+    fn read(&self) -> Result<Unpublished, Error> {
+        let rooms = self
+            .rooms
+            .iter()
+            .zip(&self.positions)
+            .map(|(room, position)| Ok((id(RoomId::from_bytes(room), "outbox")?, *position)));
+        let users = self.users.iter().map(|user| id(user.parse(), "outbox"));
+        Ok(Unpublished {
+            rooms: rooms.collect::<Result<_, Error>>()?,
+            users: users.collect::<Result<_, Error>>()?,
+        })
+    }
+}
+
+/// Begins a transaction and takes rows out in it, passing over those that others are taking.
+async fn take(
+    connection: &mut PgConnection,
+    age: Duration,
+    limit: i64,
+) -> Result<Vec<TakenRow>, sqlx::Error> {
+    sqlx::query("begin").execute(&mut *connection).await?;
+    sqlx::query_as!(
+        TakenRow,
+        "delete from outbox where id in (
+            select id from outbox
+            where created_at < clock_timestamp() - make_interval(secs => $1)
+            order by id limit $2 for update skip locked
+        )
+        returning rooms, positions, users",
+        age.as_secs_f64(),
+        limit,
+    )
+    .fetch_all(connection)
+    .await
 }
 
 impl Store {
@@ -36,42 +82,23 @@ impl Store {
     where
         F: AsyncFnOnce(Vec<Unpublished>) -> Result<(), E>,
     {
-        let mut transaction = self.pool.begin().await?;
-        let rows = sqlx::query!(
-            "delete from outbox where id in (
-                select id from outbox
-                where created_at < clock_timestamp() - make_interval(secs => $1)
-                order by id limit $2 for update skip locked
-            )
-            returning rooms, positions, users",
-            age.as_secs_f64(),
-            limit,
-        )
-        .fetch_all(&mut *transaction)
-        .await?;
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let mut taken = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let rooms = row
-                .rooms
-                .iter()
-                .zip(&row.positions)
-                .map(|(room, position)| Ok((id(RoomId::from_bytes(room), "outbox")?, *position)));
-            let users = row.users.iter().map(|user| id(user.parse(), "outbox"));
-            taken.push(Unpublished {
-                rooms: rooms.collect::<Result<_, Error>>()?,
-                users: users.collect::<Result<_, Error>>()?,
-            });
-        }
+        let mut borrowed = self.pool.borrow().await?;
+        let deadline = borrowed.deadline();
+        let rows = timeout_at(deadline, take(borrowed.connection()?, age, limit)).await;
+        let rows = borrowed.judge(rows)?;
+        // Unsound from here on, so whatever ends this early ends the transaction too.
+        let connection = borrowed.connection()?;
+        let taken = rows
+            .iter()
+            .map(TakenRow::read)
+            .collect::<Result<Vec<_>, _>>();
+        let taken = taken?;
         let count = taken.len();
-        if publish(taken).await.is_err() {
-            transaction.rollback().await?;
-            return Ok(0);
-        }
-        transaction.commit().await?;
-        Ok(count)
+        let published = count > 0 && publish(taken).await.is_ok();
+        let end = if published { "commit" } else { "rollback" };
+        let ended = timeout_at(deadline, sqlx::query(end).execute(connection)).await;
+        borrowed.judge(ended)?;
+        Ok(if published { count } else { 0 })
     }
 
     /// Keeps only the newest `rows`. Whatever was older becomes one row without rooms. Returns how

@@ -16,6 +16,7 @@ mod chats;
 mod cluster;
 mod limits;
 mod ops;
+mod postgres;
 mod rest;
 mod socket;
 mod support;

@@ -1,6 +1,7 @@
 //! The store against a real Postgres.
 
 mod chats;
+mod connections;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,6 +25,11 @@ use crate::{
 
 /// A store on a database of its own. The server lives as long as the test process.
 async fn store() -> Store {
+    store_with(8).await
+}
+
+/// As [`store`], with at most so many connections.
+async fn store_with(max_connections: u32) -> Store {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let start = || Postgres::start(Durability::Fast).expect("a Postgres for tests");
@@ -39,7 +45,7 @@ async fn store() -> Store {
     let store = Store::new(&config::Postgres {
         url: url.into(),
         read_url: None,
-        max_connections: 8,
+        max_connections,
         acquire_timeout: Duration::from_secs(30),
         statement_timeout: Duration::from_secs(30),
     })

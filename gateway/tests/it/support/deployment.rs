@@ -73,23 +73,42 @@ impl Deployment {
 
     /// One node with JavaScript clients at hand, and the only way from it to its database.
     pub(crate) async fn with_clients_and_fragile_database() -> Option<(Self, Proxy)> {
+        Self::with_fragile_database(&[]).await
+    }
+
+    /// As [`Deployment::with_clients_and_fragile_database`], with some environment variables set.
+    pub(crate) async fn with_fragile_database(settings: &[(&str, &str)]) -> Option<(Self, Proxy)> {
         let js = Js::start()?;
         let database = Database::migrated().await;
         let proxy = Proxy::to(Database::server()).await;
         let url = database.url_at(proxy.address());
-        let mut deployment = Self::over(database, 1, &[("DATABASE_URL", &url)]).await;
+        let mut settings = settings.to_vec();
+        settings.push(("DATABASE_URL", &url));
+        let mut deployment = Self::over(database, 1, &settings).await;
         deployment.js = Some(js);
         Some((deployment, proxy))
     }
 
     /// Two nodes with clients, the first of which reaches Redis over a way that can be cut.
     pub(crate) async fn with_clients_and_fragile_redis() -> Option<(Self, Proxy)> {
+        Self::with_fragile_redis(&[]).await
+    }
+
+    /// As [`Deployment::with_clients_and_fragile_redis`], with some environment variables set.
+    pub(crate) async fn with_fragile_redis(
+        settings: &[(&'static str, &str)],
+    ) -> Option<(Self, Proxy)> {
         let js = Js::start()?;
         let database = Database::migrated().await;
         let (scheme, address) = servers().redis_url().split_once("://").unwrap();
         let proxy = Proxy::to(address.trim_end_matches('/').to_owned()).await;
         let url = format!("{scheme}://{}", proxy.address());
         let mut env = environment(&database);
+        env.extend(
+            settings
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
         let whole = Gateway::spawn(Path::new(GATEWAY), &env).await.unwrap();
         env.push(("REDIS_URL", url));
         let fragile = Gateway::spawn(Path::new(GATEWAY), &env).await.unwrap();
@@ -160,6 +179,11 @@ impl Deployment {
     pub(crate) fn chats_on(&self, node: usize, user: &str) -> Connect<'_> {
         let js = self.js.as_ref().expect("a deployment with clients");
         Connect::chats(js, self.nodes[node].url(), user)
+    }
+
+    /// The database of all nodes.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Suspends a user, or lifts that, as an operator does it.

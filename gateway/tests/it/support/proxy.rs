@@ -1,6 +1,8 @@
 //! A way to a server that a test can cut and mend.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +14,8 @@ use tokio::task::JoinHandle;
 enum State {
     Whole,
     Cut,
-    Swallowing,
+    /// Of connections with a lower number.
+    Swallowing(u64),
 }
 
 /// Passes bytes on to one server until it is dropped.
@@ -20,6 +23,8 @@ enum State {
 pub(crate) struct Proxy {
     address: SocketAddr,
     state: watch::Sender<State>,
+    /// Connections so far.
+    accepted: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -29,14 +34,18 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, state) = watch::channel(State::Whole);
+        let accepted: Arc<AtomicU64> = Arc::default();
+        let counted = Arc::clone(&accepted);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(pass(stream, server.clone(), state.clone()));
+                let number = counted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(pass(stream, number, server.clone(), state.clone()));
             }
         });
         Self {
             address,
             state: sender,
+            accepted,
             task,
         }
     }
@@ -53,7 +62,13 @@ impl Proxy {
 
     /// Passes nothing on any more, without a word to either side; accepts connections all the same.
     pub(crate) fn swallow(&self) {
-        self.state.send_replace(State::Swallowing);
+        self.state.send_replace(State::Swallowing(u64::MAX));
+    }
+
+    /// As [`Proxy::swallow`], but only of the connections that are open now; new ones pass.
+    pub(crate) fn swallow_open(&self) {
+        let accepted = self.accepted.load(Ordering::SeqCst);
+        self.state.send_replace(State::Swallowing(accepted));
     }
 
     /// Lets everything through again; what waited comes late.
@@ -68,7 +83,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(mut stream: TcpStream, server: String, mut state: watch::Receiver<State>) {
+async fn pass(
+    mut stream: TcpStream,
+    number: u64,
+    server: String,
+    mut state: watch::Receiver<State>,
+) {
     let passing = async {
         let mut server = TcpStream::connect(server).await?;
         copy_bidirectional(&mut stream, &mut server).await
@@ -81,7 +101,15 @@ async fn pass(mut stream: TcpStream, server: String, mut state: watch::Receiver<
             changed = state.changed() => if changed.is_err() { return },
             () = std::future::ready(()), if now == State::Cut => return,
             // However it ends, it has ended.
-            _ = passing.as_mut(), if now == State::Whole => return,
+            _ = passing.as_mut(), if passes(now, number) => return,
         }
+    }
+}
+
+fn passes(state: State, number: u64) -> bool {
+    match state {
+        State::Whole => true,
+        State::Cut => false,
+        State::Swallowing(below) => number >= below,
     }
 }

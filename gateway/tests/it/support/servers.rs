@@ -42,6 +42,27 @@ impl Database {
         Self { name, url }
     }
 
+    /// A database without any table that can hold only the texts of one encoding.
+    pub(crate) async fn of_encoding(encoding: &str) -> Self {
+        let name = new_name();
+        execute(format!(
+            "create database {name} encoding '{encoding}' locale 'C' template template0"
+        ))
+        .await;
+        let url = server().database(&name).to_url_lossy().to_string();
+        Self { name, url }
+    }
+
+    /// Changes a setting of this database, and ends all its sessions, so that new ones have it.
+    pub(crate) async fn set(&self, setting: &str) {
+        let name = &self.name;
+        execute(format!("alter database {name} {setting}")).await;
+        execute(format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+        ))
+        .await;
+    }
+
     /// A database in which `roomwire-gateway migrate` has done its work.
     pub(crate) async fn migrated() -> Self {
         let template = TEMPLATE.get_or_init(Self::template).await;

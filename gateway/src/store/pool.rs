@@ -1,0 +1,331 @@
+//! The one boundary to Postgres: every use of a connection ends in time, and a connection that can
+//! no longer be trusted is thrown away instead of being given to the next who asks.
+//!
+//! What the server promises does not help against silence: a network that swallows packets without
+//! a word leaves a query waiting for minutes, its timeouts included. So the time is kept here.
+//! Must not: know a query.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{
+    StreamExt as _, TryStreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use sqlx::{
+    Connection as _, Describe, Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr,
+    pool::{PoolConnection, PoolConnectionMetadata},
+    postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+};
+use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
+
+use super::sqlstate;
+use crate::config;
+
+/// How much longer than the server's own timeout a use may take. The server's comes first where the
+/// server can speak, and says more.
+const BEYOND_STATEMENT: Duration = Duration::from_secs(1);
+/// A connection that was used less long ago than this is taken as it is. Where there is a lot to do
+/// that spares a round trip for each use, and a restart in a quiet moment is still nobody's error.
+const FRESH: Duration = Duration::from_millis(50);
+/// How long a connection may take to show that it lives: before it is used, and when it is given
+/// back.
+const TEST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Connections to one server; cheap to clone.
+///
+/// As an executor it takes a connection for one query and gives it back. Every such use, the wait
+/// for the connection included, ends within the statement timeout and a second.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    inner: PgPool,
+    /// How long one use may take.
+    patience: Duration,
+    doubts: Arc<Doubts>,
+}
+
+impl Pool {
+    /// Connects when it is first used, so that a start survives a database that is late.
+    pub(super) fn new(options: PgConnectOptions, config: &config::Postgres) -> Self {
+        let doubts = Arc::new(Doubts::new());
+        let tested = Arc::clone(&doubts);
+        let inner = PgPoolOptions::new()
+            .max_connections(config.max_connections)
+            .acquire_timeout(config.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(move |connection, meta| {
+                let doubts = Arc::clone(&tested);
+                Box::pin(async move { Ok(doubts.allow(connection, &meta).await) })
+            })
+            .connect_lazy_with(options);
+        Self {
+            inner,
+            patience: config.statement_timeout + BEYOND_STATEMENT,
+            doubts,
+        }
+    }
+
+    /// Takes a connection for one use, whose time begins now.
+    pub(super) async fn borrow(&self) -> Result<Borrowed, sqlx::Error> {
+        self.borrow_for(self.patience).await
+    }
+
+    /// As [`Pool::borrow`], for a use that may take so long.
+    pub(super) async fn borrow_for(&self, patience: Duration) -> Result<Borrowed, sqlx::Error> {
+        let deadline = Instant::now() + patience;
+        // The pool has a timeout of its own, which is shorter where the settings are sane.
+        let connection = timeout_at(deadline, self.inner.acquire()).await;
+        Ok(Borrowed {
+            connection: Some(connection.map_err(|_| sqlx::Error::PoolTimedOut)??),
+            sound: false,
+            patience,
+            deadline,
+            doubts: Arc::clone(&self.doubts),
+        })
+    }
+
+    /// Every connection that is open now is thrown away instead of being used again.
+    pub(super) fn doubt_all(&self) {
+        self.doubts.doubt_all();
+    }
+
+    /// Open and idle connections.
+    pub(super) fn connections(&self) -> (u32, usize) {
+        (self.inner.size(), self.inner.num_idle())
+    }
+
+    /// Lets nobody in any more and waits so long for those who have a connection.
+    pub(super) async fn close(&self, patience: Duration) {
+        if timeout(patience, self.inner.close()).await.is_err() {
+            tracing::warn!("postgres was still in use");
+        }
+    }
+}
+
+/// One connection in use. Dropped, it goes back to the pool, but only if the last thing that was
+/// done with it has been judged and was sound; otherwise its socket is closed.
+#[derive(Debug)]
+pub(super) struct Borrowed {
+    /// None once it was thrown away.
+    connection: Option<PoolConnection<Postgres>>,
+    sound: bool,
+    patience: Duration,
+    deadline: Instant,
+    doubts: Arc<Doubts>,
+}
+
+impl Borrowed {
+    /// Begins another use of the same connection.
+    pub(super) fn again(mut self) -> Self {
+        self.deadline = Instant::now() + self.patience;
+        self.sound = false;
+        self
+    }
+
+    /// When the use must have ended.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The connection, and from now on it counts as unsound until it is judged.
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        self.sound = false;
+        let connection = self.connection.as_deref_mut();
+        connection.ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// Says whether the connection may be used again after this outcome, and passes the outcome on.
+    /// One that came too late is an error of time.
+    pub(super) fn judge<T>(
+        &mut self,
+        outcome: Result<Result<T, sqlx::Error>, Elapsed>,
+    ) -> Result<T, sqlx::Error> {
+        let Ok(outcome) = outcome else {
+            // Whatever made this one silent has most likely silenced the others too.
+            self.doubts.doubt_all();
+            tracing::warn!(
+                seconds = self.patience.as_secs(),
+                "postgres did not answer in time, its connections are thrown away"
+            );
+            let silence = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
+            return Err(sqlx::Error::Io(silence));
+        };
+        match &outcome {
+            Ok(_) => self.sound = true,
+            Err(sqlx::Error::Database(refused)) => {
+                let code = refused.code();
+                let code = code.as_deref().unwrap_or_default();
+                self.sound = !sqlstate::spoils_connection(code);
+                if sqlstate::cannot_write(code) {
+                    self.doubts.doubt_all();
+                }
+            }
+            Err(_) => self.sound = false,
+        }
+        outcome
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        if self.sound {
+            // The pool tests what it gets back and would wait for that for ever. Not tracked: ends
+            // by itself within the time given.
+            tokio::spawn(timeout(TEST_PATIENCE, connection.return_to_pool()));
+        } else {
+            drop(connection.detach());
+        }
+    }
+}
+
+/// Which connections are not to be used any more.
+#[derive(Debug)]
+struct Doubts {
+    begun: Instant,
+    /// Those that are older, in milliseconds since then; 0 for none.
+    older: AtomicU64,
+}
+
+impl Doubts {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            older: AtomicU64::new(0),
+        }
+    }
+
+    fn doubt_all(&self) {
+        self.older.fetch_max(self.now(), Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn is_doubted(&self, age: Duration) -> bool {
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let older = self.older.load(Ordering::Relaxed);
+        older > 0 && self.now().saturating_sub(age) <= older
+    }
+
+    /// Whether an idle connection may be used: nothing speaks against it, and it answers.
+    async fn allow(&self, connection: &mut PgConnection, meta: &PoolConnectionMetadata) -> bool {
+        if self.is_doubted(meta.age) {
+            return false;
+        }
+        if meta.idle_for < FRESH {
+            return true;
+        }
+        let Ok(answered) = timeout(TEST_PATIENCE, connection.ping()).await else {
+            self.doubt_all();
+            return false;
+        };
+        answered.is_ok()
+    }
+}
+
+impl<'p> Executor<'p> for &Pool {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let pool = self.clone();
+        // Gathered first: a stream that its reader leaves half-way would keep the connection.
+        let all = async move {
+            let mut borrowed = pool.borrow().await?;
+            let deadline = borrowed.deadline();
+            let rows = borrowed.connection()?.fetch_many(query);
+            let rows = timeout_at(deadline, rows.try_collect::<Vec<_>>()).await;
+            borrowed.judge(rows)
+        };
+        let each = |rows: Vec<_>| stream::iter(rows.into_iter().map(Ok));
+        stream::once(all).map_ok(each).try_flatten().boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let pool = self.clone();
+        Box::pin(async move {
+            let mut borrowed = pool.borrow().await?;
+            let deadline = borrowed.deadline();
+            let row = borrowed.connection()?.fetch_optional(query);
+            let row = timeout_at(deadline, row).await;
+            borrowed.judge(row)
+        })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        let pool = self.clone();
+        Box::pin(async move {
+            let mut borrowed = pool.borrow().await?;
+            let deadline = borrowed.deadline();
+            let prepared = borrowed.connection()?.prepare_with(sql, parameters);
+            let prepared = timeout_at(deadline, prepared).await;
+            borrowed.judge(prepared)
+        })
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        let pool = self.clone();
+        Box::pin(async move {
+            let mut borrowed = pool.borrow().await?;
+            let deadline = borrowed.deadline();
+            let described = borrowed.connection()?.describe(sql);
+            let described = timeout_at(deadline, described).await;
+            borrowed.judge(described)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_connections_from_before_the_doubt_are_doubted() {
+        let doubts = Doubts {
+            begun: Instant::now() - Duration::from_mins(1),
+            older: AtomicU64::new(0),
+        };
+        assert!(!doubts.is_doubted(Duration::from_secs(50)));
+        doubts.doubt_all();
+        assert!(doubts.is_doubted(Duration::from_secs(50)));
+        let later = Doubts {
+            begun: doubts.begun - Duration::from_secs(10),
+            older: doubts.older,
+        };
+        assert!(later.is_doubted(Duration::from_secs(11)));
+        assert!(!later.is_doubted(Duration::from_secs(9)));
+    }
+}

@@ -2,7 +2,8 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use roomwire_shared::UserId;
 
 use crate::{
     app::App,
@@ -10,7 +11,7 @@ use crate::{
     check,
     config::{self, AuthArgs, PostgresArgs, Problems, ServeArgs},
     lifecycle,
-    store::Store,
+    store::{Standing, Store},
     telemetry::{self, LogsArgs},
 };
 
@@ -32,6 +33,11 @@ enum Command {
     Migrate(PostgresArgs),
     /// Check that what `serve` needs is there: Postgres with the schema, Redis, and the keys.
     Check(Box<ServeArgs>),
+    /// Suspend a user, or lift that.
+    User {
+        #[command(subcommand)]
+        what: UserCommand,
+    },
     /// Print a development token, signed with the configured secret.
     Token {
         #[command(flatten)]
@@ -41,6 +47,23 @@ enum Command {
     },
     /// Print the configuration that `serve` would use, without secrets.
     Config(Box<ServeArgs>),
+}
+
+/// What to do with a user.
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Refuse a user from now on and end all sockets of theirs, on every node, within a second.
+    Suspend(UserArgs),
+    /// Let a suspended user come back.
+    Restore(UserArgs),
+}
+
+#[derive(Debug, Args)]
+struct UserArgs {
+    /// User id, as in the tokens.
+    id: UserId,
+    #[command(flatten)]
+    postgres: PostgresArgs,
 }
 
 /// A configuration that cannot work ends with this code.
@@ -61,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => args.resolve().map_err(Into::into).and_then(serve),
         Command::Migrate(args) => run_to_end(migrate(args)),
         Command::Check(args) => run_to_end(check(*args)),
+        Command::User { what } => run_to_end(user(what)),
         Command::Token { token, auth } => print_token(token, auth),
         Command::Config(args) => print_config(*args, &matches),
     };
@@ -112,6 +136,38 @@ async fn migrate(args: PostgresArgs) -> anyhow::Result<()> {
     store.migrate().await?;
     store.close().await;
     tracing::info!("the schema is up to date");
+    Ok(())
+}
+
+async fn user(what: UserCommand) -> anyhow::Result<()> {
+    let (suspend, UserArgs { id, postgres }) = match what {
+        UserCommand::Suspend(args) => (true, args),
+        UserCommand::Restore(args) => (false, args),
+    };
+    let mut problems = Problems::default();
+    let Some(postgres) = postgres.resolve(&mut problems) else {
+        return Err(problems.into());
+    };
+    let store = Store::new(&postgres)?;
+    // An older schema would not tell the nodes.
+    store.ready().await?;
+    let standing = if suspend {
+        store.suspend(&id).await?
+    } else {
+        store.restore(&id).await?
+    };
+    store.close().await;
+    let state = if suspend {
+        "suspended"
+    } else {
+        "not suspended"
+    };
+    let words = match standing {
+        Standing::Changed => format!("{id} is {state} now"),
+        Standing::Unchanged => format!("{id} was {state} already"),
+        Standing::Unknown => anyhow::bail!("there is no user {id}"),
+    };
+    writeln!(std::io::stdout(), "{words}")?;
     Ok(())
 }
 

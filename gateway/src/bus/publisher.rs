@@ -87,7 +87,7 @@ impl Publisher {
     pub(crate) async fn republish(&self, changes: Vec<Unpublished>) -> Result<(), NotPublished> {
         let mut hints = Vec::new();
         for change in changes {
-            if change.rooms.is_empty() {
+            if change.rooms.is_empty() && change.users.is_empty() {
                 hints.push((Topic::Everybody, Hint::Compare));
             }
             let heads = change

@@ -40,6 +40,7 @@ struct Parts {
     publisher: Publisher,
     lanes: append::Lanes,
     sign_ins: sign_in::SignIns,
+    standings: sign_in::Standings,
     heads: changes::Heads,
     presence: Presence,
     limits: Limits,
@@ -57,6 +58,7 @@ impl Chat {
     ) -> Self {
         let lanes = append::Lanes::start(&store, &hub, &publisher, workers);
         let sign_ins = sign_in::start(store.clone(), workers);
+        let standings = sign_in::start_standings(store.clone(), workers);
         let heads = changes::start(store.clone(), workers);
         Self(Arc::new(Parts {
             store,
@@ -64,6 +66,7 @@ impl Chat {
             publisher,
             lanes,
             sign_ins,
+            standings,
             heads,
             presence,
             limits,

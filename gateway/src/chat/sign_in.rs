@@ -19,6 +19,20 @@ pub(super) type SignIns = Together<Profile, SignedIn>;
 /// What becomes of somebody who connects: their rooms, or nothing for who is suspended.
 pub(super) type SignedIn = Option<Vec<Membership>>;
 
+/// The queue of those who call without a connection: whether each is suspended.
+pub(super) type Standings = Together<UserId, bool>;
+
+/// Starts the queue of [`Standings`].
+pub(super) fn start_standings(store: Store, workers: &Workers) -> Standings {
+    Together::start(workers, move |users: Vec<UserId>| {
+        let store = store.clone();
+        async move {
+            let suspended = store.suspended(&users).await?;
+            Ok(users.iter().map(|user| suspended.contains(user)).collect())
+        }
+    })
+}
+
 /// Starts the queue.
 pub(super) fn start(store: Store, workers: &Workers) -> SignIns {
     Together::start(workers, move |profiles| read(store.clone(), profiles))
@@ -56,16 +70,18 @@ impl Chat {
         entered
     }
 
-    /// Notes the profile of a caller without a connection, unless they are suspended.
-    pub(crate) async fn check_in(&self, principal: &Principal) -> Result<(), ChatError> {
-        let store = &self.0.store;
-        let suspended = store
-            .suspended(std::slice::from_ref(&principal.user))
-            .await?;
-        if !suspended.is_empty() {
+    /// Refuses a caller without a connection who is suspended.
+    pub(crate) async fn refuse_suspended(&self, user: &UserId) -> Result<(), ChatError> {
+        if self.0.standings.ask(user.clone()).await? {
             return Err(ChatError::suspended());
         }
-        store.see_users(&[profile(principal)]).await?;
+        Ok(())
+    }
+
+    /// Notes the profile of a caller without a connection, unless they are suspended.
+    pub(crate) async fn check_in(&self, principal: &Principal) -> Result<(), ChatError> {
+        self.refuse_suspended(&principal.user).await?;
+        self.0.store.see_users(&[profile(principal)]).await?;
         Ok(())
     }
 

@@ -22,6 +22,8 @@ pub(crate) enum CloseReason {
     Flood,
     /// Its token ended.
     TokenExpired,
+    /// Its user was suspended.
+    Suspended,
     /// It was refused, or never showed a token.
     Unauthenticated,
     /// The node is going away.
@@ -35,6 +37,7 @@ impl CloseReason {
             Self::SlowConsumer => "slow_consumer",
             Self::Flood => "flood",
             Self::TokenExpired => "token_expired",
+            Self::Suspended => "suspended",
             Self::Unauthenticated => "unauthenticated",
             Self::Draining => "draining",
         }

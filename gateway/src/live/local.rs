@@ -10,7 +10,7 @@ use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 use tokio::time::sleep;
 
 use super::{
-    Audience, Encoders,
+    Audience, CloseReason, Encoders,
     catch_up::CatchUp,
     janitor::Janitor,
     room::{Room, Stage, State},
@@ -21,7 +21,7 @@ use crate::{
     bus::{Subscriptions, Topic, Transition},
     domain::{LogEntry, Origin},
     presence::Presence,
-    store::Store,
+    store::{self, Store},
     telemetry::catalogue,
     workers::Workers,
 };
@@ -322,7 +322,7 @@ impl Local {
             let behind = match self.0.store.heads(rooms).await {
                 Ok(heads) => self.behind(rooms, &heads),
                 Err(error) => {
-                    tracing::warn!(%error, "the log cannot be read, trying again");
+                    warn_of(&error, "the log");
                     sleep(RETRY_AFTER).await;
                     continue;
                 }
@@ -347,17 +347,17 @@ impl Local {
         rooms.iter().copied().filter(is_behind).collect()
     }
 
-    /// Reads the memberships of connected users anew and opens rooms that are missing here.
+    /// Reads the memberships of connected users anew and opens rooms that are missing here. Ends the
+    /// sockets of those who are suspended.
     pub(super) async fn refresh(&self, users: &[UserId]) {
         let memberships = loop {
             match self.0.store.memberships(users).await {
                 Ok(memberships) => break memberships,
-                Err(error) => {
-                    tracing::warn!(%error, "memberships cannot be read, trying again");
-                    sleep(RETRY_AFTER).await;
-                }
+                Err(error) => warn_of(&error, "memberships"),
             }
+            sleep(RETRY_AFTER).await;
         };
+        self.end_suspended(users).await;
         let mut opened = Vec::new();
         for membership in memberships {
             // The log from the joining on says who is in the room; rooms that are open follow it.
@@ -371,6 +371,24 @@ impl Local {
         }
         self.settle(opened).await;
     }
+
+    /// Whoever connects meanwhile is refused by their sign-in, which looks after it is registered.
+    async fn end_suspended(&self, users: &[UserId]) {
+        let suspended = loop {
+            match self.0.store.suspended(users).await {
+                Ok(suspended) => break suspended,
+                Err(error) => warn_of(&error, "suspensions"),
+            }
+            sleep(RETRY_AFTER).await;
+        };
+        for connection in suspended.iter().flat_map(|user| self.roster().of(user)) {
+            connection.cut(CloseReason::Suspended);
+        }
+    }
+}
+
+fn warn_of(error: &store::Error, what: &'static str) {
+    tracing::warn!(%error, what, "cannot be read, trying again");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]

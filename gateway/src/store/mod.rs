@@ -38,7 +38,7 @@ pub(crate) use messages::{Appended, Changed, Verdict, Writer};
 pub(crate) use outbox::Unpublished;
 pub(crate) use read_marks::Readers;
 pub(crate) use rooms::{Added, Created, Opened, RoomRow};
-pub(crate) use users::Profile;
+pub(crate) use users::{Profile, Standing};
 
 use self::pool::Pool;
 use crate::config;

@@ -11,10 +11,10 @@ use super::{Error, Store, error::id};
 /// A change whose hints may not have been published.
 #[derive(Debug)]
 pub(crate) struct Unpublished {
-    /// The rooms that changed, and how far their logs reach with it. None where more was owed than
-    /// is kept: then any room may have changed.
+    /// The rooms that changed, and how far their logs reach with it. Where there are no users either,
+    /// more was owed than is kept: then any room may have changed.
     pub(crate) rooms: Vec<(RoomId, i64)>,
-    /// Users who became members.
+    /// Users who became members, or were suspended or restored.
     pub(crate) users: Vec<UserId>,
 }
 

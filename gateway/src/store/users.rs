@@ -15,7 +15,52 @@ pub(crate) struct Profile {
     pub(crate) author: Author,
 }
 
+/// What became of suspending or restoring a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Changed,
+    /// It was so already.
+    Unchanged,
+    /// There is no such user to restore.
+    Unknown,
+}
+
 impl Store {
+    /// Suspends a user, who need not have connected yet. All nodes end that user's sockets; the
+    /// hint that makes them look is owed by the same statement.
+    pub(crate) async fn suspend(&self, user: &UserId) -> Result<Standing, Error> {
+        let done = sqlx::query!(
+            "insert into users (id, suspended) values ($1, true)
+            on conflict (id) do update set suspended = true where not users.suspended",
+            user.as_str(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(match done.rows_affected() {
+            0 => Standing::Unchanged,
+            _ => Standing::Changed,
+        })
+    }
+
+    /// Lets a suspended user connect again.
+    pub(crate) async fn restore(&self, user: &UserId) -> Result<Standing, Error> {
+        let row = sqlx::query!(
+            r#"with restored as (
+                update users set suspended = false where id = $1 and suspended returning id
+            )
+            select exists (select 1 from restored) as "restored!",
+                exists (select 1 from users where id = $1) as "known!""#,
+            user.as_str(),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(match (row.restored, row.known) {
+            (true, _) => Standing::Changed,
+            (false, true) => Standing::Unchanged,
+            (false, false) => Standing::Unknown,
+        })
+    }
+
     /// Notes the profiles of many users in one statement; writes only what is new.
     pub(crate) async fn see_users(&self, profiles: &[Profile]) -> Result<(), Error> {
         let users: Vec<&str> = profiles.iter().map(|p| p.user.as_str()).collect();

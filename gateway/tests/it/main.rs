@@ -20,4 +20,5 @@ mod postgres;
 mod rest;
 mod socket;
 mod support;
+mod suspension;
 mod wire;

@@ -25,6 +25,8 @@ use crate::{
 /// How long a client has to go by itself after it was told to.
 const PARTING: Duration = Duration::from_secs(1);
 
+/// The same for who is to be out at once.
+const PARTING_SUSPENDED: Duration = Duration::from_millis(250);
 /// How long events that were read before a drain have to be committed and answered.
 const ANSWERING: Duration = Duration::from_millis(250);
 /// Frames that may wait for a socket that is being set up.
@@ -42,6 +44,8 @@ struct Inner {
     sessions: Sessions,
     session: OnceLock<Weak<Session>>,
     why: OnceLock<CloseReason>,
+    /// The client has been told to go.
+    parted: AtomicBool,
     ended: AtomicBool,
     /// The client has been told that it is connected.
     opened: AtomicBool,
@@ -71,6 +75,7 @@ impl Way {
             sessions,
             session: OnceLock::new(),
             why: OnceLock::new(),
+            parted: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             opened: AtomicBool::new(false),
             early: Mutex::default(),
@@ -152,15 +157,20 @@ impl Way {
     /// Tells the client to go, with a last frame, and cuts it if it stays.
     pub(super) fn part(&self, farewell: Option<&Frame>, reason: CloseReason) {
         self.0.why.set(reason).unwrap_or_default();
+        self.0.parted.store(true, Ordering::Release);
         if let Some(frame) = farewell {
             // A client that does not take it is cut below.
             self.send(frame).unwrap_or_default();
         }
         self.0.adapter.dismiss(self.0.sid);
+        let patience = match reason {
+            CloseReason::Suspended => PARTING_SUSPENDED,
+            _ => PARTING,
+        };
         let way = self.clone();
         // Not tracked: ends by itself after a second.
         tokio::spawn(async move {
-            tokio::time::sleep(PARTING).await;
+            tokio::time::sleep(patience).await;
             way.cut(reason);
         });
     }
@@ -184,6 +194,11 @@ impl Outlet for Way {
 
     fn cut(&self, reason: CloseReason) {
         self.0.why.set(reason).unwrap_or_default();
+        // Told to go, clients do not come back by themselves only to be refused.
+        if reason == CloseReason::Suspended && !self.0.parted.load(Ordering::Acquire) {
+            self.part(None, reason);
+            return;
+        }
         if self.0.ended.swap(true, Ordering::AcqRel) {
             return;
         }

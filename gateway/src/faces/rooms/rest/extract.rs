@@ -15,7 +15,7 @@ use crate::{
     faces::{bearer, query_value},
 };
 
-/// The user behind the request's token.
+/// The user behind the request's token, who is not suspended.
 pub(super) struct Caller(pub(super) UserId);
 
 impl FromRequestParts<Context> for Caller {
@@ -31,6 +31,7 @@ impl FromRequestParts<Context> for Caller {
             None => parts.uri.query().and_then(token::of_query),
         };
         let principal = cx.verifier.check(token.as_deref()).await?;
+        cx.chat.refuse_suspended(&principal.user).await?;
         Ok(Self(principal.user))
     }
 }

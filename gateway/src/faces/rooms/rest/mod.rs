@@ -1,4 +1,4 @@
-//! Routes of contract A. Order of checks: token, then parameters, then the action.
+//! Routes of contract A. Order of checks: token, suspension, then parameters, then the action.
 
 mod extract;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -23,7 +23,7 @@ use crate::{
     store::Store,
     sweeper,
     telemetry::Recorder,
-    transport::{Admin, Edge, Listener, Nodes, Sessions, bind, engine, serve_admin},
+    transport::{Admin, Edge, Listener, Lobby, Nodes, Sessions, bind, engine, serve_admin},
     workers::Workers,
 };
 
@@ -133,6 +133,7 @@ fn serve(
     (serving, working): (&Workers, &Workers),
 ) -> Edge {
     let sessions = Sessions::default();
+    let lobby = Lobby::new(config.sockets, &sessions);
     let limits = chat.limits().clone();
     let rest = rooms::router(chat.clone(), Arc::clone(&verifier))
         .merge(chats::router(chat.clone(), Arc::clone(&verifier)));
@@ -143,7 +144,7 @@ fn serve(
             namespaces: &rooms::NAMESPACES,
         },
         config.sockets,
-        &sessions,
+        (&sessions, &lobby),
         working,
     );
     let of_chats = engine::build(
@@ -153,7 +154,7 @@ fn serve(
             namespaces: &chats::NAMESPACES,
         },
         config.sockets,
-        &sessions,
+        (&sessions, &lobby),
         working,
     );
     let mounts = [
@@ -163,12 +164,14 @@ fn serve(
     let edge = Edge::new(
         mounts,
         rest,
-        (sessions.clone(), nodes),
-        (config.sockets, limits),
+        (sessions.clone(), nodes, lobby.clone()),
+        limits,
+        (config.sockets, config.http.cors.clone()),
     );
     let listener = Listener::public(tcp, edge.clone(), &config.http, config.sockets);
     serving.run_to_end(listener.run(serving.clone()));
     working.run(sessions.sweep_forever());
+    working.run(lobby.watch_forever());
     edge
 }
 

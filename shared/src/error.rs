@@ -29,6 +29,23 @@ pub enum ErrorName {
 }
 
 impl ErrorName {
+    /// The name as it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UserInputError => "USER_INPUT_ERROR",
+            Self::InvalidArguments => "INVALID_ARGUMENTS",
+            Self::Unauthorized => "UNAUTHORIZED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotFound => "NOT_FOUND",
+            Self::Conflict => "CONFLICT",
+            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            Self::TooManyRequests => "TOO_MANY_REQUESTS",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::InternalServerError => "INTERNAL_SERVER_ERROR",
+        }
+    }
+
     /// The HTTP status that goes with the name.
     #[must_use]
     pub fn status(self) -> u16 {
@@ -100,4 +117,27 @@ pub struct ConduitError {
     pub code: u8,
     /// What was wrong, in words for a developer.
     pub details: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_written_as_it_is_serialised() {
+        for name in [
+            ErrorName::UserInputError,
+            ErrorName::InvalidArguments,
+            ErrorName::Unauthorized,
+            ErrorName::Forbidden,
+            ErrorName::NotFound,
+            ErrorName::Conflict,
+            ErrorName::PayloadTooLarge,
+            ErrorName::TooManyRequests,
+            ErrorName::Unavailable,
+            ErrorName::InternalServerError,
+        ] {
+            assert_eq!(serde_json::to_value(name).unwrap(), name.as_str());
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Addresses and what is served on them.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use super::{Problems, problems::present};
 
@@ -24,6 +24,17 @@ pub(crate) struct HttpArgs {
     /// Open connections in total; more are refused until others close.
     #[arg(long, env = "CONNECTIONS_MAX", default_value = "100000")]
     connections_max: String,
+    /// Milliseconds that a client may take for the head of a request, from its first byte.
+    #[arg(long, env = "HEAD_TIMEOUT_MS", default_value = "10000")]
+    head_timeout_ms: String,
+    /// Milliseconds that a connection is kept without another request; longer than any load balancer
+    /// in front keeps it, or clients get its 502.
+    #[arg(long, env = "KEEP_ALIVE_MS", default_value = "75000")]
+    keep_alive_ms: String,
+    /// Bytes of all request bodies together that are being read at one time; beyond it, further ones
+    /// are refused.
+    #[arg(long, env = "BODIES_BYTES_MAX", default_value = "67108864")]
+    bodies_bytes_max: String,
     /// Seconds over which connections are closed when the gateway is told to stop.
     #[arg(long, env = "DRAIN_SECONDS", default_value = "25")]
     drain_seconds: String,
@@ -38,7 +49,10 @@ pub(crate) struct Http {
     pub(crate) cors: CorsOrigins,
     /// At least 1.
     pub(crate) connections_max: usize,
-    pub(crate) drain: std::time::Duration,
+    pub(crate) head_timeout: Duration,
+    pub(crate) keep_alive: Duration,
+    pub(crate) bodies_bytes_max: usize,
+    pub(crate) drain: Duration,
 }
 
 /// Who may call from a browser.
@@ -46,6 +60,16 @@ pub(crate) struct Http {
 pub(crate) enum CorsOrigins {
     Any,
     Listed(Vec<http::HeaderValue>),
+}
+
+impl CorsOrigins {
+    /// Whether an origin is listed by name.
+    pub(crate) fn lists(&self, origin: &http::HeaderValue) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Listed(listed) => listed.contains(origin),
+        }
+    }
 }
 
 impl HttpArgs {
@@ -58,6 +82,18 @@ impl HttpArgs {
         let cors = origins(&self.cors_origins, problems);
         let connections_max =
             problems.number("CONNECTIONS_MAX", &self.connections_max, 1..=10_000_000);
+        let mut ms = |variable, value: &str| {
+            problems
+                .number(variable, value, 100..=3_600_000)
+                .map(Duration::from_millis)
+        };
+        let head_timeout = ms("HEAD_TIMEOUT_MS", &self.head_timeout_ms);
+        let keep_alive = ms("KEEP_ALIVE_MS", &self.keep_alive_ms);
+        let bodies_bytes_max = problems.number(
+            "BODIES_BYTES_MAX",
+            &self.bodies_bytes_max,
+            1024 * 1024..=64 * 1024 * 1024 * 1024_usize,
+        );
         let drain = problems.number("DRAIN_SECONDS", &self.drain_seconds, 0..=86_400);
         let (listen, admin): (SocketAddr, SocketAddr) = (listen?, admin?);
         if listen == admin && listen.port() != 0 {
@@ -69,7 +105,10 @@ impl HttpArgs {
             advertise,
             cors: cors?,
             connections_max: connections_max?,
-            drain: std::time::Duration::from_secs(drain?),
+            head_timeout: head_timeout?,
+            keep_alive: keep_alive?,
+            bodies_bytes_max: bodies_bytes_max?,
+            drain: Duration::from_secs(drain?),
         })
     }
 }
@@ -83,15 +122,7 @@ fn origins(text: &str, problems: &mut Problems) -> Option<CorsOrigins> {
     if listed == ["*"] {
         return Some(CorsOrigins::Any);
     }
-    let parsed: Option<Vec<_>> = listed
-        .iter()
-        .map(|origin| {
-            origin
-                .contains("://")
-                .then(|| origin.parse().ok())
-                .flatten()
-        })
-        .collect();
+    let parsed: Option<Vec<_>> = listed.iter().map(|origin| parse_origin(origin)).collect();
     if parsed.is_none() {
         problems.add(
             "CORS_ORIGINS",
@@ -99,4 +130,49 @@ fn origins(text: &str, problems: &mut Problems) -> Option<CorsOrigins> {
         );
     }
     parsed.map(CorsOrigins::Listed)
+}
+
+/// An origin as browsers send it (RFC 6454, section 6.2): in lower case, without a slash at its end
+/// or a port that is the scheme's own.
+fn parse_origin(text: &str) -> Option<http::HeaderValue> {
+    let text = text.trim_end_matches('/').to_ascii_lowercase();
+    let (scheme, authority) = text.split_once("://")?;
+    let plain = match scheme {
+        "http" => authority.strip_suffix(":80"),
+        "https" => authority.strip_suffix(":443"),
+        _ => None,
+    };
+    let authority = plain.unwrap_or(authority);
+    let odd = |c: char| c.is_whitespace() || ['/', '?', '#', '@', '*'].contains(&c);
+    if scheme.is_empty() || authority.is_empty() || authority.contains(odd) {
+        return None;
+    }
+    format!("{scheme}://{authority}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_taken_as_browsers_send_it() {
+        for (written, sent) in [
+            ("https://app.example", "https://app.example"),
+            ("HTTPS://App.Example/", "https://app.example"),
+            ("https://app.example:443", "https://app.example"),
+            ("http://app.example:8080", "http://app.example:8080"),
+            ("capacitor://localhost", "capacitor://localhost"),
+        ] {
+            assert_eq!(parse_origin(written).unwrap(), sent);
+        }
+        for wrong in [
+            "app.example",
+            "https://",
+            "https://app.example/path",
+            "https://*.example",
+            "https://user@app.example",
+        ] {
+            assert_eq!(parse_origin(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -79,19 +79,37 @@ impl ServeArgs {
                 Some(auth),
                 Some(rooms),
                 Some((sockets, limits)),
-            ) if problems.is_empty() && agree(&rooms, &sockets, &mut problems) => Ok(Config {
-                migrate: self.migrate,
-                http,
-                postgres,
-                redis,
-                auth,
-                rooms,
-                sockets,
-                limits,
-            }),
+            ) if problems.is_empty()
+                && agree(&rooms, &sockets, &mut problems)
+                && fits(&http, &sockets, &mut problems) =>
+            {
+                Ok(Config {
+                    migrate: self.migrate,
+                    http,
+                    postgres,
+                    redis,
+                    auth,
+                    rooms,
+                    sockets,
+                    limits,
+                })
+            }
             _ => Err(problems),
         }
     }
+}
+
+/// One body that is allowed must fit into what all together may have.
+fn fits(http: &Http, sockets: &Sockets, problems: &mut Problems) -> bool {
+    let one = usize::try_from(sockets.polling_bytes_max).unwrap_or(usize::MAX);
+    let fits = http.bodies_bytes_max >= one;
+    if !fits {
+        problems.add(
+            "BODIES_BYTES_MAX",
+            format_args!("must be at least POLLING_BYTES_MAX, which is {one}"),
+        );
+    }
+    fits
 }
 
 /// A text that is allowed must fit into what a client may send at once, however much of it JSON

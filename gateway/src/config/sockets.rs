@@ -34,6 +34,10 @@ pub(crate) struct SocketsArgs {
     /// Milliseconds after which a connection without a valid token is closed.
     #[arg(long, env = "AUTH_TIMEOUT_MS", default_value = "5000")]
     auth_timeout_ms: String,
+    /// Milliseconds that a connection whose token was refused may stay, since clients before 4.x come
+    /// back at once if it is closed; less when many wait.
+    #[arg(long, env = "REFUSED_STAY_MS", default_value = "30000")]
+    refused_stay_ms: String,
 }
 
 /// Parsed form of [`SocketsArgs`].
@@ -48,6 +52,7 @@ pub(crate) struct Sockets {
     pub(crate) pending_bytes_max: u64,
     pub(crate) write_timeout: Duration,
     pub(crate) auth_timeout: Duration,
+    pub(crate) refused_stay: Duration,
 }
 
 impl SocketsArgs {
@@ -68,6 +73,7 @@ impl SocketsArgs {
         let ping_timeout = ms("PING_TIMEOUT_MS", &self.ping_timeout_ms);
         let write_timeout = ms("WRITE_TIMEOUT_MS", &self.write_timeout_ms);
         let auth_timeout = ms("AUTH_TIMEOUT_MS", &self.auth_timeout_ms);
+        let refused_stay = ms("REFUSED_STAY_MS", &self.refused_stay_ms);
         let ws_message_bytes_max = problems.number(
             "WS_MESSAGE_BYTES_MAX",
             &self.ws_message_bytes_max,
@@ -93,6 +99,7 @@ impl SocketsArgs {
             pending_bytes_max: pending_bytes_max?,
             write_timeout: write_timeout?,
             auth_timeout: auth_timeout?,
+            refused_stay: refused_stay?,
         })
     }
 }

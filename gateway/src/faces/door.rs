@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use roomwire_shared::error::ErrorName;
+
 use super::Refused;
 use crate::{
     auth::Verifier,
@@ -18,25 +20,25 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Checks a token and puts the socket into its user's rooms. A suspended user is refused with
-    /// the contract's own text.
+    /// Checks a token and puts the socket into its user's rooms. A suspended user is refused in the
+    /// contract's own way.
     pub(super) async fn admit(
         &self,
         token: Option<&str>,
         (id, audience, outlet): (Origin, Audience, Box<dyn Outlet>),
-        suspended: &str,
+        suspended: fn() -> Refused,
     ) -> Result<(Principal, Arc<Connection>), Refused> {
         let principal = self
             .verifier
             .check(token)
             .await
-            .map_err(|refusal| Refused(format!("UNAUTHORIZED: {refusal}")))?;
+            .map_err(|refusal| Refused::new(ErrorName::Unauthorized, refusal.to_string()))?;
         let user = principal.user.clone();
         let connection = Arc::new(Connection::new(id, user, audience, outlet));
         let refused = |error: ChatError| match error.kind {
-            Kind::Forbidden => Refused(suspended.to_owned()),
-            Kind::TooMany => Refused(format!("TOO_MANY_REQUESTS: {error}")),
-            _ => Refused(format!("UNAVAILABLE: {error}")),
+            Kind::Forbidden => suspended(),
+            Kind::TooMany => Refused::new(ErrorName::TooManyRequests, error.message),
+            _ => Refused::new(ErrorName::Unavailable, error.message),
         };
         let signed_in = self.chat.sign_in(&principal, &connection).await;
         signed_in.map_err(refused)?;

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc};
 
+use roomwire_shared::error::{ErrorBody, ErrorName};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -78,10 +79,33 @@ impl Done {
     }
 }
 
-/// A handshake that was refused; the text is what the client is told.
+/// A handshake that was refused. Clients of 1.x and 2.x are told the text; later ones get the body
+/// beside it, in the form of contract A for both contracts.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Refused(pub(crate) String);
+#[error("{text}")]
+pub(crate) struct Refused {
+    pub(crate) text: String,
+    pub(crate) body: ErrorBody,
+}
+
+impl Refused {
+    /// The text is the name and the message.
+    pub(crate) fn new(name: ErrorName, message: impl Into<String>) -> Self {
+        let body = ErrorBody::new(name, message);
+        Self {
+            text: format!("{}: {}", name.as_str(), body.message),
+            body,
+        }
+    }
+
+    /// The text is the contract's own.
+    pub(crate) fn with_text(name: ErrorName, text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            body: ErrorBody::new(name, text),
+        }
+    }
+}
 
 /// An authenticated socket of a face. Dropping it takes the connection out of everything.
 pub(crate) struct Session {

@@ -1,14 +1,17 @@
 //! What the REST sides of both contracts have in common.
 
-use std::{future::Future, net::IpAddr, time::Instant};
+use std::{error::Error, future::Future, net::IpAddr, time::Instant};
 
 use axum::{
     Json,
+    body::{Body, Bytes},
     extract::{MatchedPath, Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use serde::Serialize;
 
 use crate::{domain::ChatError, limits::Limits, telemetry::catalogue};
@@ -16,6 +19,69 @@ use crate::{domain::ChatError, limits::Limits, telemetry::catalogue};
 /// Where a request comes from; put there by the listener.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the body is too large")]
+    TooLarge,
+    #[error("the body came too slowly")]
+    TooSlow,
+    /// All bodies together have reached their bound.
+    #[error("too much is being sent at once, try again a little later")]
+    Busy,
+    /// The client has gone, or did not keep to the protocol.
+    #[error("the body could not be read")]
+    Broken,
+}
+
+impl BodyError {
+    /// As a metric label.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::TooSlow => "too_slow",
+            Self::Busy => "busy",
+            Self::Broken => "broken",
+        }
+    }
+
+    /// The HTTP status that says it.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// Reads a body of at most so many bytes. One that says itself that it has more is not begun.
+pub(crate) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if said > bytes_max {
+        return Err(BodyError::TooLarge);
+    }
+    let read = Limited::new(body, bytes_max).collect().await;
+    read.map(Collected::to_bytes)
+        .map_err(|error| reason(&*error))
+}
+
+/// The reason may lie behind errors that only wrap it.
+fn reason(error: &(dyn Error + 'static)) -> BodyError {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return BodyError::TooLarge;
+        }
+        if let Some(known) = error.downcast_ref() {
+            return *known;
+        }
+        cause = error.source();
+    }
+    BodyError::Broken
+}
 
 /// Refuses a request if there were too many like it, with the same token or from the same address.
 /// Comes before everything else, the token included.

@@ -10,7 +10,7 @@ pub(crate) mod rooms;
 
 pub(crate) use face::{Answer, Asked, Done, Event, Face, Refused, Reply, Session};
 pub(crate) use handshake::{Handshake, bearer, query_value};
-pub(crate) use http::Peer;
+pub(crate) use http::{BodyError, Peer, read_body};
 
 use crate::live::Frame;
 

@@ -24,8 +24,6 @@ pub(crate) enum CloseReason {
     TokenExpired,
     /// Its user was suspended.
     Suspended,
-    /// It was refused, or never showed a token.
-    Unauthenticated,
     /// The node is going away.
     Draining,
 }
@@ -38,7 +36,6 @@ impl CloseReason {
             Self::Flood => "flood",
             Self::TokenExpired => "token_expired",
             Self::Suspended => "suspended",
-            Self::Unauthenticated => "unauthenticated",
             Self::Draining => "draining",
         }
     }

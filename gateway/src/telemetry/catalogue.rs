@@ -51,6 +51,17 @@ catalogue! {
     TCP_CONNECTIONS = "roomwire_tcp_connections", Kind::Gauge;
     /// TCP connections turned away at the configured bound.
     TCP_REFUSED = "roomwire_tcp_connections_refused_total", Kind::Counter;
+    /// Bodies of requests that were not read to their end, by reason: `too_slow`, or `busy` where all
+    /// together had reached their bound.
+    BODIES_REFUSED = "roomwire_bodies_refused_total", Kind::Counter;
+    /// Open connections that no namespace has let in, by state: `pending` until their token was
+    /// judged, or `refused`.
+    UNADMITTED = "roomwire_unadmitted_connections", Kind::Gauge;
+    /// Such connections that were closed by this node, by reason: `timeout` without a token,
+    /// `refused` long enough ago, or `crowded` out by newer ones.
+    UNADMITTED_CLOSED = "roomwire_unadmitted_closed_total", Kind::Counter;
+    /// Handshakes and polls of pages that `CORS_ORIGINS` does not allow.
+    ORIGINS_REFUSED = "roomwire_origins_refused_total", Kind::Counter;
     /// Requests of clients that continue a session, by the node that holds it: this one (`own`), or
     /// another one to which they are passed on (`other`).
     SESSION_REQUESTS = "roomwire_session_requests_total", Kind::Counter;

@@ -94,7 +94,7 @@ pub(crate) async fn serve_admin(
         .route("/metrics", get(exposition))
         .fallback(forwarded)
         .with_state(admin);
-    Listener::new(tcp, router, http.connections_max, sockets.write_timeout)
+    Listener::private(tcp, router, &http, sockets)
         .run(workers)
         .await;
 }

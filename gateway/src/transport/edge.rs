@@ -10,21 +10,26 @@ use std::{
 };
 
 use axum::{Router, body::Body, response::IntoResponse};
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, header};
+use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Body as _;
 use tower::Service;
 
 use super::{
-    engine::{self, Entry},
+    engine,
+    entry::Entry,
     forward::{Nodes, Owner},
-    guard::Handle,
     legacy,
-    sessions::Sessions,
+    lobby::Lobby,
+    opening::{self, handle, renamed, session_id},
+    origin::{self, Trust},
+    refusal,
+    sessions::{Found, Sessions},
     unknown::{self, Reason},
+    upgrade,
 };
 use crate::{
-    config,
-    faces::{Handshake, query_value},
+    config::{self, CorsOrigins},
+    faces::{BodyError, Handshake, read_body},
     limits::Limits,
     telemetry::catalogue,
 };
@@ -32,16 +37,8 @@ use crate::{
 /// How long a post waits for the events before it; then it is handled all the same, and the bound
 /// of the queue decides.
 const POST_PATIENCE: Duration = Duration::from_secs(10);
-/// Headers that a request which opens a session keeps. The library stores what it gets for as long
-/// as the session lives, and with it the buffer that it was parsed from.
-const KEPT: [HeaderName; 4] = [
-    header::CONNECTION,
-    header::UPGRADE,
-    header::SEC_WEBSOCKET_KEY,
-    header::SEC_WEBSOCKET_VERSION,
-];
-/// Query parameters that Engine.IO reads.
-const KEPT_PARAMETERS: [&str; 4] = ["EIO", "transport", "b64", "j"];
+/// Largest body of a session that no namespace has let in: CONNECT packets with their tokens.
+const UNADMITTED_BYTES_MAX: usize = 64 * 1024;
 
 /// Serves one request; cheap to clone.
 #[derive(Clone)]
@@ -51,25 +48,49 @@ pub(crate) struct Edge {
     rest: Router,
     sessions: Sessions,
     nodes: Nodes,
+    lobby: Lobby,
     limits: Limits,
+    rules: Arc<Rules>,
+}
+
+/// What clients may do.
+struct Rules {
+    origins: CorsOrigins,
+    websocket: bool,
     polling_bytes_max: usize,
+}
+
+/// A session that a request names.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    /// The whole query of the request.
+    query: &'a str,
+    /// The id as the client knows it, and as the library does.
+    sid: &'a str,
+    plain: &'a str,
 }
 
 impl Edge {
     pub(crate) fn new(
         mounts: impl Into<Arc<[(&'static str, engine::Service)]>>,
         rest: Router,
-        (sessions, nodes): (Sessions, Nodes),
-        (config, limits): (config::Sockets, Limits),
+        (sessions, nodes, lobby): (Sessions, Nodes, Lobby),
+        limits: Limits,
+        (sockets, origins): (config::Sockets, CorsOrigins),
     ) -> Self {
-        let polling_bytes_max = usize::try_from(config.polling_bytes_max).unwrap_or(usize::MAX);
+        let rules = Rules {
+            origins,
+            websocket: sockets.websocket,
+            polling_bytes_max: usize::try_from(sockets.polling_bytes_max).unwrap_or(usize::MAX),
+        };
         Self {
             mounts: mounts.into(),
             rest,
             sessions,
             nodes,
+            lobby,
             limits,
-            polling_bytes_max,
+            rules: Arc::new(rules),
         }
     }
 
@@ -79,25 +100,24 @@ impl Edge {
             let Ok(response) = self.rest.call(request).await;
             return response;
         };
+        let trust = origin::judge(&self.rules.origins, request.headers(), request.uri());
+        if trust == Trust::Foreign {
+            metrics::counter!(catalogue::ORIGINS_REFUSED).increment(1);
+            return upgrade::refuse(StatusCode::FORBIDDEN, r#"{"code":4,"message":"Forbidden"}"#);
+        }
         let query = request.uri().query().unwrap_or_default().to_owned();
         let Some(sid) = session_id(&query) else {
-            if self.limits.handshake().is_err() {
-                return too_many();
-            }
-            let opens_polling = request.method() == Method::GET && !upgrades(&request);
-            let request = opening(request, &query);
-            let response = self.speak(sockets, request, &query).await;
-            return if opens_polling {
-                self.nodes.sign(response).await
-            } else {
-                response
-            };
+            return self.open(sockets, request, (&query, trust)).await;
         };
         match self.nodes.owner(&sid) {
             Owner::Own(plain) => {
                 metrics::counter!(catalogue::SESSION_REQUESTS, "node" => "own").increment(1);
-                let of = (&*query, &*sid, plain);
-                self.continuing(sockets, request, of).await
+                let named = Named {
+                    query: &query,
+                    sid: &sid,
+                    plain,
+                };
+                self.proceed(sockets, request, named).await
             }
             Owner::Other(node) => {
                 metrics::counter!(catalogue::SESSION_REQUESTS, "node" => "other").increment(1);
@@ -118,8 +138,12 @@ impl Edge {
         };
         match self.nodes.owner(&sid) {
             Owner::Own(plain) => {
-                let of = (&*query, &*sid, plain);
-                self.continuing(sockets, request, of).await
+                let named = Named {
+                    query: &query,
+                    sid: &sid,
+                    plain,
+                };
+                self.proceed(sockets, request, named).await
             }
             Owner::Other(_) => unknown::answer(Reason::NotHere),
         }
@@ -134,148 +158,142 @@ impl Edge {
         mounted.map(|(_, sockets)| sockets.clone())
     }
 
-    /// A request of a session that is open here. The library must see the id that it gave out.
-    async fn continuing(
+    /// Opens a session. It has to be let in by a namespace soon.
+    async fn open(
         self,
         sockets: engine::Service,
-        mut request: Request<Body>,
-        (query, sid, plain): (&str, &str, &str),
+        request: Request<Body>,
+        (query, trust): (&str, Trust),
     ) -> Response<Body> {
-        if self.sessions.is_ended(plain) {
-            return unknown::answer(Reason::Ended);
+        if self.limits.handshake().is_err() {
+            return too_many();
         }
-        if let Some(uri) = renamed(request.uri(), sid, plain) {
-            *request.uri_mut() = uri;
+        let mut handshake = Handshake::of(request.headers(), query);
+        if trust == Trust::Anybody {
+            // What a browser adds by itself says nothing about the page that called.
+            handshake.cookie = None;
         }
-        if request.method() == Method::POST {
-            let idle = self.sessions.until_idle(plain);
-            // Whether it became idle or patience ended: the queue's own bound holds either way.
-            tokio::time::timeout(POST_PATIENCE, idle)
-                .await
-                .unwrap_or_default();
-        }
-        let handle = handle(&request);
-        if upgrades(&request) {
-            if let Some(handle) = handle {
-                self.sessions.upgraded(plain, &handle);
+        if self.rules.websocket && upgrade::is_announced(query) {
+            let protocols = request
+                .headers()
+                .get(header::SEC_WEBSOCKET_PROTOCOL)
+                .cloned();
+            let (mut request, entry) = opening::strip(request, query, handshake);
+            if let Some(protocols) = protocols {
+                let name = header::SEC_WEBSOCKET_PROTOCOL;
+                request.headers_mut().insert(name, protocols);
             }
-            return unknown::counted(self.speak(sockets, request, query).await).await;
+            self.lobby.expect(&entry);
+            return upgrade::accept(request, sockets, legacy::is_legacy(query));
         }
-        if request.method() != Method::GET {
-            return unknown::counted(self.speak(sockets, request, query).await).await;
+        let opens = request.method() == Method::GET;
+        let (request, entry) = opening::strip(request, query, handshake);
+        let response = call(sockets, request).await;
+        if !opens {
+            return response;
         }
-        self.sessions.polls(plain, handle.as_ref());
-        let response = unknown::counted(self.speak(sockets, request, query).await).await;
-        self.sessions.polls(plain, None);
-        let bytes = response.body().size_hint().exact();
-        self.sessions.polled(plain, bytes.unwrap_or_default());
-        if legacy::is_legacy(query) {
-            return legacy::readable(response).await;
+        let (response, sid) = self.nodes.sign(response).await;
+        if let Some(sid) = sid {
+            self.sessions.opened(&sid, &entry);
+            self.lobby.expect(&entry);
         }
         response
     }
 
-    /// Hands a socket request to the library, in the form in which it understands it.
-    async fn speak(
-        &self,
+    /// A request of a session that is open here, if there is one. The library must see the id that
+    /// it gave out.
+    async fn proceed(
+        self,
         sockets: engine::Service,
-        request: Request<Body>,
-        query: &str,
+        mut request: Request<Body>,
+        named: Named<'_>,
     ) -> Response<Body> {
-        if !legacy::is_legacy(query) {
-            return call(sockets, request).await;
+        let entry = match self.sessions.find(named.plain) {
+            Found::Open(entry) => entry,
+            Found::Unknown => return unknown::answer(Reason::NotHere),
+            Found::Ended => return unknown::answer(Reason::Ended),
+        };
+        if let Some(uri) = renamed(request.uri(), named.sid, named.plain) {
+            *request.uri_mut() = uri;
         }
-        if request.method() == Method::POST {
-            return match self.without_queries(request).await {
-                Ok(request) => call(sockets, request).await,
-                Err(answer) => *answer,
-            };
+        if self.rules.websocket && upgrade::is_announced(named.query) {
+            if let Some(handle) = handle(&request).filter(|_| upgrade::is_wanted(request.headers()))
+            {
+                self.sessions.upgraded(named.plain, &handle);
+            }
+            return upgrade::accept(request, sockets, legacy::is_legacy(named.query));
         }
-        match legacy::upgrade(request, sockets.clone()) {
-            Ok(answer) => answer,
-            Err(request) => call(sockets, *request).await,
+        match *request.method() {
+            Method::POST => self.post(sockets, request, (named, &entry)).await,
+            Method::GET => {
+                // Held by the request that waits, it would outlive the session.
+                drop(entry);
+                self.poll(sockets, request, named).await
+            }
+            _ => unknown::counted(call(sockets, request).await).await,
         }
     }
 
-    async fn without_queries(
-        &self,
+    /// Packets from a client. Read here, so that it is the same for all what becomes of a body that
+    /// is too large or too slow.
+    async fn post(
+        self,
+        sockets: engine::Service,
         request: Request<Body>,
-    ) -> Result<Request<Body>, Box<Response<Body>>> {
-        let (parts, body) = request.into_parts();
-        let Ok(bytes) = axum::body::to_bytes(body, self.polling_bytes_max).await else {
-            let mut answer = Response::new(Body::empty());
-            *answer.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-            return Err(Box::new(answer));
+        (named, entry): (Named<'_>, &Entry),
+    ) -> Response<Body> {
+        let bytes_max = if entry.is_admitted() {
+            self.rules.polling_bytes_max
+        } else {
+            UNADMITTED_BYTES_MAX.min(self.rules.polling_bytes_max)
         };
-        let cut = std::str::from_utf8(&bytes)
+        let idle = self.sessions.until_idle(named.plain);
+        // Whether it became idle or patience ended: the queue's own bound holds either way.
+        tokio::time::timeout(POST_PATIENCE, idle)
+            .await
+            .unwrap_or_default();
+        let (parts, body) = request.into_parts();
+        let bytes = match read_body(body, bytes_max).await {
+            Ok(bytes) => bytes,
+            Err(error) => return unread(error),
+        };
+        let rewritten = std::str::from_utf8(&bytes)
             .ok()
+            .filter(|_| legacy::is_legacy(named.query))
             .and_then(legacy::without_queries);
-        let body = cut.map_or_else(|| Body::from(bytes.clone()), Body::from);
-        Ok(Request::from_parts(parts, body))
+        let body = rewritten.map_or_else(|| Body::from(bytes.clone()), Body::from);
+        unknown::counted(call(sockets, Request::from_parts(parts, body)).await).await
+    }
+
+    /// Packets for a client.
+    async fn poll(
+        self,
+        sockets: engine::Service,
+        request: Request<Body>,
+        named: Named<'_>,
+    ) -> Response<Body> {
+        self.sessions.polls(named.plain, handle(&request).as_ref());
+        let response = unknown::counted(call(sockets, request).await).await;
+        self.sessions.polls(named.plain, None);
+        let bytes = response.body().size_hint().exact();
+        let bytes = bytes.unwrap_or_default();
+        self.sessions.polled(named.plain, bytes);
+        let is_legacy = legacy::is_legacy(named.query);
+        legacy::rewrite_answer(response, |payload| {
+            let told = refusal::in_payload(payload, is_legacy);
+            if !is_legacy {
+                return told;
+            }
+            let escaped = legacy::in_ascii(told.as_deref().unwrap_or(payload));
+            escaped.or(told)
+        })
+        .await
     }
 }
 
 async fn call(mut sockets: engine::Service, request: Request<Body>) -> Response<Body> {
     let Ok(response) = Service::<Request<Body>>::call(&mut sockets, request).await;
     response.map(Body::new)
-}
-
-fn handle(request: &Request<Body>) -> Option<Arc<Handle>> {
-    request.extensions().get::<Arc<Handle>>().map(Arc::clone)
-}
-
-fn upgrades(request: &Request<Body>) -> bool {
-    request.headers().contains_key(header::UPGRADE)
-}
-
-/// Copies what the session needs into an [`Entry`] and strips the rest.
-pub(super) fn opening(request: Request<Body>, query: &str) -> Request<Body> {
-    let websocket = handle(&request).filter(|_| upgrades(&request));
-    let (mut parts, body) = request.into_parts();
-    let handshake = Handshake::of(&parts.headers, query);
-    parts
-        .extensions
-        .insert(Arc::new(Entry::new(handshake, websocket)));
-    // One that is too long when it is written anew has no session to open.
-    parts.uri = slim_uri(parts.uri.path(), query).unwrap_or_default();
-    let mut headers = HeaderMap::with_capacity(KEPT.len());
-    for name in KEPT {
-        if let Some(value) = parts.headers.get(&name)
-            && let Ok(copy) = http::HeaderValue::from_bytes(value.as_bytes())
-        {
-            headers.insert(name, copy);
-        }
-    }
-    parts.headers = headers;
-    Request::from_parts(parts, body)
-}
-
-/// The session that a request continues, if it continues one. Read as the library reads it, without
-/// decoding anything: otherwise one session could be judged and another one served.
-pub(super) fn session_id(query: &str) -> Option<String> {
-    let sid = query.split('&').find_map(|pair| pair.strip_prefix("sid="));
-    sid.filter(|sid| !sid.is_empty()).map(str::to_owned)
-}
-
-/// The address of a request with the session's id as the library knows it; `None` if it is the same.
-pub(super) fn renamed(uri: &Uri, sid: &str, plain: &str) -> Option<Uri> {
-    if sid == plain {
-        return None;
-    }
-    let (named, known) = (format!("sid={sid}"), format!("sid={plain}"));
-    uri.to_string().replacen(&named, &known, 1).parse().ok()
-}
-
-fn slim_uri(path: &str, query: &str) -> Option<Uri> {
-    let mut slim = form_urlencoded::Serializer::new(format!("{path}?"));
-    let path_end = path.len() + 1;
-    slim = form_urlencoded::Serializer::for_suffix(slim.finish(), path_end);
-    for name in KEPT_PARAMETERS {
-        if let Some(value) = query_value(query, name) {
-            slim.append_pair(name, &value);
-        }
-    }
-    slim.finish().parse().ok()
 }
 
 /// Clients try again by themselves, and a little later each time.
@@ -287,6 +305,10 @@ fn too_many() -> Response<Body> {
         "too many connect at once",
     )
         .into_response()
+}
+
+fn unread(error: BodyError) -> Response<Body> {
+    (error.status(), error.to_string()).into_response()
 }
 
 impl Service<Request<Body>> for Edge {
@@ -301,25 +323,5 @@ impl Service<Request<Body>> for Edge {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let edge = self.clone();
         Box::pin(async move { Ok(edge.serve(request).await) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_in_the_query_does_not_reach_the_library() {
-        let uri = slim_uri("/realtime/", "EIO=4&token=secret&transport=websocket").unwrap();
-        assert_eq!(uri, "/realtime/?EIO=4&transport=websocket");
-    }
-
-    #[test]
-    fn nor_does_it_when_the_rest_grows_too_long_to_be_an_address() {
-        let query = format!("EIO=4&token=secret&j={}", "'".repeat(30_000));
-        let uri: Uri = format!("/realtime/?{query}").parse().unwrap();
-        let mut request = Request::new(Body::empty());
-        *request.uri_mut() = uri;
-        assert_eq!(opening(request, &query).uri().query(), None);
     }
 }

@@ -4,7 +4,10 @@
 use axum::body::Body;
 use http::{Request, Response, StatusCode, header};
 
-use super::peers::{self, PeerError, Peers};
+use super::{
+    peers::{self, PeerError, Peers},
+    upgrade,
+};
 use crate::bus::{Leases, NodeId};
 
 /// Largest handshake answer; it is a few hundred bytes.
@@ -40,21 +43,24 @@ impl Nodes {
         owner(self.leases.own(), sid)
     }
 
-    /// Puts this node's name into the answer that opens a polling session. Other answers stay.
-    pub(super) async fn sign(&self, response: Response<Body>) -> Response<Body> {
+    /// Puts this node's name into the answer that opens a polling session, and says which session
+    /// that is, as the library knows it. Other answers stay.
+    pub(super) async fn sign(&self, response: Response<Body>) -> (Response<Body>, Option<String>) {
         if response.status() != StatusCode::OK {
-            return response;
+            return (response, None);
         }
         let (mut parts, body) = response.into_parts();
         let Ok(bytes) = axum::body::to_bytes(body, HANDSHAKE_BYTES_MAX).await else {
-            return Response::from_parts(parts, Body::empty());
+            return (Response::from_parts(parts, Body::empty()), None);
         };
         let signed = std::str::from_utf8(&bytes)
             .ok()
             .and_then(|text| sign_open_packet(text, self.leases.own().as_str()));
         parts.headers.remove(header::CONTENT_LENGTH);
-        let body = signed.map_or_else(|| Body::from(bytes.clone()), Body::from);
-        Response::from_parts(parts, body)
+        let Some(Signed { text, sid }) = signed else {
+            return (Response::from_parts(parts, Body::from(bytes)), None);
+        };
+        (Response::from_parts(parts, Body::from(text)), Some(sid))
     }
 
     /// Passes a request on to the node that owns its session. `None` if there is no such node any
@@ -65,7 +71,7 @@ impl Nodes {
         request: Request<Body>,
     ) -> Option<Response<Body>> {
         let address = self.leases.address(node).await?;
-        let answered = if request.headers().contains_key(header::UPGRADE) {
+        let answered = if upgrade::is_wanted(request.headers()) {
             peers::upgrade(address, request).await
         } else {
             self.peers.send(address, request).await
@@ -93,22 +99,31 @@ pub(super) fn owner<'a>(own: &NodeId, sid: &'a str) -> Owner<'a> {
     }
 }
 
+/// An open packet with its node's name.
+pub(super) struct Signed {
+    pub(super) text: String,
+    /// The session's id without it.
+    pub(super) sid: String,
+}
+
 /// Adds the node to the id in an open packet: bare in Engine.IO 4, behind its length in 3.
-pub(super) fn sign_open_packet(text: &str, node: &str) -> Option<String> {
+pub(super) fn sign_open_packet(text: &str, node: &str) -> Option<Signed> {
     const KEY: &str = "\"sid\":\"";
     let start = text.find(KEY)? + KEY.len();
     let end = start + text.get(start..)?.find('"')?;
     let (before, after) = (text.get(..end)?, text.get(end..)?);
-    match before.split_once(':') {
+    let sid = text.get(start..end)?.to_owned();
+    let text = match before.split_once(':') {
         Some((length, packet))
             if !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()) =>
         {
             let length = length.parse::<usize>().ok()?;
             let length = length.checked_add(SEPARATOR.len_utf8() + node.len())?;
-            Some(format!("{length}:{packet}{SEPARATOR}{node}{after}"))
+            format!("{length}:{packet}{SEPARATOR}{node}{after}")
         }
-        _ => Some(format!("{before}{SEPARATOR}{node}{after}")),
-    }
+        _ => format!("{before}{SEPARATOR}{node}{after}"),
+    };
+    Some(Signed { text, sid })
 }
 
 #[cfg(test)]
@@ -121,12 +136,16 @@ mod tests {
     fn an_open_packet_names_its_node_in_both_protocols() {
         let four = r#"0{"sid":"abc","upgrades":[]}"#;
         let signed = sign_open_packet(four, "0123456789abcdef").unwrap();
-        assert_eq!(signed, r#"0{"sid":"abc.0123456789abcdef","upgrades":[]}"#);
+        assert_eq!(signed.sid, "abc");
+        assert_eq!(
+            signed.text,
+            r#"0{"sid":"abc.0123456789abcdef","upgrades":[]}"#
+        );
         let three = format!("{}:{four}", four.len());
         let signed = sign_open_packet(&three, "0123456789abcdef").unwrap();
-        let (length, packet) = signed.split_once(':').unwrap();
+        let (length, packet) = signed.text.split_once(':').unwrap();
         assert_eq!(length.parse::<usize>().unwrap(), packet.len());
-        assert_eq!(sign_open_packet("nonsense", "n"), None);
+        assert!(sign_open_packet("nonsense", "n").is_none());
     }
 
     proptest! {

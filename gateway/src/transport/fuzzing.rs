@@ -5,15 +5,17 @@
     reason = "a failed expectation is what fuzzing looks for"
 )]
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Request, Uri, header};
 use serde_json::Value;
 
 pub(crate) use super::legacy::fuzzing::{frames, payload};
 use super::{
-    edge::{opening, renamed, session_id},
-    engine::Entry,
+    entry::Entry,
     forward::{Owner, owner, sign_open_packet},
+    opening::{renamed, session_id, strip},
 };
 use crate::{
     bus::NodeId,
@@ -80,14 +82,11 @@ fn was_shown(handshake: &Handshake, token: &str) -> bool {
 
 /// What the library gets says what it reads as the client said it, and nothing else.
 fn slim(request: Request<Body>, query: &str) {
-    let opening = opening(request, query);
+    let handshake = Handshake::of(request.headers(), query);
+    let (opening, entry) = strip(request, query, handshake);
     assert!(opening.headers().is_empty());
-    assert!(
-        opening
-            .extensions()
-            .get::<std::sync::Arc<Entry>>()
-            .is_some()
-    );
+    let travels = opening.extensions().get::<Arc<Entry>>();
+    assert!(travels.is_some_and(|travels| Arc::ptr_eq(travels, &entry)));
     assert_eq!(opening.uri().path(), "/realtime/");
     let kept = opening.uri().query().unwrap_or_default();
     for name in LIBRARY_READS {
@@ -141,7 +140,7 @@ pub(crate) fn session(data: &[u8]) {
         }
     }
     if let Some(signed) = sign_open_packet(answer, HERE) {
-        same_but_signed(answer, &signed);
+        same_but_signed(answer, &signed.text);
     }
     let id: String = sid
         .chars()
@@ -179,6 +178,8 @@ fn opened(id: &str) {
     let packet = format!("0{json}");
     for answer in [packet.clone(), format!("{}:{packet}", packet.len())] {
         let signed = sign_open_packet(&answer, HERE).expect("an open packet");
+        assert_eq!(signed.sid, id);
+        let signed = signed.text;
         let (_, packet) = signed.split_once('0').expect("an open packet");
         let json = packet.get(packet.find('{').unwrap_or_default()..);
         let mut json: Value = serde_json::from_str(json.unwrap_or_default()).expect("JSON");

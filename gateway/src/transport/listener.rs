@@ -2,10 +2,13 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::body::Body;
-use http::{Request, Response, header};
-use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::{Router, body::Body};
+use http::{Request, Response, StatusCode, header};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -14,7 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Cors, CorsLayer};
 
-use super::{Edge, guard::Guarded};
+use super::{
+    Edge,
+    body::{self, Budget},
+    guard::{self, Timeouts},
+};
 use crate::{
     config::{self, CorsOrigins},
     faces::Peer,
@@ -22,8 +29,9 @@ use crate::{
     workers::Workers,
 };
 
-/// How long a client may take for the head of a request, from the end of the one before.
-pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between nodes: how long a kept connection may wait for another request.
+pub(super) const PEER_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+const PEER_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that the system may hold for us until they are accepted, as far as it allows. When
 /// many come at once, those beyond it knock again only after a second.
 const BACKLOG: u32 = 4_096;
@@ -64,7 +72,8 @@ pub(crate) struct Listener<S> {
     tcp: TcpListener,
     service: S,
     permits: Arc<Semaphore>,
-    write_timeout: Duration,
+    timeouts: Timeouts,
+    bodies: Budget,
 }
 
 impl Listener<Cors<Edge>> {
@@ -76,7 +85,29 @@ impl Listener<Cors<Edge>> {
         sockets: config::Sockets,
     ) -> Self {
         let service = cors(&http.cors).layer(edge);
-        Self::new(tcp, service, http.connections_max, sockets.write_timeout)
+        let timeouts = Timeouts {
+            write: sockets.write_timeout,
+            head: http.head_timeout,
+            idle: http.keep_alive,
+        };
+        Self::new((tcp, service), http, timeouts)
+    }
+}
+
+impl Listener<Router> {
+    /// The port that other nodes and probes use.
+    pub(super) fn private(
+        tcp: TcpListener,
+        router: Router,
+        http: &config::Http,
+        sockets: config::Sockets,
+    ) -> Self {
+        let timeouts = Timeouts {
+            write: sockets.write_timeout,
+            head: PEER_HEAD_TIMEOUT,
+            idle: PEER_IDLE_TIMEOUT,
+        };
+        Self::new((tcp, router), http, timeouts)
     }
 }
 
@@ -89,18 +120,13 @@ where
     S::Future: Send,
 {
     /// Serves at most `connections_max` connections at a time; more are turned away.
-    pub(crate) fn new(
-        tcp: TcpListener,
-        service: S,
-        connections_max: usize,
-        write_timeout: Duration,
-    ) -> Self {
-        let permits = Arc::new(Semaphore::new(connections_max));
+    fn new((tcp, service): (TcpListener, S), http: &config::Http, timeouts: Timeouts) -> Self {
         Self {
             tcp,
             service,
-            permits,
-            write_timeout,
+            permits: Arc::new(Semaphore::new(http.connections_max)),
+            timeouts,
+            bodies: Budget::new(http.bodies_bytes_max),
         }
     }
 
@@ -136,20 +162,28 @@ where
         // Without it, small frames wait for the peer's delayed acknowledgement. A socket that
         // refuses is about to fail anyway.
         stream.set_nodelay(true).unwrap_or_default();
-        let guarded = Guarded::new(stream, self.write_timeout);
+        let guarded = guard::Guarded::new(stream, self.timeouts);
         let handle = guarded.handle();
-        let service = self.service.clone();
+        let (service, bodies) = (self.service.clone(), self.bodies.clone());
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            handle.begins_serving();
             request.extensions_mut().insert(Arc::clone(&handle));
             request.extensions_mut().insert(Peer(peer.ip()));
-            service.clone().oneshot(request.map(Body::new))
+            let served = service.clone().oneshot(guarded_body(request, &bodies));
+            let handle = Arc::clone(&handle);
+            async move {
+                let Ok(response) = served.await;
+                if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    handle.ends_serving();
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         async move {
             let open = metrics::gauge!(catalogue::TCP_CONNECTIONS);
             open.increment(1.0);
+            // Without a timer of its own: the guard keeps the time.
             let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
                 .serve_connection(TokioIo::new(guarded), service)
                 .with_upgrades();
             let mut connection = std::pin::pin!(connection);
@@ -167,6 +201,16 @@ where
             drop(permit);
         }
     }
+}
+
+fn guarded_body(request: Request<Incoming>, bodies: &Budget) -> Request<Body> {
+    let expects = request.headers().contains_key(header::EXPECT);
+    request.map(|body| {
+        if body.is_end_stream() {
+            return Body::empty();
+        }
+        Body::new(body::Guarded::new(body, bodies.clone(), expects))
+    })
 }
 
 /// Origins are named, never `*`, and credentials allowed: a wildcard does not cover `Authorization`

@@ -3,21 +3,29 @@
 //! Must not: know what an event means. Only `engine` knows which library speaks Socket.IO.
 
 mod admin;
+mod body;
 mod edge;
 pub(crate) mod engine;
+mod entry;
 mod forward;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod guard;
 mod legacy;
 mod listener;
+mod lobby;
 mod meter;
+mod opening;
+mod origin;
 mod peers;
+mod refusal;
 mod sessions;
 mod unknown;
+mod upgrade;
 
 pub(crate) use admin::{Admin, serve_admin};
 pub(crate) use edge::Edge;
 pub(crate) use forward::Nodes;
 pub(crate) use listener::{Listener, bind};
+pub(crate) use lobby::Lobby;
 pub(crate) use sessions::Sessions;

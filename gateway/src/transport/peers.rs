@@ -14,14 +14,14 @@ use hyper_util::{
 };
 use tokio::{io::copy_bidirectional, net::TcpStream, time::timeout};
 
-use super::listener::HEAD_TIMEOUT;
+use super::listener::PEER_IDLE_TIMEOUT;
 
 /// How long a node may take to accept; one that does not is as good as dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection is kept without a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 // The other side must never close a connection that is about to be used.
-const _: () = assert!(IDLE_TIMEOUT.as_secs() * 3 <= HEAD_TIMEOUT.as_secs());
+const _: () = assert!(IDLE_TIMEOUT.as_secs() * 3 <= PEER_IDLE_TIMEOUT.as_secs());
 /// Idle connections kept for each node. Waiting polls hold as many more as they need.
 const IDLE_MAX: usize = 64;
 /// What is between two neighbours only. Clients that do not keep their connection say so here.

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use super::{guard::Handle, meter::Meter};
+use super::{entry::Entry, guard::Handle, meter::Meter};
 
 /// How long a session that was ended is answered as unknown. Longer than any heartbeat, after which
 /// the library has forgotten it too.
@@ -23,6 +23,8 @@ pub(crate) struct Sessions(Arc<Mutex<HashMap<String, Known>>>);
 
 #[derive(Default)]
 struct Known {
+    /// How it came in; gone when the library has forgotten it.
+    entry: Weak<Entry>,
     /// The websocket that the session was upgraded to.
     upgraded: Weak<Handle>,
     /// What goes out to the client, by polls or by that websocket.
@@ -48,11 +50,36 @@ impl Known {
             .meter
             .as_ref()
             .is_some_and(|meter| Arc::strong_count(meter) > 1);
-        live || metered || self.polling.is_some() || self.upgraded.strong_count() > 0
+        let open = self.entry.strong_count() > 0;
+        open || live || metered || self.polling.is_some() || self.upgraded.strong_count() > 0
     }
 }
 
+/// What is known of a session that a request names.
+pub(super) enum Found {
+    Open(Arc<Entry>),
+    /// It ended by itself, or there never was one.
+    Unknown,
+    /// This node has ended it.
+    Ended,
+}
+
 impl Sessions {
+    /// Notes a session that a polling client has just opened.
+    pub(super) fn opened(&self, sid: &str, entry: &Arc<Entry>) {
+        entry.polls_as(sid);
+        self.lock().entry(sid.to_owned()).or_default().entry = Arc::downgrade(entry);
+    }
+
+    /// Looks a polling session up.
+    pub(super) fn find(&self, sid: &str) -> Found {
+        match self.lock().get(sid) {
+            Some(known) if known.ended.is_some() => Found::Ended,
+            Some(known) => known.entry.upgrade().map_or(Found::Unknown, Found::Open),
+            None => Found::Unknown,
+        }
+    }
+
     /// Notes the websocket that a polling session is being upgraded to.
     pub(super) fn upgraded(&self, sid: &str, handle: &Arc<Handle>) {
         let mut sessions = self.lock();
@@ -131,21 +158,6 @@ impl Sessions {
         }
         if let Some(polling) = known.polling.take() {
             polling.kill();
-        }
-    }
-
-    /// True if the session was ended here.
-    pub(super) fn is_ended(&self, sid: &str) -> bool {
-        self.lock()
-            .get(sid)
-            .is_some_and(|known| known.ended.is_some())
-    }
-
-    /// Forgets a session that has gone by itself; one that was ended stays known as such.
-    pub(super) fn gone(&self, sid: &str) {
-        let mut sessions = self.lock();
-        if sessions.get(sid).is_some_and(|known| known.ended.is_none()) {
-            sessions.remove(sid);
         }
     }
 

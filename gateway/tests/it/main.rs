@@ -14,6 +14,7 @@
 
 mod chats;
 mod cluster;
+mod hostile;
 mod limits;
 mod ops;
 mod postgres;

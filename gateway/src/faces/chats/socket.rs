@@ -8,6 +8,7 @@ use roomwire_shared::{
         Success,
         event::{self, OfChat, Presence, UserStatus},
     },
+    error::ErrorName,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -25,7 +26,9 @@ use crate::{
 };
 
 /// What a suspended user is told.
-const SUSPENDED: &str = "ACCOUNT_SUSPENDED";
+fn suspended() -> Refused {
+    Refused::with_text(ErrorName::Forbidden, "ACCOUNT_SUSPENDED")
+}
 
 /// The socket side of contract B.
 pub(crate) struct ChatsFace(Door);
@@ -49,7 +52,7 @@ impl Face for ChatsFace {
     ) -> Result<Session, Refused> {
         let token = token::of_handshake(handshake);
         let socket = (id, Audience::Chats, outlet);
-        let (principal, connection) = self.0.admit(token.as_deref(), socket, SUSPENDED).await?;
+        let (principal, connection) = self.0.admit(token.as_deref(), socket, suspended).await?;
         let greeting = Frame::event(event::SUCCESS, &views::welcome(&principal)).ok();
         let chat = self.0.chat.clone();
         Ok(Session::new(principal, connection, greeting, chat))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use roomwire_shared::{
     RoomId,
+    error::ErrorName,
     event::{self, MessageAck, ReadAck},
     limits::CHANGES_MAX,
 };
@@ -14,7 +15,7 @@ use super::{
     error, token, views,
 };
 use crate::{
-    auth::Verifier,
+    auth::{Refusal, Verifier},
     chat::{Chat, Lane, Sent},
     domain::{ChatError, Origin, Principal},
     faces::{
@@ -26,7 +27,9 @@ use crate::{
 };
 
 /// The contract knows no suspended users: their token is refused.
-const SUSPENDED: &str = "UNAUTHORIZED: the token is refused";
+fn suspended() -> Refused {
+    Refused::new(ErrorName::Unauthorized, Refusal::Refused.to_string())
+}
 
 /// The socket side of contract A.
 pub(crate) struct RoomsFace(Door);
@@ -50,7 +53,7 @@ impl Face for RoomsFace {
     ) -> Result<Session, Refused> {
         let token = token::of_handshake(handshake);
         let socket = (id, audience(handshake), outlet);
-        let (principal, connection) = self.0.admit(token.as_deref(), socket, SUSPENDED).await?;
+        let (principal, connection) = self.0.admit(token.as_deref(), socket, suspended).await?;
         Ok(Session::new(
             principal,
             connection,
@@ -109,7 +112,7 @@ impl Face for RoomsFace {
         match reason {
             CloseReason::TokenExpired => {
                 let expired = roomwire_shared::error::ConduitError {
-                    code: roomwire_shared::error::ErrorName::Unauthorized.grpc_code(),
+                    code: ErrorName::Unauthorized.grpc_code(),
                     details: "the token is expired".to_owned(),
                 };
                 Frame::event(event::CONDUIT_ERROR, &expired).ok()

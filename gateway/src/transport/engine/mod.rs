@@ -17,13 +17,12 @@ use std::sync::Arc;
 use axum::Router;
 use socketioxide::{ParserConfig, SocketIo, TransportType, service::SocketIoService};
 
-pub(crate) use self::namespace::Entry;
 use self::{
     adapter::{Direct, Registry},
     expiry::Expiry,
-    namespace::Namespace,
+    namespace::{Namespace, open_root},
 };
-use super::sessions::Sessions;
+use super::{lobby::Lobby, sessions::Sessions};
 use crate::{config, faces::Face, workers::Workers};
 
 /// Frames that may wait for one connection before it counts as too slow. Costs nothing while idle.
@@ -53,7 +52,7 @@ pub(crate) fn build<F: Face>(
     face: F,
     mount: &Mount<'_>,
     config: config::Sockets,
-    sessions: &Sessions,
+    (sessions, lobby): (&Sessions, &Lobby),
     workers: &Workers,
 ) -> Service {
     let registry = Registry::default();
@@ -66,7 +65,8 @@ pub(crate) fn build<F: Face>(
         .req_path(mount.path)
         .ping_interval(config.ping_interval)
         .ping_timeout(config.ping_timeout)
-        .connect_timeout(config.auth_timeout)
+        // Who is not let in is closed by the lobby, which knows how long who was refused may stay.
+        .connect_timeout(config.auth_timeout + config.refused_stay * 2)
         .max_payload(config.polling_bytes_max)
         .max_buffer_size(FRAMES_WAITING_MAX)
         .ws_read_buffer_size(READ_BUFFER_BYTES)
@@ -83,12 +83,12 @@ pub(crate) fn build<F: Face>(
     let namespace = Arc::new(Namespace::new(
         face,
         registry,
-        sessions.clone(),
+        (sessions.clone(), lobby.clone()),
         expiry,
         config,
     ));
     if !mount.namespaces.contains(&ROOT) {
-        namespace.open_root(&io);
+        open_root(&io);
     }
     for path in mount.namespaces {
         Arc::clone(&namespace).open(&io, path);

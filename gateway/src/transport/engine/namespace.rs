@@ -1,13 +1,8 @@
 //! A face's namespaces: who is let in, and what happens to who is not.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
+use roomwire_shared::error::ErrorName;
 use serde_json::Value;
 use socketioxide::{
     SocketIo,
@@ -27,33 +22,10 @@ use super::{
 use crate::{
     config,
     domain::Origin,
-    faces::{Face, Handshake, Refused, Session},
-    live::{CloseReason, Outlet},
-    transport::{guard::Handle, sessions::Sessions},
+    faces::{Face, Refused, Session},
+    live::CloseReason,
+    transport::{entry::Entry, guard::Handle, lobby::Lobby, refusal, sessions::Sessions},
 };
-
-/// How long a refused client has to close its connection by itself. The 3.x and 4.x clients do at
-/// once, older ones never.
-const REFUSED_STAYS: Duration = Duration::from_secs(1);
-
-/// How a session came in; travels with the request that opened it.
-pub(crate) struct Entry {
-    pub(crate) handshake: Handshake,
-    /// The connection, if it is a websocket from the start.
-    pub(crate) websocket: Option<Arc<Handle>>,
-    /// Some namespace has let it in.
-    admitted: AtomicBool,
-}
-
-impl Entry {
-    pub(crate) fn new(handshake: Handshake, websocket: Option<Arc<Handle>>) -> Self {
-        Self {
-            handshake,
-            websocket,
-            admitted: AtomicBool::new(false),
-        }
-    }
-}
 
 /// An admitted socket that is about to be told so.
 #[derive(Clone)]
@@ -62,11 +34,23 @@ struct Ready {
     session: Arc<Session>,
 }
 
+/// A refusal as the library passes it on.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(String);
+
+impl From<Refused> for Told {
+    fn from(refused: Refused) -> Self {
+        Self(refusal::for_library(&refused))
+    }
+}
+
 /// What all namespaces of a face share.
 pub(super) struct Namespace<F> {
     face: Arc<F>,
     registry: Registry,
     sessions: Sessions,
+    lobby: Lobby,
     expiry: Expiry,
     config: config::Sockets,
 }
@@ -75,7 +59,7 @@ impl<F: Face> Namespace<F> {
     pub(super) fn new(
         face: F,
         registry: Registry,
-        sessions: Sessions,
+        (sessions, lobby): (Sessions, Lobby),
         expiry: Expiry,
         config: config::Sockets,
     ) -> Self {
@@ -83,26 +67,17 @@ impl<F: Face> Namespace<F> {
             face: Arc::new(face),
             registry,
             sessions,
+            lobby,
             expiry,
             config,
         }
-    }
-
-    /// Opens the root, to which clients before 3.x are always connected first. It serves nothing,
-    /// and who stays in it without a token is closed.
-    pub(super) fn open_root(self: &Arc<Self>, io: &SocketIo<Direct>) {
-        let namespace = Arc::clone(self);
-        io.ns("/", move |socket: SocketRef<Direct>| {
-            namespace.close_unless_admitted(&socket, namespace.config.auth_timeout);
-            std::future::ready(())
-        });
     }
 
     /// Opens a namespace that serves the face.
     pub(super) fn open(self: Arc<Self>, io: &SocketIo<Direct>, path: &'static str) {
         let admit = move |socket: SocketRef<Direct>, TryData(auth): TryData<Value>| {
             let namespace = Arc::clone(&self);
-            async move { namespace.admit(socket, auth.ok()).await }
+            async move { namespace.admit(socket, auth.ok()).await.map_err(Told::from) }
         };
         // Everything is set up before the client is told that it is connected.
         let connected = |socket: SocketRef<Direct>| {
@@ -115,11 +90,12 @@ impl<F: Face> Namespace<F> {
     }
 
     async fn admit(&self, socket: SocketRef<Direct>, auth: Option<Value>) -> Result<(), Refused> {
-        let entry = entry(&socket).ok_or_else(|| Refused("UNAVAILABLE: no handshake".into()))?;
+        let unavailable = |what| Refused::new(ErrorName::Unavailable, what);
+        let entry = entry(&socket).ok_or_else(|| unavailable("no handshake"))?;
         let adapter = self
             .registry
             .get(socket.ns())
-            .ok_or_else(|| Refused("UNAVAILABLE: the namespace is not open yet".into()))?;
+            .ok_or_else(|| unavailable("the namespace is not open yet"))?;
         let direct = entry.websocket.clone();
         let way = self.way(&socket, adapter, direct);
         let sid = socket.id.to_string();
@@ -129,11 +105,11 @@ impl<F: Face> Namespace<F> {
         let session = match self.face.admit(&handshake, id, Box::new(way.clone())).await {
             Ok(session) => Arc::new(session),
             Err(refused) => {
-                self.close_unless_admitted(&socket, REFUSED_STAYS);
+                self.lobby.keep(&entry);
                 return Err(refused);
             }
         };
-        entry.admitted.store(true, Ordering::Release);
+        entry.enters();
         way.belongs_to(&session);
         let farewell = self.face.farewell(CloseReason::TokenExpired);
         self.expiry.add(&session, way.clone(), farewell);
@@ -152,7 +128,7 @@ impl<F: Face> Namespace<F> {
         }
         let inbound = Arc::new(Inbound::new(Arc::clone(&self.face), way.clone(), busy));
         inbound.belongs_to(session);
-        let sessions = self.sessions.clone();
+        let lobby = self.lobby.clone();
         let ending = Arc::clone(&inbound);
         socket.on_fallback(move |packet: Packet| {
             let drains = inbound.push(packet);
@@ -169,7 +145,10 @@ impl<F: Face> Namespace<F> {
             if let Some(session) = ending.session() {
                 session.end(label);
             }
-            sessions.gone(&socket.id.to_string());
+            // Its connection may still be open, but serves nobody.
+            if let Some(entry) = entry(&socket).filter(|entry| entry.leaves()) {
+                lobby.keep(&entry);
+            }
             std::future::ready(())
         });
     }
@@ -184,22 +163,12 @@ impl<F: Face> Namespace<F> {
         let bytes_max = self.config.pending_bytes_max;
         Way::new(socket.id, adapter, websocket, sessions, bytes_max)
     }
+}
 
-    /// Closes the whole connection after a while, unless a namespace has let it in by then.
-    fn close_unless_admitted(&self, socket: &SocketRef<Direct>, after: Duration) {
-        let Some(entry) = entry(socket) else { return };
-        let Some(adapter) = self.registry.get("/") else {
-            return;
-        };
-        let way = self.way(socket, adapter, entry.websocket.clone());
-        // Not tracked: ends by itself after a bounded time.
-        tokio::spawn(async move {
-            tokio::time::sleep(after).await;
-            if !entry.admitted.load(Ordering::Acquire) {
-                way.cut(CloseReason::Unauthenticated);
-            }
-        });
-    }
+/// The root, to which clients before 3.x are always connected first: it serves nothing, and who stays
+/// in it without a token is closed like everybody else.
+pub(super) fn open_root(io: &SocketIo<Direct>) {
+    io.ns("/", |_: SocketRef<Direct>| std::future::ready(()));
 }
 
 fn entry(socket: &SocketRef<Direct>) -> Option<Arc<Entry>> {

@@ -157,7 +157,9 @@ impl Way {
     /// Tells the client to go, with a last frame, and cuts it if it stays.
     pub(super) fn part(&self, farewell: Option<&Frame>, reason: CloseReason) {
         self.0.why.set(reason).unwrap_or_default();
-        self.0.parted.store(true, Ordering::Release);
+        if self.0.parted.swap(true, Ordering::AcqRel) {
+            return;
+        }
         if let Some(frame) = farewell {
             // A client that does not take it is cut below.
             self.send(frame).unwrap_or_default();
@@ -171,7 +173,7 @@ impl Way {
         // Not tracked: ends by itself after a second.
         tokio::spawn(async move {
             tokio::time::sleep(patience).await;
-            way.cut(reason);
+            way.sever(reason);
         });
     }
 }
@@ -193,12 +195,18 @@ impl Outlet for Way {
     }
 
     fn cut(&self, reason: CloseReason) {
-        self.0.why.set(reason).unwrap_or_default();
-        // Told to go, clients do not come back by themselves only to be refused.
-        if reason == CloseReason::Suspended && !self.0.parted.load(Ordering::Acquire) {
+        if reason == CloseReason::Suspended {
+            // Told to go, clients do not come back by themselves only to be refused.
             self.part(None, reason);
-            return;
+        } else {
+            self.sever(reason);
         }
+    }
+}
+
+impl Way {
+    fn sever(&self, reason: CloseReason) {
+        self.0.why.set(reason).unwrap_or_default();
         if self.0.ended.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -216,9 +224,7 @@ impl Outlet for Way {
         }
         self.end(reason);
     }
-}
 
-impl Way {
     /// Takes no more events, lets those under way be answered, and closes the transport: clients
     /// take that for a broken network and connect again by themselves, which they would not if they
     /// were told to go.

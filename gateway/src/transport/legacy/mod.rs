@@ -15,16 +15,11 @@ mod payload;
 mod stream;
 
 use axum::body::Body;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tower::Service;
+use http::{Response, header};
 
-use payload::in_ascii;
-pub(super) use payload::without_queries;
-use stream::WithoutQueries;
+pub(super) use payload::{in_ascii, rewritten, without_queries};
+pub(super) use stream::WithoutQueries;
 
-use super::engine;
 use crate::faces::query_value;
 
 /// Engine.IO protocol 3, which clients before 3.x speak.
@@ -32,51 +27,11 @@ pub(super) fn is_legacy(query: &str) -> bool {
     query_value(query, "EIO").as_deref() == Some("3")
 }
 
-/// Upgrades a request to a websocket and hands its stream to the library through the filter.
-/// Gives the request back if it is no upgrade.
-pub(super) fn upgrade(
-    mut request: Request<Body>,
-    mut sockets: engine::Service,
-) -> Result<Response<Body>, Box<Request<Body>>> {
-    let wanted = request
-        .headers()
-        .get(header::UPGRADE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    let Some(key) = request
-        .headers()
-        .get(header::SEC_WEBSOCKET_KEY)
-        .filter(|_| wanted)
-    else {
-        return Err(Box::new(request));
-    };
-    let Ok(accept) = derive_accept_key(key.as_bytes()).parse::<HeaderValue>() else {
-        return Err(Box::new(request));
-    };
-    let upgraded = hyper::upgrade::on(&mut request);
-    let request = request.map(|_| ());
-    // Not tracked: ends with the connection, which is.
-    tokio::spawn(async move {
-        match upgraded.await {
-            Ok(upgraded) => {
-                let stream = WithoutQueries::new(TokioIo::new(upgraded));
-                if let Err(error) = sockets.call((stream, request)).await {
-                    tracing::debug!(%error, "an upgrade was refused");
-                }
-            }
-            Err(error) => tracing::debug!(%error, "an upgrade failed"),
-        }
-    });
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    Ok(response)
-}
-
-/// An answer to a poll, so that clients of 1.x and of 2.x read the same.
-pub(super) async fn readable(answer: Response<Body>) -> Response<Body> {
+/// An answer to a poll with its payload rewritten; others, and those that need nothing, stay.
+pub(super) async fn rewrite_answer(
+    answer: Response<Body>,
+    rewrite: impl FnOnce(&str) -> Option<String>,
+) -> Response<Body> {
     let text = answer.headers().get(header::CONTENT_TYPE);
     if !text.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain")) {
         return answer;
@@ -86,10 +41,10 @@ pub(super) async fn readable(answer: Response<Body>) -> Response<Body> {
     let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
         return Response::from_parts(parts, Body::empty());
     };
-    let escaped = std::str::from_utf8(&bytes).ok().and_then(in_ascii);
-    let body = escaped.map(|escaped| {
+    let rewritten = std::str::from_utf8(&bytes).ok().and_then(rewrite);
+    let body = rewritten.map(|text| {
         parts.headers.remove(header::CONTENT_LENGTH);
-        Body::from(escaped)
+        Body::from(text)
     });
     Response::from_parts(parts, body.unwrap_or_else(|| Body::from(bytes)))
 }

@@ -7,12 +7,20 @@ use super::without_query;
 /// The payload with the queries of its CONNECT packets cut off; `None` if there are none, or if it
 /// is not such a payload, which is for the library to say.
 pub(in crate::transport) fn without_queries(payload: &str) -> Option<String> {
+    rewritten(payload, without_query)
+}
+
+/// The payload with some of its packets rewritten; `None` if none is, or if it is no such payload.
+pub(in crate::transport) fn rewritten(
+    payload: &str,
+    rewrite: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
     let mut rest = payload;
     let mut out = String::with_capacity(payload.len());
     let mut found = false;
     while !rest.is_empty() {
         let (packet, tail) = next(rest)?;
-        if let Some(packet) = without_query(packet) {
+        if let Some(packet) = rewrite(packet) {
             found = true;
             push(&mut out, &packet);
         } else {

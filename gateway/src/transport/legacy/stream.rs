@@ -17,7 +17,7 @@ const LOOKED_INTO_MAX: usize = 4_096;
 const CHUNK: usize = 1_024;
 
 /// Reads frames and cuts the queries of CONNECT packets; writes through.
-pub(super) struct WithoutQueries<S> {
+pub(in crate::transport) struct WithoutQueries<S> {
     io: S,
     filter: Filter,
     /// Filtered bytes that the reader has not taken.
@@ -25,7 +25,7 @@ pub(super) struct WithoutQueries<S> {
 }
 
 impl<S> WithoutQueries<S> {
-    pub(super) fn new(io: S) -> Self {
+    pub(in crate::transport) fn new(io: S) -> Self {
         Self {
             io,
             filter: Filter::default(),

@@ -12,9 +12,6 @@ use crate::support::{
     DEADLINE, Deployment, Generation, Transports, said, said_about, sign_with, token_for,
 };
 
-/// What the contract allows, and a little for a busy machine.
-const CLOSED_WITHIN: Duration = Duration::from_secs(7);
-
 #[tokio::test]
 async fn every_generation_is_told_why_it_is_refused() {
     let Some(deployment) = Deployment::with_clients(1).await else {
@@ -35,6 +32,7 @@ async fn every_generation_is_told_why_it_is_refused() {
                 (socket().token(foreign.clone()), "refused"),
             ] {
                 let payload = connect.refused().await;
+                assert_eq!(payload.is_string(), !generation.has_auth(), "{payload}");
                 let about = said_about(said(&payload));
                 assert_eq!(about, [word], "{generation:?} {transports:?}: {payload}");
                 assert!(said(&payload).len() < 80, "{generation:?}: {payload}");
@@ -45,12 +43,13 @@ async fn every_generation_is_told_why_it_is_refused() {
 
 #[tokio::test]
 async fn the_transport_of_a_refused_client_is_closed_by_the_server() {
-    let Some(deployment) = Deployment::with_clients(1).await else {
+    let settings = [("REFUSED_STAY_MS", "2000")];
+    let Some(deployment) = Deployment::with_clients_and_settings(1, &settings).await else {
         return;
     };
     let mut refused = Vec::new();
     // These do not hang up by themselves.
-    for generation in [Generation::V1, Generation::V2] {
+    for generation in [Generation::V1, Generation::V2, Generation::V3] {
         for transports in Transports::ALL {
             let socket = deployment.chats("alice").generation(generation);
             let socket = socket.transports(transports);
@@ -58,19 +57,20 @@ async fn the_transport_of_a_refused_client_is_closed_by_the_server() {
             refused.push(socket.token("nonsense").refused_but_open().await.1);
         }
     }
-    let last_refused = Instant::now();
     for client in &mut refused {
         client.is_closed().await;
     }
-    let elapsed = last_refused.elapsed();
-    assert!(elapsed < CLOSED_WITHIN, "{elapsed:?}");
 }
 
 #[tokio::test]
-async fn the_server_does_not_wait_for_a_refused_client_to_hang_up() {
-    let deployment = Deployment::start(1).await;
+async fn the_server_does_not_wait_for_ever_for_a_refused_client_to_hang_up() {
+    let settings = [("REFUSED_STAY_MS", "2000")];
+    let deployment = Deployment::with_settings(1, &settings).await;
     let url = deployment.node(0).url().replacen("http", "ws", 1);
-    for (version, refusal) in [(3, "44"), (4, "44{")] {
+    for (version, refusal) in [
+        (3, "44\"UNAUTHORIZED: "),
+        (4, "44{\"message\":\"UNAUTHORIZED: "),
+    ] {
         let url = format!("{url}/v2/chat/?EIO={version}&transport=websocket&auth_token=nonsense");
         let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         if version == 4 {

@@ -5,6 +5,7 @@ mod connect;
 mod failures;
 mod matrix;
 mod message;
+mod origins;
 mod outage;
 mod read;
 mod retries;

@@ -21,10 +21,29 @@ pub(crate) fn refusal(answer: &Value) -> Option<String> {
         .flatten()
 }
 
-/// The text with which a client was not let in, bare or in an object.
+/// The text with which a client was not let in: bare, as clients of that time read it, or with what
+/// later ones get beside it.
+#[track_caller]
 pub(crate) fn said(payload: &Value) -> &str {
-    let text = payload.as_str().or_else(|| payload["message"].as_str());
-    text.unwrap_or_else(|| panic!("refused without a text: {payload}"))
+    if let Some(text) = payload.as_str() {
+        return text;
+    }
+    assert_eq!(keys(payload), ["data", "message"], "{payload}");
+    let data = &payload["data"];
+    assert_eq!(keys(data), ["message", "name", "status"], "{payload}");
+    let text = payload["message"].as_str().unwrap();
+    let (name, message) = (&data["name"], data["message"].as_str().unwrap());
+    let named = format!("{}: {message}", name.as_str().unwrap());
+    assert!([named.as_str(), message].contains(&text), "{payload}");
+    let status = match name.as_str().unwrap() {
+        "UNAUTHORIZED" => 401,
+        "FORBIDDEN" => 403,
+        "TOO_MANY_REQUESTS" => 429,
+        "UNAVAILABLE" => 503,
+        other => panic!("{other}"),
+    };
+    assert_eq!(data["status"], status, "{payload}");
+    text
 }
 
 impl Answer {

@@ -25,7 +25,7 @@ use crate::{
     auth::{Refusal, Verifier},
     chat::Chat,
     domain::{ChatError, Kind, Principal, RoomKind},
-    faces::{bearer, http},
+    faces::{BodyError, bearer, http, read_body},
 };
 
 /// What handlers need.
@@ -172,9 +172,7 @@ impl Query {
 }
 
 async fn read(body: Body) -> Result<Params, Failed> {
-    let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX)
-        .await
-        .map_err(|_| Failed::too_large())?;
+    let bytes = read_body(body, BODY_BYTES_MAX).await?;
     Ok(object(&bytes)?)
 }
 
@@ -191,12 +189,15 @@ struct Failed {
     envelope: Failure,
 }
 
-impl Failed {
-    fn too_large() -> Self {
-        let message = format!("the body is larger than {BODY_BYTES_MAX} bytes");
+impl From<BodyError> for Failed {
+    fn from(error: BodyError) -> Self {
+        let code = match error {
+            BodyError::Busy => Code::Unavailable,
+            BodyError::TooLarge | BodyError::TooSlow | BodyError::Broken => Code::ParameterWrong,
+        };
         Self {
-            status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
-            envelope: Failure::new(Code::ParameterWrong, message),
+            status: error.status().as_u16(),
+            envelope: Failure::new(code, error.to_string()),
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{super::token, Context, respond::Failure};
 use crate::{
     domain::{ChatError, UserList},
-    faces::{bearer, query_value},
+    faces::{bearer, query_value, read_body},
 };
 
 /// The user behind the request's token, who is not suspended.
@@ -74,9 +74,7 @@ impl FromRequest<Context> for Object {
     type Rejection = Failure;
 
     async fn from_request(request: Request<Body>, _: &Context) -> Result<Self, Failure> {
-        let bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX)
-            .await
-            .map_err(|_| Failure::too_large(BODY_BYTES_MAX))?;
+        let bytes = read_body(request.into_body(), BODY_BYTES_MAX).await?;
         Ok(Self::read(&bytes)?)
     }
 }

@@ -4,15 +4,28 @@ use axum::response::{IntoResponse, Response};
 use roomwire_shared::error::{ErrorBody, ErrorName};
 
 use super::super::error::body;
-use crate::{auth::Refusal, domain::ChatError, faces::http};
+use crate::{
+    auth::Refusal,
+    domain::ChatError,
+    faces::{BodyError, http},
+};
 
 /// A request that failed.
 pub(super) struct Failure(ErrorBody);
 
-impl Failure {
-    pub(super) fn too_large(bytes_max: usize) -> Self {
-        let message = format!("the body is larger than {bytes_max} bytes");
-        Self(ErrorBody::new(ErrorName::PayloadTooLarge, message))
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        let name = match error {
+            BodyError::TooLarge => ErrorName::PayloadTooLarge,
+            BodyError::Busy => ErrorName::Unavailable,
+            // The contract has no name of its own for who is too slow.
+            BodyError::TooSlow | BodyError::Broken => ErrorName::UserInputError,
+        };
+        Self(ErrorBody {
+            name,
+            status: error.status().as_u16(),
+            message: error.to_string(),
+        })
     }
 }
 

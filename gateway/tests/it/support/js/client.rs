@@ -246,7 +246,7 @@ impl Client {
             match self.report_in_time("the transport's end").await {
                 Report::Closed { .. } => return,
                 // A poll that finds its session gone is an error first.
-                Report::Error { .. } | Report::Upgrade { .. } => {}
+                Report::Error { .. } | Report::ConnectError { .. } | Report::Upgrade { .. } => {}
                 other => panic!("{} waited for its end, but: {other:?}", self.label),
             }
         }

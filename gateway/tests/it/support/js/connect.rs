@@ -171,6 +171,12 @@ impl<'a> Connect<'a> {
         self
     }
 
+    /// Any option of the client's own.
+    pub(crate) fn option(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.options.insert(name.to_owned(), value.into());
+        self
+    }
+
     /// Lets requests of the client share connections, as they do in browsers.
     pub(crate) fn keep_alive(mut self, keep_alive: bool) -> Self {
         self.keep_alive = keep_alive;

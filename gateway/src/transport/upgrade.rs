@@ -1,0 +1,155 @@
+//! The websocket handshake (RFC 6455, section 4.2), and the stream that the library gets.
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tower::Service as _;
+
+use super::{engine, legacy, refusal::Outgoing};
+use crate::faces::query_value;
+
+/// The one version that there is.
+const VERSION: &[u8] = b"13";
+
+/// Whether a request asks for a websocket; other protocols are ignored, as HTTP allows.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let upgrades = headers.get_all(header::UPGRADE).into_iter();
+    let mut named = upgrades.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    named.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether the client says that it will speak over a websocket.
+pub(super) fn is_announced(query: &str) -> bool {
+    query_value(query, "transport").as_deref() == Some("websocket")
+}
+
+/// Upgrades a request and hands its stream to the library. Whatever is no handshake is answered as
+/// a bad request.
+pub(super) fn accept(
+    mut request: Request<Body>,
+    mut sockets: engine::Service,
+    is_legacy: bool,
+) -> Response<Body> {
+    let Some(answer) = agreement(&request) else {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            r#"{"code":3,"message":"Bad request"}"#,
+        );
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    let request = request.map(|_| ());
+    // Not tracked: ends with the connection, which is.
+    tokio::spawn(async move {
+        let stream = match upgraded.await {
+            Ok(upgraded) => TokioIo::new(upgraded),
+            Err(error) => {
+                tracing::debug!(%error, "an upgrade failed");
+                return;
+            }
+        };
+        let taken = if is_legacy {
+            let stream = legacy::WithoutQueries::new(stream);
+            sockets.call((Outgoing::new(stream, true), request)).await
+        } else {
+            sockets.call((Outgoing::new(stream, false), request)).await
+        };
+        if let Err(error) = taken {
+            tracing::debug!(%error, "an upgrade was refused");
+        }
+    });
+    answer
+}
+
+/// The answer to a good handshake. Of the protocols that a client offers, the first is agreed to:
+/// they mean nothing here, but a client that offers some goes away without one.
+fn agreement(request: &Request<Body>) -> Option<Response<Body>> {
+    let headers = request.headers();
+    let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
+    let version = headers.get(header::SEC_WEBSOCKET_VERSION)?;
+    let good = request.method() == Method::GET && version.as_bytes() == VERSION;
+    if !good || !is_wanted(headers) {
+        return None;
+    }
+    let accept: HeaderValue = derive_accept_key(key.as_bytes()).parse().ok()?;
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL);
+    let protocol = offered.and_then(|offered| {
+        let first = offered.as_bytes().split(|byte| *byte == b',').next()?;
+        let first = first.trim_ascii();
+        (!first.is_empty()).then(|| HeaderValue::from_bytes(first).ok())?
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(protocol) = protocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    Some(response)
+}
+
+/// A refusal in the words of Engine.IO.
+pub(super) fn refuse(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handshake(extra: &[(&str, &str)]) -> Request<Body> {
+        let mut request = Request::get("/realtime/?EIO=4&transport=websocket")
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        for (name, value) in extra {
+            request = request.header(*name, *value);
+        }
+        request.body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn the_first_protocol_on_offer_is_agreed_to() {
+        for (offered, agreed) in [
+            ("chat.v1", Some("chat.v1")),
+            (" chat.v2 , chat.v1", Some("chat.v2")),
+            (",", None),
+        ] {
+            let answer = agreement(&handshake(&[("sec-websocket-protocol", offered)])).unwrap();
+            let said = answer.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+            assert_eq!(said.map(|said| said.to_str().unwrap()), agreed, "{offered}");
+        }
+        let answer = agreement(&handshake(&[])).unwrap();
+        // From the RFC's own example.
+        let accept = &answer.headers()[header::SEC_WEBSOCKET_ACCEPT];
+        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert!(
+            !answer
+                .headers()
+                .contains_key(header::SEC_WEBSOCKET_PROTOCOL)
+        );
+    }
+
+    #[test]
+    fn only_a_websocket_is_an_upgrade() {
+        let mut request = handshake(&[]);
+        assert!(is_wanted(request.headers()));
+        for (value, wanted) in [
+            ("h2c", false),
+            ("h2c, WebSocket", true),
+            ("websockets", false),
+        ] {
+            let value = HeaderValue::from_static(value);
+            request.headers_mut().insert(header::UPGRADE, value);
+            assert_eq!(is_wanted(request.headers()), wanted);
+            assert_eq!(agreement(&request).is_some(), wanted);
+        }
+    }
+}

@@ -35,6 +35,9 @@ const PEER_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that the system may hold for us until they are accepted, as far as it allows. When
 /// many come at once, those beyond it knock again only after a second.
 const BACKLOG: u32 = 4_096;
+/// Largest head of a request, and most that is read at a time: many bodies at once would otherwise
+/// take 400 KiB each.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// How long to wait when the process is out of files, or the like.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -184,6 +187,7 @@ where
             open.increment(1.0);
             // Without a timer of its own: the guard keeps the time.
             let connection = http1::Builder::new()
+                .max_buf_size(BUFFER_BYTES_MAX)
                 .serve_connection(TokioIo::new(guarded), service)
                 .with_upgrades();
             let mut connection = std::pin::pin!(connection);

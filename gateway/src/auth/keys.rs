@@ -28,7 +28,7 @@ const BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("the key set cannot be fetched: {0}")]
-    Fetch(#[from] reqwest::Error),
+    Fetch(String),
     #[error("the key set cannot be read: {0}")]
     File(#[from] std::io::Error),
     #[error("the key set is no JWKS: {0}")]
@@ -37,6 +37,20 @@ pub(crate) enum Error {
     TooLarge,
     #[error("the key set has no key that could be used")]
     Empty,
+}
+
+impl From<reqwest::Error> for Error {
+    /// Says what went wrong and why, but not with which URL: that may carry credentials.
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let mut reasons = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            reasons += &format!(": {error}");
+            cause = error.source();
+        }
+        Self::Fetch(reasons)
+    }
 }
 
 type Known = HashMap<Option<String>, (DecodingKey, Algorithm)>;

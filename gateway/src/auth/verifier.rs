@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    const SECRET: &str = "a secret of some length";
+    const SECRET: &str = "a secret that is long enough for HS256";
 
     fn verifier() -> Verifier {
         Verifier {
@@ -260,7 +260,11 @@ mod tests {
     async fn another_secret_or_algorithm_is_refused() {
         let verifier = verifier();
         let claims = json!({"sub": "ann", "exp": now() + 60});
-        let other = signed(Algorithm::HS256, "another secret entirely", &claims);
+        let other = signed(
+            Algorithm::HS256,
+            "another secret that is long enough too",
+            &claims,
+        );
         assert_eq!(
             verifier.check(Some(&other)).await.unwrap_err(),
             Refusal::Refused

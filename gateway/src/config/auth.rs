@@ -4,8 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Problems, problems::present};
 
-/// A shorter key is easier to guess than the hash is to break (RFC 7518, section 3.2).
-const SECRET_BYTES_ADVISED: usize = 32;
+/// A key of HS256 must not be shorter than the hash (RFC 7518, section 3.2): it could be guessed.
+const SECRET_BYTES_MIN: usize = 32;
 
 /// How tokens are checked.
 #[expect(
@@ -15,7 +15,7 @@ const SECRET_BYTES_ADVISED: usize = 32;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Tokens")]
 pub(crate) struct AuthArgs {
-    /// Shared secret of HS256 tokens; 32 random bytes or more are advised.
+    /// Shared secret of HS256 tokens, at least 32 bytes; `openssl rand -base64 32` makes a good one.
     #[arg(long, env = "JWT_HS256_SECRET", hide_env_values = true)]
     jwt_hs256_secret: Option<String>,
     /// File that holds the secret, instead of `JWT_HS256_SECRET`.
@@ -53,6 +53,7 @@ pub(crate) enum KeySource {
 
 impl AuthArgs {
     pub(crate) fn resolve(self, problems: &mut Problems) -> Option<Auth> {
+        let before = problems.count();
         let secret = problems.secret(
             "JWT_HS256_SECRET",
             self.jwt_hs256_secret,
@@ -64,7 +65,20 @@ impl AuthArgs {
                 None
             }
             (None, None) => {
-                problems.add("JWT_HS256_SECRET", "missing (or JWT_JWKS)");
+                // A file that cannot be used was told of already.
+                if problems.count() == before {
+                    problems.add("JWT_HS256_SECRET", "missing (or JWT_JWKS)");
+                }
+                None
+            }
+            (Some(secret), None) if is_short(&secret) => {
+                problems.add(
+                    "JWT_HS256_SECRET",
+                    format_args!(
+                        "is shorter than {SECRET_BYTES_MIN} bytes: make one with \
+                         `openssl rand -base64 32`"
+                    ),
+                );
                 None
             }
             (Some(secret), None) => Some(KeySource::Secret(secret)),
@@ -82,12 +96,7 @@ impl AuthArgs {
     }
 }
 
-impl Auth {
-    /// The secret works, but is short enough to be guessed.
-    pub(crate) fn has_weak_secret(&self) -> bool {
-        match &self.keys {
-            KeySource::Secret(secret) => secret.expose_secret().len() < SECRET_BYTES_ADVISED,
-            KeySource::KeySet(_) => false,
-        }
-    }
+/// Whether a secret is short enough to be guessed.
+fn is_short(secret: &SecretString) -> bool {
+    secret.expose_secret().len() < SECRET_BYTES_MIN
 }

@@ -17,6 +17,7 @@ mod cluster;
 mod limits;
 mod ops;
 mod rest;
+mod secrets;
 mod socket;
 mod support;
 mod wire;

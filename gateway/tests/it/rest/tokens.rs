@@ -130,7 +130,11 @@ fn bad_tokens() -> Vec<BadToken> {
     let (head, signature) = good.rsplit_once('.').unwrap();
     let other = sign(&json!({ "sub": "bob" }));
     let (other_head, _) = other.rsplit_once('.').unwrap();
-    let foreign = sign_with(&claims, Algorithm::HS256, "another secret of good length");
+    let foreign = sign_with(
+        &claims,
+        Algorithm::HS256,
+        "another secret that is long enough too",
+    );
     let later = json!({ "sub": "alice", "nbf": 4_000_000_000_u64 });
     let endless = sign_with(&json!({ "sub": "alice" }), Algorithm::HS256, SECRET);
     vec![

@@ -38,7 +38,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("telemetry", &[]),
     ("workers", &[]),
     // Parts of the composition, beside `app`, `cli` and `lifecycle`, which see everything.
-    ("health", &["bus", "store", "transport"]),
+    ("health", &["auth", "bus", "store", "transport"]),
     ("sweeper", &["bus", "store"]),
 ];
 

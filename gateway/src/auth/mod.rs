@@ -4,6 +4,7 @@
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod jwks;
 mod keys;
 mod sign;
 mod verifier;

@@ -8,15 +8,20 @@ use roomwire_shared::limits::PROFILE_CHARS_MAX;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
-use super::keys::{self, KeySet};
+use super::{
+    jwks::{self, Key},
+    keys::{KeySet, Lookup},
+};
 use crate::{
     config::{self, KeySource},
-    domain::{Author, Principal},
+    domain::{Author, ChatError, Kind, Principal},
     telemetry::catalogue,
     workers::Workers,
 };
 
 /// Why a token is not accepted. Says no more than this to anybody.
+///
+/// All but [`Refusal::Unread`] are for the client to mend; that one ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("the token is missing")]
@@ -27,6 +32,8 @@ pub(crate) enum Refusal {
     Expired,
     #[error("the token is refused")]
     Refused,
+    #[error("tokens cannot be checked yet, nothing was done: try again")]
+    Unread,
 }
 
 impl Refusal {
@@ -37,7 +44,13 @@ impl Refusal {
             Self::Malformed => "malformed",
             Self::Expired => "expired",
             Self::Refused => "refused",
+            Self::Unread => "unread",
         }
+    }
+
+    /// As the failure of a dependency, if it is one.
+    pub(crate) fn as_outage(self) -> Option<ChatError> {
+        (self == Self::Unread).then(|| ChatError::new(Kind::Unavailable, self.to_string()))
     }
 }
 
@@ -55,16 +68,13 @@ enum Keys {
 }
 
 impl Verifier {
-    /// Loads the keys. A key set that cannot be read yet is tried again in the background.
-    pub(crate) async fn start(
-        config: &config::Auth,
-        workers: &Workers,
-    ) -> Result<Self, keys::Error> {
+    /// Takes the secret, or begins to read the key set in the background.
+    pub(crate) fn start(config: &config::Auth, workers: &Workers) -> Result<Self, jwks::Error> {
         let keys = match &config.keys {
             KeySource::Secret(secret) => {
                 Keys::Secret(DecodingKey::from_secret(secret.expose_secret().as_bytes()))
             }
-            KeySource::KeySet(place) => Keys::Set(KeySet::start(place, workers).await?),
+            KeySource::KeySet(place) => Keys::Set(KeySet::start(place, workers)?),
         };
         Ok(Self {
             keys,
@@ -72,6 +82,14 @@ impl Verifier {
             issuer: config.issuer.clone(),
             user_claim: config.user_claim.clone(),
         })
+    }
+
+    /// Why no token can be checked, if none can: the key set was never read.
+    pub(crate) fn problem(&self) -> Option<String> {
+        match &self.keys {
+            Keys::Secret(_) => None,
+            Keys::Set(set) => set.problem(),
+        }
     }
 
     /// Accepts a token, or says why not. Waits only where a key is unknown and may have been
@@ -92,10 +110,7 @@ impl Verifier {
         let (key, algorithm) = match &self.keys {
             // The algorithm is ours to say, never the token's: only HS256 goes with a secret.
             Keys::Secret(key) => (key.clone(), Algorithm::HS256),
-            Keys::Set(set) => set
-                .find(header.kid.as_deref())
-                .await
-                .ok_or(Refusal::Refused)?,
+            Keys::Set(set) => key(set, header.kid.as_deref()).await?,
         };
         let decoded =
             jsonwebtoken::decode::<Map<String, Value>>(token, &key, &self.validation(algorithm))
@@ -158,6 +173,18 @@ impl Verifier {
             },
             expires,
         })
+    }
+}
+
+/// The key of that id, read anew if it is not known.
+async fn key(set: &KeySet, kid: Option<&str>) -> Result<Key, Refusal> {
+    if let Lookup::Unknown = set.find(kid) {
+        set.refresh().await;
+    }
+    match set.find(kid) {
+        Lookup::Found(key) => Ok(key),
+        Lookup::Unknown => Err(Refusal::Refused),
+        Lookup::NotRead => Err(Refusal::Unread),
     }
 }
 

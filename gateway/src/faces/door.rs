@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Refused;
 use crate::{
-    auth::Verifier,
+    auth::{Refusal, Verifier},
     chat::Chat,
     domain::{ChatError, Kind, Origin, Principal},
     live::{Audience, Connection, Outlet},
@@ -26,11 +26,7 @@ impl Door {
         (id, audience, outlet): (Origin, Audience, Box<dyn Outlet>),
         suspended: &str,
     ) -> Result<(Principal, Arc<Connection>), Refused> {
-        let principal = self
-            .verifier
-            .check(token)
-            .await
-            .map_err(|refusal| Refused(format!("UNAUTHORIZED: {refusal}")))?;
+        let principal = self.verifier.check(token).await.map_err(told)?;
         let user = principal.user.clone();
         let connection = Arc::new(Connection::new(id, user, audience, outlet));
         let refused = |error: ChatError| match error.kind {
@@ -42,4 +38,14 @@ impl Door {
         signed_in.map_err(refused)?;
         Ok((principal, connection))
     }
+}
+
+/// What a client is told whose token is not accepted.
+fn told(refusal: Refusal) -> Refused {
+    let code = if refusal.as_outage().is_some() {
+        "UNAVAILABLE"
+    } else {
+        "UNAUTHORIZED"
+    };
+    Refused(format!("{code}: {refusal}"))
 }

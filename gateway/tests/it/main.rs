@@ -20,4 +20,5 @@ mod rest;
 mod secrets;
 mod socket;
 mod support;
+mod unread_keys;
 mod wire;

@@ -214,6 +214,9 @@ impl From<ChatError> for Failed {
 impl From<Refusal> for Failed {
     /// The contract has no code of its own for it.
     fn from(refusal: Refusal) -> Self {
+        if let Some(outage) = refusal.as_outage() {
+            return outage.into();
+        }
         Self {
             status: StatusCode::UNAUTHORIZED.as_u16(),
             envelope: Failure::new(Code::Forbidden, refusal.to_string()),

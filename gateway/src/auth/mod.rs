@@ -2,6 +2,7 @@
 //!
 //! Must not: let a token, or a part of one, into a log line or an error.
 
+mod candidates;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod jwks;
@@ -9,6 +10,7 @@ mod keys;
 mod sign;
 mod verifier;
 
+pub(crate) use candidates::Candidates;
 pub(crate) use keys::probe;
 pub(crate) use sign::{TokenArgs, sign};
 pub(crate) use verifier::{Refusal, Verifier};

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::{
-    jwks::{self, Key},
+    Candidates, jwks,
     keys::{KeySet, Lookup},
 };
 use crate::{
@@ -54,6 +54,28 @@ impl Refusal {
     }
 }
 
+/// Why one candidate is not accepted now.
+enum Failure {
+    Refused(Refusal),
+    /// It names a key that is not known, or was not when the set was last read.
+    UnknownKey,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::UnknownKey => Self::Refused,
+        }
+    }
+}
+
 /// Checks tokens.
 pub(crate) struct Verifier {
     keys: Keys,
@@ -92,25 +114,58 @@ impl Verifier {
         }
     }
 
-    /// Accepts a token, or says why not. Waits only where a key is unknown and may have been
-    /// rotated in.
-    pub(crate) async fn check(&self, token: Option<&str>) -> Result<Principal, Refusal> {
-        let checked = match token.map(str::trim).filter(|token| !token.is_empty()) {
-            Some(token) => self.decode(token).await,
-            None => Err(Refusal::Missing),
-        };
+    /// Accepts the first of the candidates that verifies, or says what is wrong with the first.
+    ///
+    /// The keys that are known are tried with all of them before the set is read anew for one that
+    /// names another key; so a foreign token delays nobody. Until a set was read, no token is judged.
+    pub(crate) async fn check(&self, shown: &Candidates) -> Result<Principal, Refusal> {
+        let checked = self.first_good(shown).await;
         if let Err(refusal) = &checked {
             metrics::counter!(catalogue::AUTH_FAILURES, "reason" => refusal.label()).increment(1);
         }
         checked
     }
 
-    async fn decode(&self, token: &str) -> Result<Principal, Refusal> {
+    async fn first_good(&self, shown: &Candidates) -> Result<Principal, Refusal> {
+        let mut told = shown.refusal();
+        let mut unknown = Vec::new();
+        for (place, token) in shown.tokens().iter().enumerate() {
+            match self.decode(token) {
+                Ok(principal) => return Ok(principal),
+                Err(Failure::Refused(Refusal::Unread)) => return Err(Refusal::Unread),
+                Err(Failure::Refused(refusal)) if place == 0 => {
+                    told.get_or_insert(refusal);
+                }
+                Err(Failure::Refused(_)) => {}
+                Err(Failure::UnknownKey) => unknown.push((place, token)),
+            }
+        }
+        if let (Keys::Set(set), false) = (&self.keys, unknown.is_empty()) {
+            set.refresh().await;
+        }
+        for (place, token) in unknown {
+            match self.decode(token) {
+                Ok(principal) => return Ok(principal),
+                Err(failure) if place == 0 => {
+                    told.get_or_insert(failure.into());
+                }
+                Err(_) => {}
+            }
+        }
+        // Where nothing was shown, that is what is told.
+        Err(told.unwrap_or(Refusal::Missing))
+    }
+
+    fn decode(&self, token: &str) -> Result<Principal, Failure> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Malformed)?;
         let (key, algorithm) = match &self.keys {
             // The algorithm is ours to say, never the token's: only HS256 goes with a secret.
             Keys::Secret(key) => (key.clone(), Algorithm::HS256),
-            Keys::Set(set) => key(set, header.kid.as_deref()).await?,
+            Keys::Set(set) => match set.find(header.kid.as_deref()) {
+                Lookup::Found(key) => key,
+                Lookup::Unknown => return Err(Failure::UnknownKey),
+                Lookup::NotRead => return Err(Refusal::Unread.into()),
+            },
         };
         let decoded =
             jsonwebtoken::decode::<Map<String, Value>>(token, &key, &self.validation(algorithm))
@@ -122,7 +177,7 @@ impl Verifier {
                     | ErrorKind::Utf8(_) => Refusal::Malformed,
                     _ => Refusal::Refused,
                 })?;
-        self.principal(&decoded.claims)
+        Ok(self.principal(&decoded.claims)?)
     }
 
     fn validation(&self, algorithm: Algorithm) -> Validation {
@@ -176,18 +231,6 @@ impl Verifier {
     }
 }
 
-/// The key of that id, read anew if it is not known.
-async fn key(set: &KeySet, kid: Option<&str>) -> Result<Key, Refusal> {
-    if let Lookup::Unknown = set.find(kid) {
-        set.refresh().await;
-    }
-    match set.find(kid) {
-        Lookup::Found(key) => Ok(key),
-        Lookup::Unknown => Err(Refusal::Refused),
-        Lookup::NotRead => Err(Refusal::Unread),
-    }
-}
-
 /// The address of a picture; one that is too long is none, since half of it would lead nowhere.
 fn picture(value: Option<&Value>) -> Option<Arc<str>> {
     let chars = value?.as_str()?.chars().count();
@@ -233,9 +276,13 @@ mod tests {
     }
 
     async fn check(verifier: &Verifier, claims: &Value) -> Result<Principal, Refusal> {
-        verifier
-            .check(Some(&signed(Algorithm::HS256, SECRET, claims)))
-            .await
+        check_all(verifier, &[&signed(Algorithm::HS256, SECRET, claims)]).await
+    }
+
+    async fn check_all(verifier: &Verifier, texts: &[&str]) -> Result<Principal, Refusal> {
+        let mut shown = Candidates::default();
+        shown.offer(texts);
+        verifier.check(&shown).await
     }
 
     #[tokio::test]
@@ -250,13 +297,16 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_says_missing_malformed_expired_or_refused() {
         let verifier = verifier();
-        assert_eq!(verifier.check(None).await.unwrap_err(), Refusal::Missing);
         assert_eq!(
-            verifier.check(Some(" ")).await.unwrap_err(),
+            check_all(&verifier, &[]).await.unwrap_err(),
             Refusal::Missing
         );
         assert_eq!(
-            verifier.check(Some("nonsense")).await.unwrap_err(),
+            check_all(&verifier, &[" "]).await.unwrap_err(),
+            Refusal::Missing
+        );
+        assert_eq!(
+            check_all(&verifier, &["nonsense"]).await.unwrap_err(),
             Refusal::Malformed
         );
         let old = json!({"sub": "ann", "exp": now() - 1});
@@ -293,19 +343,59 @@ mod tests {
             &claims,
         );
         assert_eq!(
-            verifier.check(Some(&other)).await.unwrap_err(),
+            check_all(&verifier, &[&other]).await.unwrap_err(),
             Refusal::Refused
         );
         let stronger = signed(Algorithm::HS512, SECRET, &claims);
         assert_eq!(
-            verifier.check(Some(&stronger)).await.unwrap_err(),
+            check_all(&verifier, &[&stronger]).await.unwrap_err(),
             Refusal::Refused
         );
         let good = signed(Algorithm::HS256, SECRET, &claims);
         let (_, rest) = good.split_once('.').unwrap();
         // {"alg":"none"}
         let unsigned = format!("eyJhbGciOiJub25lIn0.{rest}");
-        assert!(verifier.check(Some(&unsigned)).await.is_err());
+        assert!(check_all(&verifier, &[&unsigned]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_first_that_verifies_is_accepted_wherever_it_stands() {
+        let verifier = verifier();
+        let of = |user: &str, exp| {
+            let claims = json!({ "sub": user, "exp": exp });
+            signed(Algorithm::HS256, SECRET, &claims)
+        };
+        let (ann, bob, over) = (
+            of("ann", now() + 60),
+            of("bob", now() + 60),
+            of("eve", now() - 1),
+        );
+        let claims = json!({ "sub": "eve", "exp": now() + 60 });
+        let foreign = signed(
+            Algorithm::HS256,
+            "another secret that is long enough too",
+            &claims,
+        );
+        let orders: [&[&str]; 4] = [
+            &[&ann, &bob],
+            &["nonsense", &foreign, &over, &ann, &bob],
+            &[&over, &ann],
+            &["", &ann],
+        ];
+        for order in orders {
+            let principal = check_all(&verifier, order).await.unwrap();
+            assert_eq!(principal.user.as_str(), "ann");
+        }
+        for (order, refusal) in [
+            ([&*over, &foreign], Refusal::Expired),
+            ([&foreign, &over], Refusal::Refused),
+            (["nonsense", &over], Refusal::Malformed),
+            (["", &over], Refusal::Expired),
+            (["", " "], Refusal::Missing),
+        ] {
+            let refused = check_all(&verifier, &order).await.unwrap_err();
+            assert_eq!(refused, refusal);
+        }
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Refused;
 use crate::{
-    auth::{Refusal, Verifier},
+    auth::{Candidates, Refusal, Verifier},
     chat::Chat,
     domain::{ChatError, Kind, Origin, Principal},
     live::{Audience, Connection, Outlet},
@@ -18,15 +18,15 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Checks a token and puts the socket into its user's rooms. A suspended user is refused with
+    /// Checks what was shown and puts the socket into its user's rooms. A suspended user is refused with
     /// the contract's own text.
     pub(super) async fn admit(
         &self,
-        token: Option<&str>,
+        shown: &Candidates,
         (id, audience, outlet): (Origin, Audience, Box<dyn Outlet>),
         suspended: &str,
     ) -> Result<(Principal, Arc<Connection>), Refused> {
-        let principal = self.verifier.check(token).await.map_err(told)?;
+        let principal = self.verifier.check(shown).await.map_err(told)?;
         let user = principal.user.clone();
         let connection = Arc::new(Connection::new(id, user, audience, outlet));
         let refused = |error: ChatError| match error.kind {

@@ -14,6 +14,7 @@
 
 mod chats;
 mod cluster;
+mod foreign_credentials;
 mod limits;
 mod ops;
 mod rest;

@@ -18,9 +18,12 @@ pub(super) struct Local {
     users: HashMap<UserId, Here>,
     /// Users of whom Redis is to be told. May name users who have gone meanwhile.
     owed: VecDeque<UserId>,
-    /// When to look at a user again. All wait equally long, so these are in the order of time. A
-    /// user for whom another time counts by then is passed over.
+    /// When to look at a user again. All wait equally long, so these are in the order of time, after
+    /// those for whom something can be done at once. A user for whom another time counts by then is
+    /// passed over.
     timers: VecDeque<(Instant, UserId)>,
+    /// When the time of a departure is to be noted, likewise.
+    departures: VecDeque<(Instant, UserId)>,
     /// Users of whom Redis has been told.
     written: usize,
 }
@@ -30,7 +33,11 @@ struct Here {
     stage: Stage,
     /// The timer that counts.
     due: Option<Instant>,
+    /// The departure that counts, until it is taken to be noted.
+    note_due: Option<Instant>,
     left_at: Timestamp,
+    /// Postgres knows `left_at`; before, nobody may be told that the user has gone.
+    noted: bool,
 }
 
 /// What Redis knows of a user of this node.
@@ -49,10 +56,8 @@ enum Stage {
 pub(super) struct Due {
     /// Have been here long enough for others to be told.
     pub(super) announce: Vec<UserId>,
-    /// Have been gone long enough, and since when.
-    pub(super) leave: Vec<(UserId, Timestamp)>,
-    /// The same of whom Redis was never told.
-    pub(super) forgotten: Vec<(UserId, Timestamp)>,
+    /// Have been gone long enough, and Postgres knows since when.
+    pub(super) leave: Vec<UserId>,
 }
 
 impl Local {
@@ -63,7 +68,9 @@ impl Local {
                 sockets: 1,
                 stage: Stage::Owed,
                 due: None,
+                note_due: None,
                 left_at: Timestamp::from_unix_ms(0),
+                noted: false,
             };
             self.users.insert(user.clone(), here);
             self.owed.push_back(user.clone());
@@ -73,7 +80,7 @@ impl Local {
         if here.sockets > 1 {
             return false;
         }
-        here.due = None;
+        (here.due, here.note_due) = (None, None);
         match here.stage {
             Stage::Owed => self.owed.push_back(user.clone()),
             Stage::Written => self.look_again(user, now),
@@ -90,8 +97,70 @@ impl Local {
         here.sockets = here.sockets.saturating_sub(1);
         if here.sockets == 0 {
             here.left_at = at;
-            self.look_again(user, now);
+            here.noted = false;
+            here.due = None;
+            self.note_later(user, now);
         }
+    }
+
+    fn note_later(&mut self, user: &UserId, now: Instant) {
+        if let Some(here) = self.users.get_mut(user) {
+            let due = now + HOLD;
+            here.note_due = Some(due);
+            self.departures.push_back((due, user.clone()));
+        }
+    }
+
+    /// Users who have been gone long enough for that to be noted, and since when; up to `limit`. Each
+    /// is followed by [`Local::noted`] or [`Local::not_noted`].
+    pub(super) fn take_departed(&mut self, now: Instant, limit: usize) -> Vec<(UserId, Timestamp)> {
+        let mut taken = Vec::new();
+        while taken.len() < limit
+            && let Some((_, user)) = self.departures.pop_front_if(|(due, _)| *due <= now)
+        {
+            let Some(here) = self.users.get_mut(&user) else {
+                continue;
+            };
+            if here.sockets == 0 && here.note_due.take_if(|due| *due <= now).is_some() {
+                taken.push((user, here.left_at));
+            }
+        }
+        taken
+    }
+
+    /// Postgres knows that a user left then: Redis may be told, unless they have come back.
+    pub(super) fn noted(&mut self, user: &UserId, at: Timestamp, now: Instant) {
+        if let Some(here) = self.users.get_mut(user)
+            && here.sockets == 0
+            && here.left_at == at
+            && here.note_due.is_none()
+        {
+            here.noted = true;
+            here.due = Some(now);
+            self.timers.push_front((now, user.clone()));
+        }
+    }
+
+    /// Postgres could not be told of a departure: tries again when as much time has passed.
+    pub(super) fn not_noted(&mut self, user: &UserId, now: Instant) {
+        let waits = |here: &Here| here.sockets == 0 && here.note_due.is_none();
+        if self.users.get(user).is_some_and(waits) {
+            self.note_later(user, now);
+        }
+    }
+
+    /// When a departure is to be noted next.
+    pub(super) fn next_departure(&self) -> Option<Instant> {
+        self.departures.front().map(|(due, _)| *due)
+    }
+
+    /// When each user was last here, for whoever is here still that is `now`.
+    pub(super) fn last_seen(&self, now: Timestamp) -> Vec<(UserId, Timestamp)> {
+        let seen = |here: &Here| if here.sockets > 0 { now } else { here.left_at };
+        let users = self.users.iter();
+        users
+            .map(|(user, here)| (user.clone(), seen(here)))
+            .collect()
     }
 
     fn look_again(&mut self, user: &UserId, now: Instant) {
@@ -104,6 +173,12 @@ impl Local {
 
     pub(super) fn is_here(&self, user: &UserId) -> bool {
         self.users.get(user).is_some_and(|here| here.sockets > 0)
+    }
+
+    /// Whether a user is here, or has left so recently that nobody could say when.
+    pub(super) fn counts_as_here(&self, user: &UserId) -> bool {
+        let counts = |here: &Here| here.sockets > 0 || !here.noted;
+        self.users.get(user).is_some_and(counts)
     }
 
     /// Everybody with a socket here.
@@ -163,7 +238,8 @@ impl Local {
         }
     }
 
-    /// Redis has taken a user off this node. If they have come back meanwhile, it is told anew.
+    /// Redis has taken a user off this node. If they have come back meanwhile, it is told anew; if they
+    /// have left again since, that is still to be noted.
     pub(super) fn left(&mut self, user: &UserId) {
         let Some(here) = self.users.get_mut(user) else {
             return;
@@ -171,11 +247,11 @@ impl Local {
         if here.stage != Stage::Owed {
             self.written -= 1;
         }
-        if here.sockets == 0 {
-            self.users.remove(user);
-        } else {
-            here.stage = Stage::Owed;
+        here.stage = Stage::Owed;
+        if here.sockets > 0 {
             self.owed.push_back(user.clone());
+        } else if here.noted {
+            self.users.remove(user);
         }
     }
 
@@ -204,11 +280,12 @@ impl Local {
             }
             here.due = None;
             match (here.sockets, here.stage) {
+                (0, _) if !here.noted => {}
+                // Redis was never told of them.
                 (0, Stage::Owed) => {
-                    found.forgotten.push((user.clone(), here.left_at));
                     self.users.remove(&user);
                 }
-                (0, _) => found.leave.push((user, here.left_at)),
+                (0, _) => found.leave.push(user),
                 (_, Stage::Written) => found.announce.push(user),
                 _ => {}
             }
@@ -282,19 +359,63 @@ mod tests {
         assert_eq!(local.written(), 1);
     }
 
+    /// What was due to be noted by then, and is noted now.
+    fn noted(local: &mut Local, now: Instant) -> Vec<(UserId, Timestamp)> {
+        let gone = local.take_departed(now, 10);
+        for (user, at) in &gone {
+            local.noted(user, *at, now);
+        }
+        gone
+    }
+
     #[test]
     fn whoever_goes_is_taken_off_after_the_hold_and_not_before() {
         let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
         announced(&mut local, &ann, now);
         local.arrived(&ann, now);
         local.departed(&ann, at(1), now);
-        assert_eq!(local.due(now + HOLD, 10), Due::default());
+        assert_eq!(noted(&mut local, now + HOLD), []);
         local.departed(&ann, at(2), now + HOLD);
-        assert_eq!(local.due(now + HOLD, 10), Due::default());
+        assert_eq!(noted(&mut local, now + HOLD), []);
+        assert_eq!(noted(&mut local, now + HOLD * 2), [(ann.clone(), at(2))]);
         let due = local.due(now + HOLD * 2, 10);
-        assert_eq!(due.leave, [(ann.clone(), at(2))]);
+        assert_eq!(due.leave, std::slice::from_ref(&ann));
         local.left(&ann);
         assert_eq!((local.count(), local.written()), (0, 0));
+    }
+
+    #[test]
+    fn nobody_is_gone_before_it_is_noted_since_when() {
+        let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+        announced(&mut local, &ann, now);
+        local.departed(&ann, at(1), now);
+        for hold in 1..4 {
+            let now = now + HOLD * hold;
+            assert_eq!(local.take_departed(now, 10), [(ann.clone(), at(1))]);
+            assert_eq!(local.due(now + HOLD, 10), Due::default());
+            assert!(local.counts_as_here(&ann));
+            local.not_noted(&ann, now);
+        }
+        let now = now + HOLD * 4;
+        assert_eq!(noted(&mut local, now), [(ann.clone(), at(1))]);
+        assert!(!local.counts_as_here(&ann));
+        assert_eq!(local.due(now, 10).leave, [ann]);
+    }
+
+    #[test]
+    fn a_departure_that_is_noted_too_late_takes_nobody_off_who_came_back() {
+        let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+        announced(&mut local, &ann, now);
+        local.departed(&ann, at(1), now);
+        let first = local.take_departed(now + HOLD, 10);
+        assert_eq!(first, [(ann.clone(), at(1))]);
+        local.arrived(&ann, now + HOLD);
+        local.noted(&ann, at(1), now + HOLD);
+        local.departed(&ann, at(2), now + HOLD);
+        local.noted(&ann, at(1), now + HOLD);
+        assert_eq!(local.due(now + HOLD, 10), Due::default());
+        assert_eq!(noted(&mut local, now + HOLD * 2), [(ann.clone(), at(2))]);
+        assert_eq!(local.due(now + HOLD * 2, 10).leave, [ann]);
     }
 
     #[test]
@@ -302,10 +423,27 @@ mod tests {
         let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
         announced(&mut local, &ann, now);
         local.departed(&ann, at(1), now);
+        noted(&mut local, now + HOLD);
         assert_eq!(local.due(now + HOLD, 10).leave.len(), 1);
         local.arrived(&ann, now + HOLD);
         local.left(&ann);
         assert_eq!(local.take_owed(10), [ann]);
+    }
+
+    #[test]
+    fn whoever_comes_and_goes_while_redis_takes_them_off_is_noted_once_more() {
+        let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+        announced(&mut local, &ann, now);
+        local.departed(&ann, at(1), now);
+        noted(&mut local, now + HOLD);
+        assert_eq!(local.due(now + HOLD, 10).leave.len(), 1);
+        local.arrived(&ann, now + HOLD);
+        local.departed(&ann, at(2), now + HOLD);
+        local.left(&ann);
+        assert!(local.counts_as_here(&ann));
+        assert_eq!(noted(&mut local, now + HOLD * 2), [(ann.clone(), at(2))]);
+        assert_eq!(local.due(now + HOLD * 2, 10), Due::default());
+        assert_eq!((local.count(), local.written()), (0, 0));
     }
 
     #[test]
@@ -314,8 +452,8 @@ mod tests {
         local.arrived(&ann, now);
         local.departed(&ann, at(5), now);
         assert!(local.take_owed(10).is_empty());
-        let due = local.due(now + HOLD, 10);
-        assert_eq!(due.forgotten, [(ann, at(5))]);
+        assert_eq!(noted(&mut local, now + HOLD), [(ann, at(5))]);
+        assert_eq!(local.due(now + HOLD, 10), Due::default());
         assert_eq!(local.count(), 0);
     }
 

@@ -179,6 +179,11 @@ impl Deployment {
         Connect::chats(js, self.nodes[node].url(), user)
     }
 
+    /// What all nodes share.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// Suspends a user, or lifts that, as an operator does it.
     pub(crate) async fn suspend(&self, user: &str, suspended: bool) {
         self.database.suspend(user, suspended).await;

@@ -5,7 +5,10 @@
     reason = "a failed expectation is what fuzzing looks for"
 )]
 
-use std::{sync::OnceLock, time::SystemTime};
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::FutureExt;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
@@ -113,6 +116,7 @@ fn check(token: &str) -> Result<Principal, Refusal> {
             audience: None,
             issuer: None,
             user_claim: "sub".into(),
+            leeway: Duration::from_secs(5),
         };
         Verifier::start(&config, &Workers::default()).expect("a secret is there at once")
     });

@@ -1,11 +1,15 @@
 //! Who signs the tokens.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Problems, problems::present};
 
 /// A key of HS256 must not be shorter than the hash (RFC 7518, section 3.2): it could be guessed.
 const SECRET_BYTES_MIN: usize = 32;
+/// More than a few minutes is no leeway (RFC 7519, section 4.1.5).
+const LEEWAY_SECONDS_MAX: u64 = 300;
 
 /// How tokens are checked.
 #[expect(
@@ -33,6 +37,10 @@ pub(crate) struct AuthArgs {
     /// Claim that holds the user id.
     #[arg(long, env = "JWT_USER_CLAIM", default_value = "sub")]
     jwt_user_claim: String,
+    /// Seconds by which the issuer's clock may be ahead of this one's, for `nbf` and `iat`; 0 to 300.
+    /// A token ends at its `exp` all the same.
+    #[arg(long, env = "JWT_LEEWAY_SECONDS", default_value = "5")]
+    jwt_leeway_seconds: String,
 }
 
 /// Parsed form of [`AuthArgs`].
@@ -42,6 +50,8 @@ pub(crate) struct Auth {
     pub(crate) audience: Option<String>,
     pub(crate) issuer: Option<String>,
     pub(crate) user_claim: String,
+    /// At most 5 minutes.
+    pub(crate) leeway: Duration,
 }
 
 /// Where the keys come from: exactly one kind, so that no algorithm can be passed off as another.
@@ -87,11 +97,17 @@ impl AuthArgs {
         if self.jwt_user_claim.trim().is_empty() {
             problems.add("JWT_USER_CLAIM", "expected the name of a claim");
         }
+        let leeway = problems.number(
+            "JWT_LEEWAY_SECONDS",
+            &self.jwt_leeway_seconds,
+            0..=LEEWAY_SECONDS_MAX,
+        );
         Some(Auth {
             keys: keys?,
             audience: present(self.jwt_audience),
             issuer: present(self.jwt_issuer),
             user_claim: self.jwt_user_claim,
+            leeway: Duration::from_secs(leeway?),
         })
     }
 }

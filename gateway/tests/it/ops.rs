@@ -29,6 +29,7 @@ fn all_that_is_wrong_is_told_at_once_by_name_and_without_values() {
         ("REDIS_URL", "gopher://user:swordfish2@nowhere"),
         ("JWT_HS256_SECRET", "swordfish3"),
         ("JWT_JWKS", "as well"),
+        ("JWT_LEEWAY_SECONDS", "301"),
         ("LISTEN_ADDR", "swordfish4"),
         ("ADMIN_ADDR", "nowhere"),
         ("ALLOW_MESSAGE_EDIT", "perhaps"),

@@ -60,13 +60,10 @@ impl From<reqwest::Error> for Error {
     /// Says what went wrong and why, but not with which URL: that may carry credentials.
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let mut reasons = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            reasons += &format!(": {error}");
-            cause = error.source();
-        }
-        Self::Fetch(reasons)
+        let first: &(dyn std::error::Error + 'static) = &error;
+        let reasons = std::iter::successors(Some(first), |error| error.source());
+        let reasons: Vec<String> = reasons.map(ToString::to_string).collect();
+        Self::Fetch(reasons.join(": "))
     }
 }
 

@@ -263,7 +263,7 @@ mod tests {
 
     use super::*;
 
-    const LEEWAY: Duration = Duration::from_secs(60);
+    const LEEWAY: Duration = Duration::from_mins(1);
     const SECRET: &str = "a secret that is long enough for HS256";
 
     fn verifier() -> Verifier {

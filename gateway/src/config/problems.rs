@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_hold_a_secret_is_told_by_name_and_without_its_content() {
-        let large = [b"swordfish".as_slice(), &[b'x'; FILE_BYTES_MAX]].concat();
+        let large = b"swordfish".repeat(FILE_BYTES_MAX);
         for (content, words) in [
             (b"swordfish\xff".as_slice(), "is not UTF-8 text"),
             (&large, "is larger than 65536 bytes"),

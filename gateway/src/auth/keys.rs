@@ -97,8 +97,10 @@ impl KeySet {
         if last_read.is_some_and(|at| at.elapsed() < rest) {
             return;
         }
+        // From its beginning, since whoever waits for it may go away and drop it; and from its end, so
+        // that a slow issuer is not asked without a pause.
+        *last_read = Some(Instant::now());
         let read = self.0.place.load().await;
-        // From its end, so that a slow issuer is not asked without a pause.
         *last_read = Some(Instant::now());
         let result = read.as_ref().map_or_else(Error::label, |_| "ok");
         metrics::counter!(catalogue::KEY_SET_READS, "result" => result).increment(1);

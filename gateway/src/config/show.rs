@@ -157,6 +157,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         /// The word stands in no name and in no default, so it is found only where it should not be.
         #[test]
         fn nothing_of_a_user_a_password_or_a_query_is_ever_shown(

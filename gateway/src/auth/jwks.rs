@@ -1,24 +1,18 @@
-//! Reads a JWKS (RFC 7517, section 5) from a file or a URL, and picks the keys that can be used.
+//! Picks the keys of a JWKS (RFC 7517, section 5) that can be used.
 //!
-//! Must not: repeat what it read, or the URL it read from, in an error.
+//! Must not: repeat what was read, or the URL it was read from, in an error.
 
-use std::{collections::HashMap, io, time::Duration};
+use std::{collections::HashMap, io};
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse},
 };
 use serde_json::{Map, Value};
-use tokio::{
-    fs::File,
-    io::AsyncReadExt as _,
-    time::{error::Elapsed, timeout},
-};
+use tokio::time::error::Elapsed;
 
-/// How long one read may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// Largest key set, in bytes.
-const BYTES_MAX: usize = 1024 * 1024;
+use super::place::{BYTES_MAX, TIMEOUT};
+
 /// What is read of a key; other members must not matter (RFC 7517, section 4).
 const MEMBERS: [&str; 10] = [
     "kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y",
@@ -89,7 +83,7 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Takes what can be used and leaves out the rest, whatever is wrong with it.
-    fn parse(bytes: &[u8]) -> Result<Self, Error> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Error> {
         #[derive(serde::Deserialize)]
         struct Document {
             keys: Vec<Value>,
@@ -118,58 +112,6 @@ impl Keys {
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.by_id.len()
-    }
-}
-
-/// Where a set is published.
-pub(super) enum Place {
-    File(String),
-    Url(String, reqwest::Client),
-}
-
-impl Place {
-    pub(super) fn parse(place: &str) -> Result<Self, Error> {
-        let scheme = place.split_once("://").map(|(scheme, _)| scheme);
-        let is_url = |scheme: &str| {
-            let known = ["http", "https"];
-            known.iter().any(|one| scheme.eq_ignore_ascii_case(one))
-        };
-        if scheme.is_some_and(is_url) {
-            let client = reqwest::Client::builder().build()?;
-            return Ok(Self::Url(place.to_owned(), client));
-        }
-        Ok(Self::File(place.to_owned()))
-    }
-
-    /// Reads the set, within a bound of bytes and of time.
-    pub(super) async fn load(&self) -> Result<Keys, Error> {
-        Keys::parse(&timeout(TIMEOUT, self.bytes()).await??)
-    }
-
-    async fn bytes(&self) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::new();
-        match self {
-            Self::File(path) => {
-                let bound = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX);
-                let file = File::open(path).await?;
-                file.take(bound.saturating_add(1))
-                    .read_to_end(&mut bytes)
-                    .await?;
-            }
-            Self::Url(url, client) => {
-                let mut answer = client.get(url).send().await?.error_for_status()?;
-                while let Some(chunk) = answer.chunk().await? {
-                    bytes.extend_from_slice(&chunk);
-                    if bytes.len() > BYTES_MAX {
-                        break;
-                    }
-                }
-            }
-        }
-        if bytes.len() > BYTES_MAX {
-            return Err(Error::TooLarge);
-        }
-        Ok(bytes)
     }
 }
 

@@ -13,7 +13,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::jwks::{Error, Key, Keys, Place};
+use super::{
+    jwks::{Error, Key, Keys},
+    place::Place,
+};
 use crate::{
     config::{self, KeySource},
     telemetry::catalogue,

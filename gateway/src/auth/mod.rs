@@ -7,6 +7,7 @@ mod candidates;
 pub(crate) mod fuzzing;
 mod jwks;
 mod keys;
+mod place;
 mod sign;
 mod verifier;
 

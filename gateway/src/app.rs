@@ -65,14 +65,19 @@ impl App {
         if config.migrate {
             health::migrate_when_possible(&store).await?;
         }
+        let verifier = Arc::new(Verifier::start(&config.auth, &working)?);
         let node = NodeId::random();
         let advertised = config
             .http
             .advertise
             .unwrap_or_else(|| reachable(admin_address));
         let bus = Bus::start(&config.redis, (&node, advertised), store.clone(), &working)?;
-        let hearing = (node.clone(), bus.canary.clone());
-        working.run(health::watch(store.clone(), hearing, admin.clone()));
+        let checked = health::Checked {
+            store: store.clone(),
+            bus: (node.clone(), bus.canary.clone()),
+            verifier: Arc::clone(&verifier),
+        };
+        working.run(health::watch(checked, admin.clone()));
         working.run(sweeper::run(store.clone(), bus.publisher.clone()));
 
         let nodes = Nodes::new(bus.leases.clone());
@@ -80,7 +85,6 @@ impl App {
         let rules = (config.rooms, limits);
         let chat = converse(bus, &store, rules, &working);
         let hub = chat.hub().clone();
-        let verifier = Arc::new(Verifier::start(&config.auth, &working).await?);
         let edge = serve(
             public,
             &config,

@@ -74,7 +74,7 @@ const BAD_CONFIGURATION: u8 = 2;
 /// Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, told on standard error.
 #[must_use]
 pub fn run() -> ExitCode {
-    let matches = Cli::command().get_matches();
+    let matches = command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
@@ -94,6 +94,14 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// The commands; their help shows no value of the environment, which may hold credentials.
+fn command() -> clap::Command {
+    let quiet = |argument: clap::Arg| argument.hide_env_values(true);
+    Cli::command()
+        .mut_args(quiet)
+        .mut_subcommands(|command| command.mut_args(quiet))
+}
+
 fn report(error: &anyhow::Error) -> ExitCode {
     let (text, code) = match error.downcast_ref::<Problems>() {
         Some(problems) => (problems.to_string(), ExitCode::from(BAD_CONFIGURATION)),
@@ -107,9 +115,6 @@ fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn serve(config: config::Config) -> anyhow::Result<()> {
-    if config.auth.has_weak_secret() {
-        tracing::warn!("JWT_HS256_SECRET is short: use 32 random bytes outside of development");
-    }
     let recorder = telemetry::start_recorder()?;
     let drain = config.http.drain;
     let start = async { App::start(config, recorder).await };
@@ -188,7 +193,7 @@ fn print_token(token: TokenArgs, auth: AuthArgs) -> anyhow::Result<()> {
 }
 
 fn print_config(args: ServeArgs, matches: &clap::ArgMatches) -> anyhow::Result<()> {
-    let command = Cli::command();
+    let command = command();
     let shown = command
         .find_subcommand("config")
         .zip(matches.subcommand_matches("config"))

@@ -1,11 +1,12 @@
 //! Checks what the gateway depends on, once a second, and says what changes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::migrate::MigrateError;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
+    auth::Verifier,
     bus::{Canary, NodeId},
     config,
     store::{self, Store},
@@ -14,9 +15,11 @@ use crate::{
 };
 
 /// Names of the checks, as the probes show them.
-pub(crate) const DEPENDENCIES: [&str; 2] = [POSTGRES, REDIS];
+pub(crate) const DEPENDENCIES: [&str; 3] = [POSTGRES, REDIS, KEYS];
 const POSTGRES: &str = "postgres";
 const REDIS: &str = "redis";
+/// Those that tokens are checked with. A shared secret is always there.
+const KEYS: &str = "keys";
 
 const EVERY: Duration = Duration::from_secs(1);
 const EVERY_AT_START: Duration = Duration::from_millis(50);
@@ -29,8 +32,21 @@ const REMIND_AFTER: Duration = Duration::from_secs(10);
 /// Connecting takes a moment; a problem that is over by then is none.
 const GRACE_AT_START: Duration = Duration::from_secs(3);
 
+/// What is checked.
+pub(crate) struct Checked {
+    pub(crate) store: Store,
+    /// Who this node is, and what it hears.
+    pub(crate) bus: (NodeId, Canary),
+    pub(crate) verifier: Arc<Verifier>,
+}
+
 /// Checks until it is dropped.
-pub(crate) async fn watch(store: Store, bus: (NodeId, Canary), admin: Admin) {
+pub(crate) async fn watch(checked: Checked, admin: Admin) {
+    let Checked {
+        store,
+        bus,
+        verifier,
+    } = checked;
     let quiet_until = Instant::now() + GRACE_AT_START;
     let mut remind_at = [quiet_until; DEPENDENCIES.len()];
     loop {
@@ -38,7 +54,11 @@ pub(crate) async fn watch(store: Store, bus: (NodeId, Canary), admin: Admin) {
         note_connections(&store);
         let postgres = postgres(&store).await;
         let redis = redis(&store, &bus, quiet_until).await;
-        let checks = [(POSTGRES, postgres), (REDIS, redis)];
+        let checks = [
+            (POSTGRES, postgres),
+            (REDIS, redis),
+            (KEYS, verifier.problem()),
+        ];
         for ((name, problem), remind_at) in checks.into_iter().zip(&mut remind_at) {
             tell(&admin, name, problem, remind_at);
         }

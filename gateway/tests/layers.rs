@@ -2,20 +2,29 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "whatever fails here should fail its test"
 )]
 
+#[path = "layers/reader.rs"]
+mod reader;
+
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
+use reader::Reader;
+
 /// Each layer, and what it may import. Below it in the list is below it in the house.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
+    // Parts of the composition that are no roots: each sees a little.
+    ("health", &["transport", "auth", "bus", "store", "config"]),
+    ("sweeper", &["bus", "store"]),
+    ("planted", &["bus"]),
     (
         "transport",
-        &["faces", "live", "chat", "bus", "limits", "domain", "config"],
+        &["faces", "live", "chat", "limits", "bus", "domain", "config"],
     ),
     (
         "faces",
@@ -24,7 +33,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     (
         "chat",
         &[
-            "live", "presence", "bus", "limits", "store", "domain", "config",
+            "live", "presence", "limits", "bus", "store", "domain", "config",
         ],
     ),
     ("live", &["presence", "bus", "store", "domain"]),
@@ -37,13 +46,16 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("config", &[]),
     ("telemetry", &[]),
     ("workers", &[]),
-    // Parts of the composition, beside `app`, `cli` and `lifecycle`, which see everything.
-    ("health", &["bus", "store", "transport", "config"]),
-    ("sweeper", &["bus", "store"]),
 ];
 
-/// Layers that everybody may use, because they use nobody.
-const LEAVES: [&str; 2] = ["telemetry", "workers"];
+/// What everybody may use: leaves, which use nobody, and the bugs on purpose, which are in no release.
+const ANYWHERE: [&str; 3] = ["telemetry", "workers", "planted"];
+
+/// These put the layers together and see all of them; no layer sees these.
+const ROOTS: [&str; 6] = ["app", "check", "cli", "fuzzing", "lib", "lifecycle"];
+
+/// Programs are crates of their own, which see what the library shows everybody, and no layer.
+const PROGRAMS: [&str; 2] = ["main", "bin"];
 
 /// Only these may name the library behind a layer.
 const LIBRARIES: [(&str, &[&str]); 6] = [
@@ -95,60 +107,214 @@ fn below_src(path: &Path) -> String {
         .join("/")
 }
 
-/// The top-level modules that a file names by `crate::`.
-fn imports(text: &str) -> BTreeSet<String> {
-    let word = |rest: &str| {
-        rest.chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-            .collect::<String>()
-    };
-    let mut found = BTreeSet::new();
-    for rest in text.split("crate::").skip(1) {
-        if let Some(group) = rest.strip_prefix('{') {
-            let mut depth = 0;
-            let mut at_start = true;
-            for (index, character) in group.char_indices() {
-                match character {
-                    '{' => depth += 1,
-                    '}' if depth == 0 => break,
-                    '}' => depth -= 1,
-                    ',' if depth == 0 => at_start = true,
-                    c if at_start && depth == 0 && c.is_ascii_alphabetic() => {
-                        found.insert(word(&group[index..]));
-                        at_start = false;
-                    }
-                    _ => {}
-                }
+/// The modules that a file stands in, from the top: none for the root of the crate.
+fn module(place: &str) -> Vec<&str> {
+    let parts = place.trim_end_matches(".rs").split('/');
+    parts
+        .filter(|part| !["lib", "mod"].contains(part))
+        .collect()
+}
+
+/// What is wrong with the modules of a crate, given as places below `src` with their texts.
+fn judged(files: &[(String, String)]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (place, text) in files {
+        let top = place.split(['/', '.']).next().unwrap();
+        let is_known = |name: &str| LAYERS.iter().any(|(layer, _)| *layer == name);
+        let is_root = ROOTS.contains(&top);
+        if !is_root && !is_known(top) && !PROGRAMS.contains(&top) {
+            wrong.push(format!("{place}: {top} is neither a layer nor a root"));
+        }
+        let layer = LAYERS.iter().find(|(name, _)| *name == top);
+        let allowed = layer.map_or(&[][..], |(_, allowed)| allowed);
+        let reader = Reader::of(text, module(place).len());
+        for name in &reader.named {
+            let name = name.as_str();
+            let may = name == top
+                || ANYWHERE.contains(&name)
+                || allowed.contains(&name)
+                || is_root && (is_known(name) || ROOTS.contains(&name));
+            if !may {
+                wrong.push(format!("{place} imports {name}"));
             }
-        } else {
-            found.insert(word(rest));
+        }
+        wrong.extend(reader.tricks.iter().map(|trick| format!("{place} {trick}")));
+        if top == "lib"
+            && text
+                .lines()
+                .any(|line| line.contains("mod ") && line.contains('{'))
+        {
+            wrong.push(format!("{place}: a module without a file of its own"));
         }
     }
-    found
+    wrong
 }
 
 #[test]
-fn imports_point_downwards_only() {
-    let mut wrong = Vec::new();
-    for (path, text) in sources("src") {
-        let place = below_src(&path);
-        let layer = place.split(['/', '.']).next().unwrap();
-        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
-            continue;
-        };
-        for import in imports(&text) {
-            let known = LAYERS.iter().any(|(name, _)| *name == import);
-            let leaf = LEAVES.contains(&import.as_str());
-            if known && !leaf && import != layer && !allowed.contains(&import.as_str()) {
-                wrong.push(format!("{place} imports {import}"));
-            }
-        }
-    }
+fn every_module_is_listed_and_imports_point_downwards_only() {
+    let files = sources("src").into_iter();
+    let files: Vec<_> = files.map(|(path, text)| (below_src(&path), text)).collect();
+    let wrong = judged(&files);
     assert!(
         wrong.is_empty(),
         "against the direction:\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn the_list_itself_points_downwards_only() {
+    for (place, (layer, allowed)) in LAYERS.iter().enumerate() {
+        for import in *allowed {
+            let below = LAYERS[place + 1..].iter().any(|(name, _)| name == import);
+            assert!(below, "{layer} may import {import}, which is not below it");
+        }
+    }
+}
+
+/// What is wrong with one made-up file.
+fn judge(place: &str, text: &str) -> Vec<String> {
+    judged(&[(place.to_owned(), text.to_owned())])
+}
+
+#[test]
+fn a_module_that_nobody_has_listed_is_found_as_a_file_and_as_a_folder() {
+    for place in ["shadow.rs", "shadow/mod.rs", "shadow/deep/er.rs"] {
+        let wrong = judge(place, "use crate::bus::Hint;");
+        let unlisted = format!("{place}: shadow is neither a layer nor a root");
+        assert_eq!(wrong, [unlisted, format!("{place} imports bus")]);
+    }
+    let inline = judge(
+        "lib.rs",
+        "mod app;\nmod shadow {\n    use crate::bus::Hint;\n}",
+    );
+    assert_eq!(inline, ["lib.rs: a module without a file of its own"]);
+    let program = "fn main() { roomwire_gateway::run(); }";
+    assert_eq!(judge("main.rs", program), [""; 0]);
+    let wrong = judge(
+        "bin/more.rs",
+        "#[path = \"../bus/mod.rs\"] mod bus; use crate::bus::Hint;",
+    );
+    let trick = "bin/more.rs says where a module is";
+    assert_eq!(wrong, ["bin/more.rs imports bus", trick]);
+}
+
+#[test]
+fn an_import_upwards_is_found_however_it_is_written() {
+    for text in [
+        "use crate::faces::Face;",
+        "use {std::fmt, crate::faces::Face};",
+        "use crate::{domain::{Kind, Page}, faces::{self, Face as F}};",
+        "use crate::{domain, faces as above};",
+        "use crate :: /* here */ faces;",
+        "pub(crate) use crate::faces;",
+        "fn f() -> bool { crate::faces::known() }",
+        "fn f() { log!(\"{}\", [crate::faces::known()]); }",
+        "macro_rules! m { () => { $crate::faces::known() }; }",
+        "pub(in crate::faces) fn f() {}",
+        "use super::super::faces::Face;",
+        "use super::super::{faces, domain};",
+        "use super::{super::faces::Face, users};",
+        "use super::{super::{faces, domain}, users};",
+        "use self::super::super::faces;",
+        "mod tests { use super::super::super::faces; }",
+        "mod tests { mod more { fn f() { super::super::super::super::faces::f() } } }",
+    ] {
+        let wrong = judge("store/users.rs", text);
+        assert_eq!(wrong, ["store/users.rs imports faces"], "{text}");
+    }
+    for (place, text) in [
+        ("store/mod.rs", "use super::faces;"),
+        ("limits.rs", "use super::{faces, domain};"),
+    ] {
+        assert_eq!(judge(place, text), [format!("{place} imports faces")]);
+    }
+}
+
+#[test]
+fn what_would_hide_an_import_is_found() {
+    for (text, trick) in [
+        ("use crate as root;", "gives the root another name"),
+        ("use crate::{self as root};", "gives the root another name"),
+        ("use crate::*;", "gives the root another name"),
+        ("use super::super as root;", "gives the root another name"),
+        ("use super::super::*;", "gives the root another name"),
+        ("extern crate self as root;", "gives the root another name"),
+        ("use super::super::super::faces;", "leads out of the crate"),
+        (
+            "#[path = \"../faces/mod.rs\"] mod faces;",
+            "says where a module is",
+        ),
+        (
+            "#[cfg_attr(test, path = \"x.rs\")] mod x;",
+            "says where a module is",
+        ),
+        ("include!(\"../faces/mod.rs\");", "includes a source"),
+    ] {
+        let wrong = judge("store/users.rs", text);
+        assert_eq!(wrong, [format!("store/users.rs {trick}")], "{text}");
+    }
+}
+
+#[test]
+fn what_is_allowed_or_no_import_at_all_is_left_alone() {
+    for text in [
+        "use crate::{config, domain::{self, Kind}, telemetry::catalogue, workers::Workers};",
+        "use super::{Error, Store, error::id}; use super as parent;",
+        "use crate::store::users::Profile;",
+        "// use crate::faces;\n/// crate::faces\nconst TEXT: &str = \"crate::faces\";",
+        "pub(crate) fn f(path: &str) { let path = \"crate::faces\"; }",
+        "mod tests { use super::*; use super::super::Store; }",
+        "use roomwire_shared::faces; use other_crate::faces;",
+    ] {
+        assert_eq!(judge("store/users.rs", text), [""; 0], "{text}");
+    }
+    assert_eq!(
+        judge("cli.rs", "use crate::{app::App, auth, check};"),
+        [""; 0]
+    );
+    let wrong = judge("store/users.rs", "use crate::{app::App, nothing};");
+    assert_eq!(
+        wrong,
+        [
+            "store/users.rs imports app",
+            "store/users.rs imports nothing"
+        ]
+    );
+}
+
+#[test]
+fn every_dependency_of_the_workspace_is_used_by_a_member() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifest = |folder: &str| fs::read_to_string(root.join(folder).join("Cargo.toml")).unwrap();
+    let workspace = manifest("");
+    let section = workspace.split("[workspace.dependencies]").nth(1).unwrap();
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    let listed = lines.filter_map(|line| Some(line.split_once('=')?.0.trim()));
+    let members = [
+        "gateway",
+        "gateway/fuzz",
+        "shared",
+        "loadtest",
+        "deploy/dev",
+    ];
+    assert!(
+        members
+            .iter()
+            .all(|member| workspace.contains(&format!("\"{member}\"")))
+    );
+    let members = members.map(manifest).join("\n");
+    let is_used = |name: &str| {
+        let forms = [
+            format!("{name}.workspace"),
+            format!("{name} = {{ workspace"),
+        ];
+        members
+            .lines()
+            .any(|line| forms.iter().any(|form| line.starts_with(form)))
+    };
+    let unused: Vec<&str> = listed.filter(|name| !is_used(name)).collect();
+    assert_eq!(unused, [""; 0]);
 }
 
 #[test]
@@ -170,13 +336,6 @@ fn each_library_is_known_to_its_own_layer_only() {
         "libraries outside their layer:\n{}",
         wrong.join("\n")
     );
-}
-
-#[test]
-fn the_import_reader_sees_nested_groups() {
-    let text = "use crate::{\n    bus::{Hint, Topic},\n    store::{self, Store},\n};\nuse crate::live::Hub;";
-    let found: Vec<String> = imports(text).into_iter().collect();
-    assert_eq!(found, ["bus", "live", "store"]);
 }
 
 #[test]

@@ -60,13 +60,27 @@ impl Gateway {
     /// to use the admin address unless `env` has an `ADVERTISE_ADDR`. Ending early and not
     /// being ready within 30 s are errors that carry the end of its output.
     pub async fn spawn(binary: &Path, env: &[(&str, String)]) -> Result<Self, Error> {
+        Self::spawn_until("/readyz", binary, env).await
+    }
+
+    /// As [`Gateway::spawn`], but returns once `/livez` answers 200: for a gateway that lacks
+    /// something.
+    pub async fn spawn_alive(binary: &Path, env: &[(&str, String)]) -> Result<Self, Error> {
+        Self::spawn_until("/livez", binary, env).await
+    }
+
+    async fn spawn_until(
+        probe: &str,
+        binary: &Path,
+        env: &[(&str, String)],
+    ) -> Result<Self, Error> {
         let mut attempt = 1;
         loop {
             let [public_port, admin_port] = free_ports()?;
             let listen = address("LISTEN_ADDR", env, public_port)?;
             let admin = address("ADMIN_ADDR", env, admin_port)?;
             let gateway = Self::launch(binary, env, listen.address, admin.address)?;
-            let outcome = gateway.ready(admin.address).await;
+            let outcome = gateway.answers(probe, admin.address).await;
             let lost_port = (listen.chosen || admin.chosen)
                 && matches!(&outcome, Err(Error::EndedEarly { output, .. })
                     if output.to_lowercase().contains("in use"));
@@ -175,7 +189,7 @@ impl Gateway {
         })
     }
 
-    async fn ready(&self, admin: SocketAddr) -> Result<(), Error> {
+    async fn answers(&self, probe: &str, admin: SocketAddr) -> Result<(), Error> {
         let name = "the gateway".to_owned();
         let admin = loopback(admin);
         let deadline = Instant::now() + READY_DEADLINE;
@@ -189,7 +203,7 @@ impl Gateway {
                 });
             }
             if matches!(
-                timeout(PROBE_TIMEOUT, answers_ready(admin)).await,
+                timeout(PROBE_TIMEOUT, is_good(probe, admin)).await,
                 Ok(Ok(true))
             ) {
                 return Ok(());
@@ -275,9 +289,9 @@ fn reap(mut child: Child, mut lifeline: Lifeline) -> ExitStatus {
 }
 
 /// Asks once, by hand: one request needs no HTTP client.
-async fn answers_ready(admin: SocketAddr) -> io::Result<bool> {
+async fn is_good(probe: &str, admin: SocketAddr) -> io::Result<bool> {
     let mut stream = TcpStream::connect(admin).await?;
-    let request = format!("GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {probe} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut start = [0; 12];
     stream.read_exact(&mut start).await?;

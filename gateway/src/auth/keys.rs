@@ -1,45 +1,34 @@
-//! Public keys from a JWKS (RFC 7517): a file or a URL, cached, read again when a token names a key
-//! that is not known, and from time to time so that withdrawn keys go.
+//! The public keys of an issuer, kept in memory: read again when a token names a key that is not
+//! known, and from time to time so that withdrawn keys go. What was read once stays until it is read
+//! anew; until then nobody can be told from anybody.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
-
-use arc_swap::ArcSwap;
-use jsonwebtoken::{
-    Algorithm, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm},
+use std::{
+    sync::{Arc, Mutex as StdMutex, PoisonError},
+    time::Duration,
 };
-use tokio::{sync::Mutex, time::Instant};
 
+use arc_swap::ArcSwapOption;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
+
+use super::{
+    jwks::{Error, Key, Keys},
+    place::Place,
+};
 use crate::{
     config::{self, KeySource},
+    telemetry::catalogue,
     workers::Workers,
 };
 
 /// How often the set is read even if no unknown key shows up.
 const REFRESH: Duration = Duration::from_mins(5);
+/// How soon a set that was never read is tried again.
+const RETRY: Duration = Duration::from_secs(3);
 /// How soon the set may be read again for an unknown key, so that bad tokens cannot hammer it.
 const COOLDOWN: Duration = Duration::from_secs(5);
-/// How long one read may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// Largest key set.
-const BYTES_MAX: usize = 1024 * 1024;
-
-/// The key set cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("the key set cannot be fetched: {0}")]
-    Fetch(#[from] reqwest::Error),
-    #[error("the key set cannot be read: {0}")]
-    File(#[from] std::io::Error),
-    #[error("the key set is no JWKS: {0}")]
-    Json(#[from] serde_json::Error),
-    #[error("the key set is larger than {BYTES_MAX} bytes")]
-    TooLarge,
-    #[error("the key set has no key that could be used")]
-    Empty,
-}
-
-type Known = HashMap<Option<String>, (DecodingKey, Algorithm)>;
 
 /// The keys that are known now; cheap to clone.
 #[derive(Clone)]
@@ -47,61 +36,96 @@ pub(super) struct KeySet(Arc<Shared>);
 
 struct Shared {
     place: Place,
-    known: ArcSwap<Known>,
+    /// None until the set was read once.
+    known: ArcSwapOption<Keys>,
+    /// Why it was not, as far as that is known.
+    problem: StdMutex<String>,
     /// When the set was last read; held while reading, so that many ask once.
     last_read: Mutex<Option<Instant>>,
 }
 
-enum Place {
-    File(String),
-    Url(String, reqwest::Client),
+/// What is known of a key.
+pub(super) enum Lookup {
+    Found(Key),
+    /// The set has none of that id.
+    Unknown,
+    /// The set was never read.
+    NotRead,
 }
 
 impl KeySet {
-    pub(super) async fn start(place: &str, workers: &Workers) -> Result<Self, Error> {
+    /// Begins reading the set in the background, and goes on until it was read once.
+    pub(super) fn start(place: &str, workers: &Workers) -> Result<Self, Error> {
         let set = Self(Arc::new(Shared {
             place: Place::parse(place)?,
-            known: ArcSwap::default(),
+            known: ArcSwapOption::empty(),
+            problem: StdMutex::new("the first read is not done".to_owned()),
             last_read: Mutex::new(None),
         }));
-        set.read().await;
-        let refreshed = set.clone();
+        let reading = set.clone();
         workers.run(async move {
             loop {
-                tokio::time::sleep(REFRESH).await;
-                refreshed.read().await;
+                reading.read(Duration::ZERO).await;
+                let is_read = reading.0.known.load().is_some();
+                sleep(if is_read { REFRESH } else { RETRY }).await;
             }
         });
         Ok(set)
     }
 
-    /// The key of that id, read anew if it is not known. Without an id: the only key there is.
-    pub(super) async fn find(&self, kid: Option<&str>) -> Option<(DecodingKey, Algorithm)> {
-        if let Some(found) = self.lookup(kid) {
-            return Some(found);
-        }
-        self.read().await;
-        self.lookup(kid)
-    }
-
-    fn lookup(&self, kid: Option<&str>) -> Option<(DecodingKey, Algorithm)> {
-        let known = self.0.known.load();
-        match kid {
-            Some(kid) => known.get(&Some(kid.to_owned())).cloned(),
-            None if known.len() == 1 => known.values().next().cloned(),
-            None => None,
+    /// The key of that id, if it is known. Without an id: the only key there is.
+    pub(super) fn find(&self, kid: Option<&str>) -> Lookup {
+        match &*self.0.known.load() {
+            Some(keys) => keys.find(kid).map_or(Lookup::Unknown, Lookup::Found),
+            None => Lookup::NotRead,
         }
     }
 
-    async fn read(&self) {
+    /// Reads the set anew for a key that is not known, unless that was done a moment ago.
+    pub(super) async fn refresh(&self) {
+        self.read(COOLDOWN).await;
+    }
+
+    /// Why no key is known, if none is.
+    pub(super) fn problem(&self) -> Option<String> {
+        if self.0.known.load().is_some() {
+            return None;
+        }
+        let problem = self.0.problem.lock();
+        Some(problem.unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    async fn read(&self, rest: Duration) {
         let mut last_read = self.0.last_read.lock().await;
-        if last_read.is_some_and(|at| at.elapsed() < COOLDOWN) {
+        if last_read.is_some_and(|at| at.elapsed() < rest) {
             return;
         }
+        // From its beginning, since whoever waits for it may go away and drop it; and from its end, so
+        // that a slow issuer is not asked without a pause.
         *last_read = Some(Instant::now());
-        match self.0.place.load().await {
-            Ok(set) => self.0.known.store(Arc::new(usable(&set))),
-            Err(error) => tracing::warn!(%error, "the key set stays as it was"),
+        let read = self.0.place.load().await;
+        *last_read = Some(Instant::now());
+        let result = read.as_ref().map_or_else(Error::label, |_| "ok");
+        metrics::counter!(catalogue::KEY_SET_READS, "result" => result).increment(1);
+        match read {
+            Ok(keys) => self.learn(keys),
+            Err(error) if self.0.known.load().is_some() => {
+                tracing::warn!(%error, "the keys stay as they were");
+            }
+            Err(error) => {
+                // The health check tells it, once and then from time to time.
+                let problem = self.0.problem.lock();
+                *problem.unwrap_or_else(PoisonError::into_inner) = error.to_string();
+            }
+        }
+    }
+
+    fn learn(&self, keys: Keys) {
+        let (count, left_out) = (keys.count(), keys.left_out);
+        let before = self.0.known.swap(Some(Arc::new(keys)));
+        let before = before.map(|keys| (keys.count(), keys.left_out));
+        if before != Some((count, left_out)) {
+            tracing::info!(keys = count, left_out, "the key set was read");
         }
     }
 }
@@ -111,69 +135,6 @@ pub(crate) async fn probe(config: &config::Auth) -> Result<(), Error> {
     let KeySource::KeySet(place) = &config.keys else {
         return Ok(());
     };
-    let set = Place::parse(place)?.load().await?;
-    if usable(&set).is_empty() {
-        return Err(Error::Empty);
-    }
+    Place::parse(place)?.load().await?;
     Ok(())
-}
-
-impl Place {
-    fn parse(place: &str) -> Result<Self, Error> {
-        if place.starts_with("http://") || place.starts_with("https://") {
-            let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-            return Ok(Self::Url(place.to_owned(), client));
-        }
-        Ok(Self::File(place.to_owned()))
-    }
-
-    async fn load(&self) -> Result<JwkSet, Error> {
-        let bytes = match self {
-            Self::File(path) => tokio::fs::read(path).await?,
-            Self::Url(url, client) => {
-                let mut answer = client.get(url).send().await?.error_for_status()?;
-                let mut bytes = Vec::new();
-                while let Some(chunk) = answer.chunk().await? {
-                    if bytes.len() + chunk.len() > BYTES_MAX {
-                        return Err(Error::TooLarge);
-                    }
-                    bytes.extend_from_slice(&chunk);
-                }
-                bytes
-            }
-        };
-        Ok(serde_json::from_slice(&bytes)?)
-    }
-}
-
-/// The keys of the kinds that are accepted, each bound to its one algorithm. A symmetric key in a
-/// public set is a mistake that would let anybody sign, so it is left out.
-fn usable(set: &JwkSet) -> Known {
-    set.keys
-        .iter()
-        .filter_map(|jwk| {
-            let algorithm = algorithm(jwk)?;
-            let key = DecodingKey::from_jwk(jwk).ok()?;
-            Some((jwk.common.key_id.clone(), (key, algorithm)))
-        })
-        .collect()
-}
-
-fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
-    let (algorithm, named) = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-            (Algorithm::ES256, KeyAlgorithm::ES256)
-        }
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-            (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
-        }
-        _ => return None,
-    };
-    let agreed = jwk
-        .common
-        .key_algorithm
-        .as_ref()
-        .is_none_or(|stated| *stated == named);
-    agreed.then_some(algorithm)
 }

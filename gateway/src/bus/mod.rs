@@ -22,7 +22,7 @@ pub(crate) use envelope::{Hint, Transition};
 pub(crate) use inbox::{Inbox, Incoming};
 pub(crate) use leases::Leases;
 pub(crate) use names::{NodeId, Topic};
-pub(crate) use presence::{Gone, Presences, Stale, Unreachable};
+pub(crate) use presence::{Gone, Presences, Stale};
 pub(crate) use probe::probe;
 pub(crate) use publisher::{Announcement, Publisher};
 pub(crate) use subscriptions::Subscriptions;

@@ -83,6 +83,11 @@ impl Names {
         format!("{}:n:{node}:x", self.prefix)
     }
 
+    /// The mark of a node that has noted, before it ended, when its users were last there.
+    pub(super) fn noted(&self, node: &NodeId) -> String {
+        format!("{}:n:{node}:t", self.prefix)
+    }
+
     /// The nodes, by the time of their latest heartbeat.
     pub(super) fn nodes(&self) -> String {
         format!("{}:n", self.prefix)

@@ -8,10 +8,13 @@
 use fred::{
     clients::Client,
     error::Error as RedisError,
-    interfaces::{ClientLike, HashesInterface, KeysInterface, LuaInterface, SetsInterface},
+    interfaces::{
+        ClientLike, HashesInterface, KeysInterface, LuaInterface, SetsInterface,
+        SortedSetsInterface,
+    },
     types::{Expiration, SetOptions},
 };
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use roomwire_shared::{Timestamp, UserId};
 
 use super::names::{Names, NodeId};
@@ -90,6 +93,13 @@ pub(crate) struct Stale {
     pub(crate) last_beat: Timestamp,
 }
 
+impl Stale {
+    /// Until when it counted as living, by the clock of Redis.
+    pub(crate) fn lived_until(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.last_beat.unix_ms() + LIVES_MS)
+    }
+}
+
 /// Presence in Redis; cheap to clone. Calls fail at once while there is no connection.
 #[derive(Clone)]
 pub(crate) struct Presences {
@@ -151,7 +161,11 @@ impl Presences {
     }
 
     /// Notes that users are not on a node any more, and takes them off its list.
-    async fn leave_node(&self, node: &NodeId, users: &[UserId]) -> Result<Vec<Gone>, Unreachable> {
+    pub(crate) async fn leave_node(
+        &self,
+        node: &NodeId,
+        users: &[UserId],
+    ) -> Result<Vec<Gone>, Unreachable> {
         self.check()?;
         if users.is_empty() {
             return Ok(Vec::new());
@@ -181,10 +195,23 @@ impl Presences {
         Ok(self.client.scard(set).await?)
     }
 
-    /// Notes that this node is going: others take over its users after `left_ms` milliseconds.
-    pub(crate) async fn retire(&self, left_ms: i64) -> Result<(), Unreachable> {
+    /// Notes that this node is going: others take over its users after `left_ms` milliseconds. With
+    /// `noted`, that Postgres knows when they were last here.
+    pub(crate) async fn retire(&self, left_ms: i64, noted: bool) -> Result<(), Unreachable> {
         self.check()?;
+        if noted {
+            let expiry = Some(Expiration::EX(KEPT_SECONDS));
+            let mark = self.names.noted(&self.node);
+            let () = self.client.set(mark, "1", expiry, None, false).await?;
+        }
         self.beat_as_if(LIVES_MS - left_ms).await
+    }
+
+    /// Whether a node that is gone has seen to it that Postgres knows when its users were last there.
+    pub(crate) async fn has_noted(&self, gone: &NodeId) -> Result<bool, Unreachable> {
+        self.check()?;
+        let noted: i64 = self.client.exists(self.names.noted(gone)).await?;
+        Ok(noted > 0)
     }
 
     async fn beat_as_if(&self, age_ms: i64) -> Result<(), Unreachable> {
@@ -218,36 +245,33 @@ impl Presences {
         Ok(stale.collect())
     }
 
-    /// Claims a dead node for a while; false if another node has.
+    /// Claims a dead node for a while, or once more; false if another node has.
     pub(crate) async fn claim(&self, dead: &NodeId) -> Result<bool, Unreachable> {
         self.check()?;
         let expiry = Some(Expiration::EX(CLAIM_SECONDS));
+        let mark = self.names.reaped(dead);
+        let (own, unset) = (self.node.as_str(), Some(SetOptions::NX));
         let set: Option<String> = self
             .client
-            .set(
-                self.names.reaped(dead),
-                self.node.as_str(),
-                expiry,
-                Some(SetOptions::NX),
-                false,
-            )
+            .set(mark.clone(), own, expiry, unset, false)
             .await?;
-        Ok(set.is_some())
+        if set.is_some() {
+            return Ok(true);
+        }
+        let holder: Option<String> = self.client.get(mark).await?;
+        Ok(holder.as_deref() == Some(own))
     }
 
-    /// Takes up to `limit` users off a dead node: each of them, and what that meant. None are left
-    /// when the answer is empty.
-    pub(crate) async fn take_over(
+    /// Up to `limit` of the users that Redis lists for a node; empty if there are none.
+    pub(crate) async fn users_on(
         &self,
-        dead: &NodeId,
+        node: &NodeId,
         limit: usize,
-    ) -> Result<Vec<(UserId, Gone)>, Unreachable> {
+    ) -> Result<Vec<UserId>, Unreachable> {
         self.check()?;
-        let set = self.names.users_of(dead);
+        let set = self.names.users_of(node);
         let some: Vec<String> = self.client.srandmember(set, Some(limit)).await?;
-        let users: Vec<UserId> = some.iter().filter_map(|user| user.parse().ok()).collect();
-        let gone = self.leave_node(dead, &users).await?;
-        Ok(users.into_iter().zip(gone).collect())
+        Ok(some.iter().filter_map(|user| user.parse().ok()).collect())
     }
 
     /// Forgets a dead node whose users are all taken over. Should it live after all, it finds out
@@ -266,17 +290,24 @@ impl Presences {
         Ok(())
     }
 
-    /// Whether a user is on some node that lives.
+    /// Whether a user is on some node that lives, or that has died and was not taken over: only then
+    /// it is noted when they were last there.
     pub(crate) async fn is_online(&self, user: &UserId) -> Result<bool, Unreachable> {
         self.check()?;
         let fields: Vec<String> = self.client.hkeys(self.names.presence(user)).await?;
-        let leases = fields
+        let nodes = fields
             .iter()
             .filter(|field| *field != ANNOUNCED)
-            .filter_map(|node| NodeId::parse(node))
-            .map(|node| self.client.exists::<i64, _>(self.names.lease(&node)));
-        let living = try_join_all(leases).await?;
-        Ok(living.contains(&1))
+            .filter_map(|node| NodeId::parse(node));
+        let asked = nodes.map(|node| async move {
+            let lease = self.client.exists::<i64, _>(self.names.lease(&node));
+            let beat = self
+                .client
+                .zscore::<Option<f64>, _, _>(self.names.nodes(), node.as_str());
+            let (lease, beat) = try_join(lease, beat).await?;
+            Ok::<_, RedisError>(lease > 0 || beat.is_some())
+        });
+        Ok(try_join_all(asked).await?.contains(&true))
     }
 
     fn check(&self) -> Result<(), Unreachable> {

@@ -1,11 +1,15 @@
 //! Who signs the tokens.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Problems, problems::present};
 
-/// A shorter key is easier to guess than the hash is to break (RFC 7518, section 3.2).
-const SECRET_BYTES_ADVISED: usize = 32;
+/// A key of HS256 must not be shorter than the hash (RFC 7518, section 3.2): it could be guessed.
+const SECRET_BYTES_MIN: usize = 32;
+/// More than a few minutes is no leeway (RFC 7519, section 4.1.5).
+const LEEWAY_SECONDS_MAX: u64 = 300;
 
 /// How tokens are checked.
 #[expect(
@@ -15,7 +19,7 @@ const SECRET_BYTES_ADVISED: usize = 32;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Tokens")]
 pub(crate) struct AuthArgs {
-    /// Shared secret of HS256 tokens; 32 random bytes or more are advised.
+    /// Shared secret of HS256 tokens, at least 32 bytes; `openssl rand -base64 32` makes a good one.
     #[arg(long, env = "JWT_HS256_SECRET", hide_env_values = true)]
     jwt_hs256_secret: Option<String>,
     /// File that holds the secret, instead of `JWT_HS256_SECRET`.
@@ -33,6 +37,10 @@ pub(crate) struct AuthArgs {
     /// Claim that holds the user id.
     #[arg(long, env = "JWT_USER_CLAIM", default_value = "sub")]
     jwt_user_claim: String,
+    /// Seconds by which the issuer's clock may be ahead of this one's, for `nbf` and `iat`; 0 to 300.
+    /// A token ends at its `exp` all the same.
+    #[arg(long, env = "JWT_LEEWAY_SECONDS", default_value = "5")]
+    jwt_leeway_seconds: String,
 }
 
 /// Parsed form of [`AuthArgs`].
@@ -42,6 +50,8 @@ pub(crate) struct Auth {
     pub(crate) audience: Option<String>,
     pub(crate) issuer: Option<String>,
     pub(crate) user_claim: String,
+    /// At most 5 minutes.
+    pub(crate) leeway: Duration,
 }
 
 /// Where the keys come from: exactly one kind, so that no algorithm can be passed off as another.
@@ -53,6 +63,7 @@ pub(crate) enum KeySource {
 
 impl AuthArgs {
     pub(crate) fn resolve(self, problems: &mut Problems) -> Option<Auth> {
+        let before = problems.count();
         let secret = problems.secret(
             "JWT_HS256_SECRET",
             self.jwt_hs256_secret,
@@ -64,7 +75,20 @@ impl AuthArgs {
                 None
             }
             (None, None) => {
-                problems.add("JWT_HS256_SECRET", "missing (or JWT_JWKS)");
+                // A file that cannot be used was told of already.
+                if problems.count() == before {
+                    problems.add("JWT_HS256_SECRET", "missing (or JWT_JWKS)");
+                }
+                None
+            }
+            (Some(secret), None) if is_short(&secret) => {
+                problems.add(
+                    "JWT_HS256_SECRET",
+                    format_args!(
+                        "is shorter than {SECRET_BYTES_MIN} bytes: make one with \
+                         `openssl rand -base64 32`"
+                    ),
+                );
                 None
             }
             (Some(secret), None) => Some(KeySource::Secret(secret)),
@@ -73,21 +97,22 @@ impl AuthArgs {
         if self.jwt_user_claim.trim().is_empty() {
             problems.add("JWT_USER_CLAIM", "expected the name of a claim");
         }
+        let leeway = problems.number(
+            "JWT_LEEWAY_SECONDS",
+            &self.jwt_leeway_seconds,
+            0..=LEEWAY_SECONDS_MAX,
+        );
         Some(Auth {
             keys: keys?,
             audience: present(self.jwt_audience),
             issuer: present(self.jwt_issuer),
             user_claim: self.jwt_user_claim,
+            leeway: Duration::from_secs(leeway?),
         })
     }
 }
 
-impl Auth {
-    /// The secret works, but is short enough to be guessed.
-    pub(crate) fn has_weak_secret(&self) -> bool {
-        match &self.keys {
-            KeySource::Secret(secret) => secret.expose_secret().len() < SECRET_BYTES_ADVISED,
-            KeySource::KeySet(_) => false,
-        }
-    }
+/// Whether a secret is short enough to be guessed.
+fn is_short(secret: &SecretString) -> bool {
+    secret.expose_secret().len() < SECRET_BYTES_MIN
 }

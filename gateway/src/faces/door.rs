@@ -6,7 +6,7 @@ use roomwire_shared::error::ErrorName;
 
 use super::Refused;
 use crate::{
-    auth::Verifier,
+    auth::{Candidates, Refusal, Verifier},
     chat::Chat,
     domain::{ChatError, Kind, Origin, Principal},
     live::{Audience, Connection, Outlet},
@@ -20,19 +20,15 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Checks a token and puts the socket into its user's rooms. A suspended user is refused in the
-    /// contract's own way.
+    /// Checks what was shown and puts the socket into its user's rooms. A suspended user is refused in
+    /// the contract's own way.
     pub(super) async fn admit(
         &self,
-        token: Option<&str>,
+        shown: &Candidates,
         (id, audience, outlet): (Origin, Audience, Box<dyn Outlet>),
         suspended: fn() -> Refused,
     ) -> Result<(Principal, Arc<Connection>), Refused> {
-        let principal = self
-            .verifier
-            .check(token)
-            .await
-            .map_err(|refusal| Refused::new(ErrorName::Unauthorized, refusal.to_string()))?;
+        let principal = self.verifier.check(shown).await.map_err(told)?;
         let user = principal.user.clone();
         let connection = Arc::new(Connection::new(id, user, audience, outlet));
         let refused = |error: ChatError| match error.kind {
@@ -44,4 +40,14 @@ impl Door {
         signed_in.map_err(refused)?;
         Ok((principal, connection))
     }
+}
+
+/// What a client is told whose token is not accepted.
+fn told(refusal: Refusal) -> Refused {
+    let name = if refusal.as_outage().is_some() {
+        ErrorName::Unavailable
+    } else {
+        ErrorName::Unauthorized
+    };
+    Refused::new(name, refusal.to_string())
 }

@@ -9,7 +9,9 @@ mod http;
 pub(crate) mod rooms;
 
 pub(crate) use face::{Answer, Asked, Done, Event, Face, Refused, Reply, Session};
-pub(crate) use handshake::{Handshake, bearer, query_value};
+pub(crate) use handshake::{
+    Handshake, bare, bearers, credentials, query_value, query_values, texts,
+};
 pub(crate) use http::{BodyError, Peer, read_body};
 
 use crate::live::Frame;

@@ -6,6 +6,7 @@
 //! announced, which comes back over the bus.
 
 mod announce;
+mod departures;
 mod local;
 mod reaper;
 mod worker;
@@ -42,7 +43,10 @@ pub(crate) struct Presence(Arc<Parts>);
 
 struct Parts {
     local: Mutex<Local>,
+    /// There may be something to tell Redis.
     changed: Notify,
+    /// There may be a departure to note.
+    departed: Notify,
     redis: Presences,
     store: Store,
     announcer: Announcer,
@@ -61,12 +65,17 @@ impl Presence {
         let presence = Self(Arc::new(Parts {
             local: Mutex::default(),
             changed: Notify::new(),
+            departed: Notify::new(),
             redis,
             store,
             announcer,
             last_known: Mutex::default(),
         }));
         workers.run_to_end(worker::run(presence.clone(), workers.stopping().clone()));
+        workers.run_to_end(departures::run(
+            presence.clone(),
+            workers.stopping().clone(),
+        ));
         workers.run(reaper::run(presence.clone()));
         presence
     }
@@ -82,16 +91,20 @@ impl Presence {
     /// A socket of the user has closed.
     pub(crate) fn departed(&self, user: &UserId) {
         self.local().departed(user, now(), Instant::now());
-        self.0.changed.notify_one();
+        self.0.departed.notify_one();
     }
 
     /// Whether a user is there, on any node; `None` if there is no such user. Without Redis, what is
     /// true on this node or was true when somebody last asked here.
+    ///
+    /// `last_active` is never older than what made `online` false: that is noted before it can be
+    /// seen, and read here after it was seen.
     pub(crate) async fn status(&self, user: &UserId) -> Result<Option<Status>, store::Error> {
+        let is_here = self.local().counts_as_here(user);
+        let online = is_here || self.is_elsewhere(user).await;
         let Some(last_active) = self.0.store.last_active(user).await? else {
             return Ok(None);
         };
-        let online = self.local().is_here(user) || self.is_elsewhere(user).await;
         let last_active = if online { Some(now()) } else { last_active };
         Ok(Some(Status {
             online,

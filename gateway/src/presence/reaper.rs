@@ -2,11 +2,12 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use roomwire_shared::{Timestamp, UserId};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::Presence;
+use super::{Presence, departures, now};
 use crate::{
-    bus::{Gone, Stale, Unreachable},
+    bus::{Gone, Stale},
     telemetry::catalogue,
 };
 
@@ -47,32 +48,52 @@ pub(super) async fn run(presence: Presence) {
     }
 }
 
-async fn reap(presence: &Presence, dead: &Stale) -> Result<(), Unreachable> {
-    if !presence.0.redis.claim(&dead.node).await? {
+/// Takes all users off a dead node. Of each it is noted first when they were last there; where that
+/// cannot be done now, they stay, and count as being there, until it can.
+async fn reap(presence: &Presence, dead: &Stale) -> anyhow::Result<()> {
+    let redis = &presence.0.redis;
+    if !redis.claim(&dead.node).await? {
         return Ok(());
     }
-    let mut users = 0_usize;
+    // One that had the time to say goodbye has noted it itself, and knows it better.
+    let noted = redis.has_noted(&dead.node).await?;
+    // Nobody can have been there later: from then on the node did not count as living.
+    let at = dead.lived_until().min(now());
+    let mut count = 0_usize;
     loop {
-        let taken = presence.0.redis.take_over(&dead.node, TOGETHER_MAX).await?;
-        if taken.is_empty() {
+        let users = redis.users_on(&dead.node, TOGETHER_MAX).await?;
+        if users.is_empty() {
             break;
         }
-        users += taken.len();
-        let times: Vec<_> = taken
-            .iter()
-            .map(|(user, _)| (user.clone(), dead.last_beat))
-            .collect();
-        if let Err(error) = presence.0.store.note_last_active(&times).await {
-            tracing::warn!(%error, "it is not noted when the users of a dead node were last there");
-        }
-        let gone = taken
-            .into_iter()
-            .filter(|(_, gone)| *gone == Gone::Everywhere);
+        let users = if noted {
+            users
+        } else {
+            note(presence, users, at).await?
+        };
+        count += users.len();
+        let gone = redis.leave_node(&dead.node, &users).await?;
+        let gone = users.into_iter().zip(gone);
+        let gone = gone.filter(|(_, gone)| *gone == Gone::Everywhere);
         let gone = gone.map(|(user, _)| user).collect();
         presence.0.announcer.announce(gone, false).await;
     }
-    presence.0.redis.forget(dead).await?;
+    redis.forget(dead).await?;
     metrics::counter!(catalogue::NODES_REAPED).increment(1);
-    tracing::info!(node = %dead.node, users, "took over from a node that is gone");
+    tracing::info!(node = %dead.node, users = count, "took over from a node that is gone");
     Ok(())
+}
+
+/// Notes when users were last there; answers with those of whom it is noted, which are some.
+async fn note(
+    presence: &Presence,
+    users: Vec<UserId>,
+    at: Timestamp,
+) -> anyhow::Result<Vec<UserId>> {
+    let times: Vec<_> = users.into_iter().map(|user| (user, at)).collect();
+    let noted = departures::note(&presence.0.store, &times).await;
+    anyhow::ensure!(
+        !noted.is_empty(),
+        "postgres does not take when users were last there"
+    );
+    Ok(noted)
 }

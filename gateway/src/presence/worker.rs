@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use roomwire_shared::{Timestamp, UserId};
+use roomwire_shared::UserId;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Presence, local::HOLD};
+use super::{Presence, departures, local::HOLD};
 use crate::{bus::Gone, telemetry::catalogue};
 
 /// How often Redis is told that this node lives.
@@ -17,10 +17,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 const TOGETHER_MAX: usize = 256;
 /// Every user's key is renewed this often, a part of them with each heartbeat.
 const RENEW_EVERY: Duration = Duration::from_mins(20);
-/// How often times of departure are written to Postgres.
-const WRITE_EVERY: Duration = Duration::from_secs(1);
-/// Times of departure that may wait for Postgres; the oldest go first.
-const TIMES_MAX: usize = 65_536;
 /// After Redis was away or had lost something, how long nobody is said to have come or gone: the
 /// other nodes take this long to notice and to tell again who is with them.
 const SETTLE: Duration = Duration::from_secs(6);
@@ -36,8 +32,6 @@ pub(super) async fn run(presence: Presence, stop: CancellationToken) {
         not_before: now,
         worked: false,
         settled_at: now,
-        write_at: now,
-        times: Vec::new(),
         renewing: Vec::new(),
         renewed_at: now,
     };
@@ -50,11 +44,9 @@ pub(super) async fn run(presence: Presence, stop: CancellationToken) {
         if Instant::now() >= worker.not_before {
             worker.work().await;
         }
-        worker.write_times().await;
     }
-    worker.write_at = Instant::now();
-    worker.write_times().await;
-    if let Err(error) = worker.presence.0.redis.retire(GRACE_MS).await {
+    let noted = departures::note_all(&worker.presence).await;
+    if let Err(error) = worker.presence.0.redis.retire(GRACE_MS, noted).await {
         tracing::debug!(%error, "others will notice by themselves that this node is gone");
     }
 }
@@ -68,9 +60,6 @@ struct Worker {
     worked: bool,
     /// What Redis knows of other nodes' users may be out of date before this.
     settled_at: Instant,
-    write_at: Instant,
-    /// When users left, for Postgres.
-    times: Vec<(UserId, Timestamp)>,
     /// Users whose keys are still to be renewed this time round.
     renewing: Vec<UserId>,
     renewed_at: Instant,
@@ -79,11 +68,7 @@ struct Worker {
 impl Worker {
     fn next(&self) -> Instant {
         let due = self.presence.local().next().unwrap_or(self.beat_at);
-        let mut next = due.min(self.beat_at).max(self.not_before);
-        if !self.times.is_empty() {
-            next = next.min(self.write_at);
-        }
-        next
+        due.min(self.beat_at).max(self.not_before)
     }
 
     async fn work(&mut self) {
@@ -115,12 +100,9 @@ impl Worker {
             let mut due = self.presence.local().due(now, TOGETHER_MAX);
             if now < self.settled_at {
                 self.postpone(&std::mem::take(&mut due.announce));
-                let leaving = std::mem::take(&mut due.leave);
-                let leaving: Vec<UserId> = leaving.into_iter().map(|(user, _)| user).collect();
-                self.postpone(&leaving);
+                self.postpone(&std::mem::take(&mut due.leave));
             }
             let nothing = due.announce.is_empty() && due.leave.is_empty();
-            self.times.extend(due.forgotten);
             // Both are tried before either failure counts: what is due is off its timer.
             let announced = self.announce(due.announce).await;
             let left = self.leave(due.leave).await;
@@ -173,34 +155,31 @@ impl Worker {
         Ok(())
     }
 
-    async fn leave(&mut self, users: Vec<(UserId, Timestamp)>) -> anyhow::Result<()> {
+    /// Takes users off this node. Postgres knows since when they are gone, so whoever hears of it and
+    /// asks finds the time.
+    async fn leave(&mut self, users: Vec<UserId>) -> anyhow::Result<()> {
         if users.is_empty() {
             return Ok(());
         }
-        let ids: Vec<UserId> = users.iter().map(|(user, _)| user.clone()).collect();
-        let gone = match self.presence.0.redis.leave(&ids).await {
+        let gone = match self.presence.0.redis.leave(&users).await {
             Ok(gone) => gone,
             Err(error) => {
-                self.postpone(&ids);
+                self.postpone(&users);
                 return Err(error.into());
             }
         };
         let mut everywhere = Vec::new();
         let mut missing = Vec::new();
-        for ((user, left_at), gone) in users.into_iter().zip(gone) {
+        for (user, gone) in users.into_iter().zip(gone) {
             if gone == Gone::NotFound {
                 missing.push(user);
                 continue;
             }
             self.presence.local().left(&user);
-            self.times.push((user.clone(), left_at));
             if gone == Gone::Everywhere {
                 everywhere.push(user);
             }
         }
-        // First, so that whoever hears of it and asks finds the time.
-        self.write_at = Instant::now();
-        self.write_times().await;
         self.presence.0.announcer.announce(everywhere, false).await;
         if !missing.is_empty() {
             // Redis has lost what it was told, perhaps of other nodes too. They get the time to say
@@ -280,23 +259,6 @@ impl Worker {
             self.presence.0.redis.enter(some, true).await?;
         }
         Ok(())
-    }
-
-    async fn write_times(&mut self) {
-        let now = Instant::now();
-        if self.times.is_empty() || now < self.write_at {
-            return;
-        }
-        self.write_at = now + WRITE_EVERY;
-        for some in self.times.chunks(TOGETHER_MAX) {
-            if let Err(error) = self.presence.0.store.note_last_active(some).await {
-                tracing::debug!(%error, "times of departure wait for postgres");
-                let excess = self.times.len().saturating_sub(TIMES_MAX);
-                self.times.drain(..excess);
-                return;
-            }
-        }
-        self.times.clear();
     }
 }
 

@@ -126,32 +126,38 @@ impl Store {
         Ok(row.map(|at| at.map(Timestamp::from)))
     }
 
-    /// Notes when users were last there; an earlier time than the known one changes nothing.
+    /// Notes when users were last there; an earlier time than the known one changes nothing. Answers
+    /// with those whose row somebody else holds, of whom nothing is noted: nobody waits for them.
     pub(crate) async fn note_last_active(
         &self,
         users: &[(UserId, Timestamp)],
-    ) -> Result<(), Error> {
+    ) -> Result<HashSet<UserId>, Error> {
         let ids: Vec<&str> = users.iter().map(|(user, _)| user.as_str()).collect();
         let times: Vec<OffsetDateTime> = users.iter().map(|(_, at)| (*at).into()).collect();
-        // Locked in the order of ids, so that two nodes never wait for each other in a circle.
-        sqlx::query!(
-            "with gone as (
+        let busy = sqlx::query_scalar!(
+            r#"with gone as (
                 select g.id, max(g.at) as at
                 from unnest($1::text[], $2::timestamptz[]) as g (id, at)
                 group by g.id
             ),
             locked as (
                 select u.id from users u where u.id in (select id from gone)
-                order by u.id for no key update
+                for no key update skip locked
+            ),
+            noted as (
+                update users u set last_active = gone.at
+                from gone join locked on locked.id = gone.id
+                where u.id = gone.id and (u.last_active is null or u.last_active < gone.at)
             )
-            update users u set last_active = gone.at
-            from gone join locked on locked.id = gone.id
-            where u.id = gone.id and (u.last_active is null or u.last_active < gone.at)",
+            select u.id from users u
+            where u.id in (select id from gone) and u.id not in (select id from locked)"#,
             ids.as_slice() as &[&str],
             &times,
         )
-        .execute(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
-        Ok(())
+        busy.into_iter()
+            .map(|user| id(user.parse(), "users"))
+            .collect()
     }
 }

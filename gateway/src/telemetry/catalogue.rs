@@ -45,8 +45,10 @@ catalogue! {
     CONNECTIONS_OPENED = "roomwire_connections_opened_total", Kind::Counter;
     /// Sockets closed, by face and reason.
     CONNECTIONS_CLOSED = "roomwire_connections_closed_total", Kind::Counter;
-    /// Handshakes and requests refused for their token, by reason.
+    /// Handshakes and requests refused for their token, by reason; `unread` while no key is known.
     AUTH_FAILURES = "roomwire_auth_failures_total", Kind::Counter;
+    /// Reads of the issuer's key set, by result: `ok`, `unreachable`, or `unusable`.
+    KEY_SET_READS = "roomwire_key_set_reads_total", Kind::Counter;
     /// Accepted TCP connections that are open.
     TCP_CONNECTIONS = "roomwire_tcp_connections", Kind::Gauge;
     /// TCP connections turned away at the configured bound.

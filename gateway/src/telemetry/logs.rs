@@ -24,12 +24,14 @@ enum LogFormat {
 
 /// Libraries that write what they carry when they are asked for details: texts and tokens. Whatever
 /// the filter says, these details stay off.
-const QUIET: [&str; 6] = [
+const QUIET: [&str; 7] = [
     "tungstenite=info",
     "tokio_tungstenite=info",
     "hyper=info",
     "fred=info",
     "sqlx=info",
+    // Says which parameter of the database's URL it does not know, with its value.
+    "sqlx_postgres::options::parse=off",
     "h2=info",
 ];
 

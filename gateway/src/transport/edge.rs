@@ -171,7 +171,7 @@ impl Edge {
         let mut handshake = Handshake::of(request.headers(), query);
         if trust == Trust::Anybody {
             // What a browser adds by itself says nothing about the page that called.
-            handshake.cookie = None;
+            handshake.cookies.clear();
         }
         if self.rules.websocket && upgrade::is_announced(query) {
             let protocols = request

@@ -5,7 +5,7 @@
     reason = "a failed expectation is what fuzzing looks for"
 )]
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Request, Uri, header};
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     bus::NodeId,
-    faces::{Handshake, bearer, chats, query_value, rooms},
+    faces::{Handshake, bare, chats, query_value, query_values, rooms},
 };
 
 const HERE: &str = "00000000000000aa";
@@ -49,11 +49,11 @@ pub(crate) fn handshake(data: &[u8]) {
     let query = uri.query().unwrap_or_default().to_owned();
     let mut shown = Handshake::of(request.headers(), &query);
     shown.auth = serde_json::from_slice(line()).ok();
-    for token in [
-        rooms::fuzzing::token_of(&shown),
-        chats::fuzzing::token_of(&shown),
+    for tokens in [
+        rooms::fuzzing::tokens_of(&shown),
+        chats::fuzzing::tokens_of(&shown),
     ] {
-        assert!(token.is_none_or(|token| was_shown(&shown, &token)));
+        assert!(tokens.iter().all(|token| was_shown(&shown, token)));
     }
     *request.uri_mut() = uri;
     slim(request, &query);
@@ -63,20 +63,21 @@ pub(crate) fn handshake(data: &[u8]) {
 fn was_shown(handshake: &Handshake, token: &str) -> bool {
     let names = ["token", "auth_token", "accessToken", "authorization"];
     let headers = [&handshake.authorization, &handshake.auth_token];
-    let headers = headers.into_iter().flatten().cloned();
+    let headers = headers.into_iter().flatten().flat_map(|h| h.split(','));
     let payload = names.iter().filter_map(|name| handshake.auth_text(name));
     let query = names
         .iter()
-        .filter_map(|name| query_value(&handshake.query, name));
-    let cookies = names.iter().filter_map(|name| handshake.cookie_value(name));
+        .flat_map(|name| query_values(&handshake.query, name));
+    let cookies = names.iter().flat_map(|name| handshake.cookie_values(name));
     headers
-        .chain(payload.map(str::to_owned))
+        .chain(payload)
+        .chain(cookies)
+        .map(Cow::from)
         .chain(query)
-        .chain(cookies.map(str::to_owned))
         .any(|text| {
             // Some clients write the scheme into the token, so it may be there twice.
-            let bare = bearer(&text).unwrap_or(&text);
-            [&*text, bare, bearer(bare).unwrap_or(bare)].contains(&token)
+            let bare = bare(text.trim()).trim();
+            [text.trim(), bare, self::bare(bare).trim()].contains(&token)
         })
 }
 

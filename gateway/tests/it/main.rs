@@ -14,12 +14,15 @@
 
 mod chats;
 mod cluster;
+mod foreign_credentials;
 mod hostile;
 mod limits;
 mod ops;
 mod postgres;
 mod rest;
+mod secrets;
 mod socket;
 mod support;
 mod suspension;
+mod unread_keys;
 mod wire;

@@ -1,13 +1,12 @@
 //! What operators meet: commands, start-up, probes, metrics, logs, the end.
 
-use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::timeout;
 
 use crate::support::{
-    DEADLINE, Database, Deployment, GATEWAY, SECRET, Transports, servers, token, token_for,
+    DEADLINE, Database, Deployment, SECRET, Transports, run, servers, text, token, token_for,
 };
 
 #[test]
@@ -30,6 +29,7 @@ fn all_that_is_wrong_is_told_at_once_by_name_and_without_values() {
         ("REDIS_URL", "gopher://user:swordfish2@nowhere"),
         ("JWT_HS256_SECRET", "swordfish3"),
         ("JWT_JWKS", "as well"),
+        ("JWT_LEEWAY_SECONDS", "301"),
         ("LISTEN_ADDR", "swordfish4"),
         ("ADMIN_ADDR", "nowhere"),
         ("ALLOW_MESSAGE_EDIT", "perhaps"),
@@ -79,7 +79,10 @@ fn config_shows_what_is_in_force_without_secrets() {
         &[
             ("DATABASE_URL", "postgres://user:swordfish@db.example/chat"),
             ("REDIS_URL", "redis://:swordfish@redis.example"),
-            ("JWT_HS256_SECRET", "swordfish and some more"),
+            (
+                "JWT_HS256_SECRET",
+                "swordfish and some more, to be long enough",
+            ),
             ("MAX_MESSAGE_BYTES", "1234"),
         ],
     );
@@ -115,20 +118,6 @@ async fn migrations_may_be_applied_by_many_at_once_and_again() {
     }
     let again = run(&["migrate"], &[("DATABASE_URL", &url)]);
     assert!(again.status.success(), "{}", text(&again));
-}
-
-#[tokio::test]
-async fn a_secret_may_come_from_a_file() {
-    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("secret-{}", std::process::id()));
-    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
-    let settings = [
-        ("JWT_HS256_SECRET", ""),
-        ("JWT_HS256_SECRET_FILE", file.to_str().unwrap()),
-    ];
-    let deployment = Deployment::with_settings(1, &settings).await;
-    std::fs::remove_file(&file).unwrap();
-    deployment.rest("alice").get("/chat/rooms").await.ok();
 }
 
 #[tokio::test]
@@ -339,19 +328,4 @@ async fn check_tells_what_serve_would_lack() {
 
     let (code, _) = check(&database, redis, ("JWT_HS256_SECRET", ""));
     assert_eq!(code, Some(2));
-}
-
-/// Runs the program with nothing but these variables, to its end.
-fn run(arguments: &[&str], env: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(GATEWAY);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(env.iter().copied());
-    command.output().unwrap()
-}
-
-fn text(output: &Output) -> String {
-    let parts = [output.stdout.as_slice(), &output.stderr].concat();
-    String::from_utf8(parts).unwrap()
 }

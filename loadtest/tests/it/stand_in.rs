@@ -22,7 +22,7 @@ use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
 /// The secret that tokens must be signed with.
-pub(crate) const SECRET: &str = "stand-in";
+pub(crate) const SECRET: &str = "a secret for nobody but the stand-in";
 /// Frames that may wait for one socket; more than any test sends.
 const QUEUE: usize = 100_000;
 /// The message, by count over all rooms, that a fault concerns.

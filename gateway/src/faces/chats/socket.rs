@@ -50,9 +50,9 @@ impl Face for ChatsFace {
         id: Origin,
         outlet: Box<dyn Outlet>,
     ) -> Result<Session, Refused> {
-        let token = token::of_handshake(handshake);
+        let shown = token::of_handshake(handshake);
         let socket = (id, Audience::Chats, outlet);
-        let (principal, connection) = self.0.admit(token.as_deref(), socket, suspended).await?;
+        let (principal, connection) = self.0.admit(&shown, socket, suspended).await?;
         let greeting = Frame::event(event::SUCCESS, &views::welcome(&principal)).ok();
         let chat = self.0.chat.clone();
         Ok(Session::new(principal, connection, greeting, chat))

@@ -46,9 +46,9 @@ pub(crate) fn event(event: &Event<'_>) {
     assert_eq!(again, command);
 }
 
-/// The token of a handshake.
-pub(crate) fn token_of(handshake: &Handshake) -> Option<String> {
-    token::of_handshake(handshake)
+/// The tokens of a handshake.
+pub(crate) fn tokens_of(handshake: &Handshake) -> Vec<String> {
+    token::of_handshake(handshake).tokens().to_vec()
 }
 
 /// A client's mistake is told as one, in few words.

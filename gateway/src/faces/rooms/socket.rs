@@ -51,9 +51,9 @@ impl Face for RoomsFace {
         id: Origin,
         outlet: Box<dyn Outlet>,
     ) -> Result<Session, Refused> {
-        let token = token::of_handshake(handshake);
+        let shown = token::of_handshake(handshake);
         let socket = (id, audience(handshake), outlet);
-        let (principal, connection) = self.0.admit(token.as_deref(), socket, suspended).await?;
+        let (principal, connection) = self.0.admit(&shown, socket, suspended).await?;
         Ok(Session::new(
             principal,
             connection,

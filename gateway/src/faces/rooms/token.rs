@@ -1,30 +1,44 @@
 //! Where a client of contract A may put its token.
 
-use crate::faces::{Handshake, bearer, query_value};
+use http::{HeaderMap, header};
+
+use crate::{
+    auth::Candidates,
+    faces::{Handshake, bare, bearers, query_values, texts},
+};
 
 /// Keys of the CONNECT payload, in the contract's order.
 const AUTH_KEYS: [&str; 3] = ["token", "accessToken", "authorization"];
 /// Query parameters and cookies, in the contract's order.
 const NAMES: [&str; 2] = ["token", "auth_token"];
 
-/// The token of a handshake: header, then CONNECT payload, then query, then cookie.
-pub(super) fn of_handshake(handshake: &Handshake) -> Option<String> {
-    let header = handshake.authorization.as_deref().and_then(bearer);
-    let payload = || AUTH_KEYS.iter().find_map(|key| handshake.auth_text(key));
-    if let Some(token) = header.or_else(payload) {
-        return Some(bearer(token).unwrap_or(token).to_owned());
+/// All that a handshake shows: headers, then CONNECT payload, then query, then cookies.
+pub(super) fn of_handshake(handshake: &Handshake) -> Candidates {
+    let mut shown = Candidates::default();
+    shown.offer(bearers(&handshake.authorization));
+    let payload = AUTH_KEYS.iter().filter_map(|key| handshake.auth_text(key));
+    shown.offer(payload.map(bare));
+    offer_query(&mut shown, &handshake.query);
+    for name in NAMES {
+        shown.offer(handshake.cookie_values(name).map(bare));
     }
-    of_query(&handshake.query).or_else(|| {
-        NAMES
-            .iter()
-            .find_map(|name| handshake.cookie_value(name))
-            .map(str::to_owned)
-    })
+    shown
 }
 
-/// The token of a query.
-pub(super) fn of_query(query: &str) -> Option<String> {
-    NAMES.iter().find_map(|name| query_value(query, name))
+/// All that a request shows: headers, then query.
+pub(super) fn of_request(headers: &HeaderMap, query: Option<&str>) -> Candidates {
+    let mut shown = Candidates::default();
+    shown.offer(bearers(&texts(headers, &header::AUTHORIZATION)));
+    offer_query(&mut shown, query.unwrap_or_default());
+    shown
+}
+
+fn offer_query(shown: &mut Candidates, query: &str) {
+    for name in NAMES {
+        for value in query_values(query, name) {
+            shown.offer([bare(&value)]);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -34,20 +48,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_header_wins_over_the_payload_and_the_payload_over_the_query() {
-        let mut handshake = Handshake {
-            authorization: Some("Bearer one".into()),
-            auth: Some(json!({"accessToken": "Bearer two"})),
-            query: "auth_token=three".into(),
-            cookie: Some("token=four".into()),
+    fn headers_come_before_the_payload_then_the_query_then_cookies() {
+        let handshake = Handshake {
+            authorization: vec!["Basic x".into(), "Bearer a.a.1, Bearer a.a.2".into()],
+            auth: Some(json!({
+                "authorization": "Bearer a.a.5", "accessToken": "a.a.4", "token": "a.a.3"
+            })),
+            query: "auth_token=a.a.7&token=a.a.6&token=".into(),
+            cookies: vec!["b=c; token=a.a.8".into()],
             ..Handshake::default()
         };
-        assert_eq!(of_handshake(&handshake).as_deref(), Some("one"));
-        handshake.authorization = None;
-        assert_eq!(of_handshake(&handshake).as_deref(), Some("two"));
-        handshake.auth = Some(json!({"token": "", "authorization": 7}));
-        assert_eq!(of_handshake(&handshake).as_deref(), Some("three"));
-        handshake.query.clear();
-        assert_eq!(of_handshake(&handshake).as_deref(), Some("four"));
+        let expected: Vec<String> = (1..=8).map(|n| format!("a.a.{n}")).collect();
+        assert_eq!(of_handshake(&handshake).tokens(), expected);
+    }
+
+    #[test]
+    fn nothing_that_is_not_ours_hides_a_token() {
+        let foreign = || Handshake {
+            authorization: vec!["Negotiate".into(), "Basic caf\u{fffd}".into()],
+            auth: Some(json!({ "token": "", "accessToken": 7, "authorization": ["x"] })),
+            query: "token=csrf&token=&EIO=3".into(),
+            cookies: vec!["token=of-a-shop; caf\u{fffd}=\u{fffd}".into()],
+            ..Handshake::default()
+        };
+        assert!(of_handshake(&foreign()).tokens().is_empty());
+        let with = |change: fn(&mut Handshake)| {
+            let mut handshake = foreign();
+            change(&mut handshake);
+            of_handshake(&handshake).tokens().to_vec()
+        };
+        for tokens in [
+            with(|shown| shown.authorization.push("bearer a.b.c".into())),
+            with(|shown| shown.auth = Some(json!({ "token": null, "accessToken": "a.b.c" }))),
+            with(|shown| shown.query += "&token=a.b.c"),
+            with(|shown| shown.query += "&auth_token=a.b.c"),
+            with(|shown| shown.cookies.push("token=a.b.c".into())),
+            with(|shown| shown.cookies.push("x=y;auth_token=\"a.b.c\"".into())),
+        ] {
+            assert_eq!(tokens, ["a.b.c"]);
+        }
     }
 }

@@ -9,6 +9,7 @@ mod feed;
 mod flags;
 mod groups;
 mod history;
+mod last_active;
 mod leaving;
 mod list;
 mod matrix;

@@ -18,7 +18,11 @@ async fn every_generation_is_told_why_it_is_refused() {
         return;
     };
     let claims = json!({ "sub": "alice", "exp": 4_000_000_000_u64 });
-    let foreign = sign_with(&claims, Algorithm::HS256, "another secret of good length");
+    let foreign = sign_with(
+        &claims,
+        Algorithm::HS256,
+        "another secret that is long enough too",
+    );
     for generation in Generation::ALL {
         for transports in [Transports::Websocket, Transports::Polling] {
             let socket = || {

@@ -103,6 +103,28 @@ async fn a_key_set_may_be_a_file() {
     std::fs::remove_file(&file).unwrap();
 }
 
+#[tokio::test]
+async fn entries_that_cannot_be_used_do_not_matter() {
+    let mut entries = vec![
+        json!({ "kty": "oct", "kid": "shared", "k": "c3dvcmRmaXNo", "alg": "HS256" }),
+        json!({ "kty": "LWE", "kid": "future", "matrix": [[1]] }),
+        json!({ "kty": "RSA", "kid": "half", "e": "AQAB" }),
+        json!({ "kty": "OKP", "crv": "Ed25519", "kid": "torn", "x": "no base64!" }),
+        json!("not even an object"),
+    ];
+    let mut encrypts = TWOS.jwk();
+    encrypts["use"] = json!("enc");
+    entries.extend([encrypts, ONES.jwk()]);
+    let issuer = Issuer::saying(json!({ "keys": entries }).to_string()).await;
+    let deployment = with_keys_at(issuer.url()).await;
+    let caller = deployment.anonymous();
+    let good = caller.clone().bearer(ONES.sign(&alice()));
+    good.get("/chat/rooms").await.ok();
+    let other = caller.bearer(TWOS.sign(&alice()));
+    let answer = other.get("/chat/rooms").await;
+    answer.error(401, "UNAUTHORIZED");
+}
+
 async fn with_keys_at(place: &str) -> Deployment {
     Deployment::with_settings(1, &[("JWT_HS256_SECRET", ""), ("JWT_JWKS", place)]).await
 }

@@ -5,7 +5,8 @@ use reqwest::{Body, Method};
 use serde_json::json;
 
 use crate::support::{
-    Deployment, SECRET, UNKNOWN_ID, said_about, sign, sign_with, token, token_for, unsigned,
+    Deployment, SECRET, UNKNOWN_ID, said_about, sign, sign_with, token, token_for, unix_seconds,
+    unsigned,
 };
 
 #[tokio::test]
@@ -119,6 +120,26 @@ async fn audience_issuer_and_user_claim_are_checked_where_they_are_configured() 
     }
 }
 
+#[tokio::test]
+async fn an_issuer_may_be_some_seconds_ahead_and_as_many_as_are_configured() {
+    let usual = Deployment::start(1).await;
+    let lenient = Deployment::with_settings(1, &[("JWT_LEEWAY_SECONDS", "300")]).await;
+    for claim in ["nbf", "iat"] {
+        let ahead =
+            |seconds: i64| sign(&json!({ "sub": "alice", claim: unix_seconds() + seconds }));
+        let caller = usual.anonymous().bearer(ahead(4));
+        caller.get("/chat/rooms").await.ok();
+        let caller = usual.anonymous().bearer(ahead(60));
+        let refused = caller.get("/chat/rooms").await;
+        assert_eq!(said_about(&refused.error(401, "UNAUTHORIZED")), ["refused"]);
+        let caller = lenient.anonymous().bearer(ahead(60));
+        caller.get("/chat/rooms").await.ok();
+    }
+    let over = lenient.anonymous().bearer(token_for("alice", -5));
+    let refused = over.get("/chat/rooms").await;
+    assert_eq!(said_about(&refused.error(401, "UNAUTHORIZED")), ["expired"]);
+}
+
 /// What is wrong with a token, the token, and which of the words may be said about it.
 type BadToken = (&'static str, String, &'static [&'static str]);
 
@@ -130,7 +151,11 @@ fn bad_tokens() -> Vec<BadToken> {
     let (head, signature) = good.rsplit_once('.').unwrap();
     let other = sign(&json!({ "sub": "bob" }));
     let (other_head, _) = other.rsplit_once('.').unwrap();
-    let foreign = sign_with(&claims, Algorithm::HS256, "another secret of good length");
+    let foreign = sign_with(
+        &claims,
+        Algorithm::HS256,
+        "another secret that is long enough too",
+    );
     let later = json!({ "sub": "alice", "nbf": 4_000_000_000_u64 });
     let endless = sign_with(&json!({ "sub": "alice" }), Algorithm::HS256, SECRET);
     vec![

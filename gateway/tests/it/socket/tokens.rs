@@ -112,7 +112,11 @@ async fn every_generation_is_told_why_it_is_refused_and_nothing_else() {
         return;
     };
     let claims = json!({ "sub": "alice", "exp": 4_000_000_000_u64 });
-    let foreign = sign_with(&claims, Algorithm::HS256, "another secret of good length");
+    let foreign = sign_with(
+        &claims,
+        Algorithm::HS256,
+        "another secret that is long enough too",
+    );
     for generation in Generation::ALL {
         let socket = || deployment.socket("alice").generation(generation);
         for (connect, word) in [

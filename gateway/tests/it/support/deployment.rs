@@ -71,6 +71,23 @@ impl Deployment {
         Some(deployment)
     }
 
+    /// One node that runs, but lacks something and may not be ready, with JavaScript clients at hand.
+    pub(crate) async fn alive_with_clients(settings: &[(&str, &str)]) -> Option<Self> {
+        let js = Js::start()?;
+        let database = Database::migrated().await;
+        let mut env = environment(&database);
+        for (name, value) in settings {
+            env.push((name, (*value).to_owned()));
+        }
+        let node = Gateway::spawn_alive(Path::new(GATEWAY), &env).await;
+        Some(Self {
+            nodes: vec![node.unwrap()],
+            js: Some(js),
+            http: reqwest::Client::new(),
+            database,
+        })
+    }
+
     /// One node with JavaScript clients at hand, and the only way from it to its database.
     pub(crate) async fn with_clients_and_fragile_database() -> Option<(Self, Proxy)> {
         Self::with_fragile_database(&[]).await

@@ -106,9 +106,14 @@ pub(crate) struct Issuer {
 
 impl Issuer {
     pub(crate) async fn publishing(keys: &[KeyPair]) -> Self {
+        Self::saying(key_set(keys)).await
+    }
+
+    /// Publishes whatever this is.
+    pub(crate) async fn saying(text: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/keys.json", listener.local_addr().unwrap());
-        let keys = Arc::new(Mutex::new(key_set(keys)));
+        let keys = Arc::new(Mutex::new(text));
         let shown = Arc::clone(&keys);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -126,7 +131,12 @@ impl Issuer {
 
     /// From now on publishes these instead.
     pub(crate) fn rotate(&self, keys: &[KeyPair]) {
-        *self.keys.lock().unwrap() = key_set(keys);
+        self.says(key_set(keys));
+    }
+
+    /// From now on publishes this text.
+    pub(crate) fn says(&self, text: String) {
+        *self.keys.lock().unwrap() = text;
     }
 }
 

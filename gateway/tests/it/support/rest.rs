@@ -1,6 +1,6 @@
 //! A caller of REST routes, and what it gets back.
 
-use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method};
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ pub(crate) struct Rest {
     http: reqwest::Client,
     base: String,
     authorization: Option<String>,
+    others: HeaderMap,
 }
 
 impl Rest {
@@ -20,6 +21,7 @@ impl Rest {
             http,
             base: base.to_owned(),
             authorization: None,
+            others: HeaderMap::new(),
         }
     }
 
@@ -37,6 +39,13 @@ impl Rest {
     /// The same caller with this text as its authorization.
     pub(crate) fn authorization(mut self, text: String) -> Self {
         self.authorization = Some(text);
+        self
+    }
+
+    /// The same caller with one more header, before its authorization.
+    pub(crate) fn header(mut self, name: &'static str, value: &[u8]) -> Self {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        self.others.append(HeaderName::from_static(name), value);
         self
     }
 
@@ -68,6 +77,7 @@ impl Rest {
         sending = sending
             .timeout(DEADLINE)
             .header(CONTENT_TYPE, "application/json")
+            .headers(self.others.clone())
             .body(body);
         if let Some(authorization) = &self.authorization {
             sending = sending.header("authorization", authorization);

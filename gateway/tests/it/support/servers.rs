@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use roomwire_dev::servers::{Durability, Servers};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::OnceCell;
 
@@ -102,6 +102,18 @@ impl Database {
         .await
         .unwrap();
         connection.close().await.unwrap();
+    }
+
+    /// Holds a user's row, as an operator's forgotten session does, until the connection ends.
+    pub(crate) async fn hold(&self, user: &str) -> PgConnection {
+        let mut connection = server().database(&self.name).connect().await.unwrap();
+        connection.execute("begin").await.unwrap();
+        sqlx::query("select from users where id = $1 for update")
+            .bind(user)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        connection
     }
 
     /// Applies the migrations by the program itself, once per process.

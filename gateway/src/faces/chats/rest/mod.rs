@@ -9,7 +9,7 @@ use axum::{
     RequestPartsExt, Router,
     body::Body,
     extract::{FromRequestParts, RawQuery, State},
-    http::{StatusCode, header, request::Parts},
+    http::{StatusCode, request::Parts},
     middleware::{from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -20,12 +20,12 @@ use roomwire_shared::{
 };
 use serde_json::{Map, Value};
 
-use super::{error, params::Params, socket};
+use super::{error, params::Params, socket, token};
 use crate::{
     auth::{Refusal, Verifier},
     chat::Chat,
     domain::{ChatError, Kind, Principal, RoomKind},
-    faces::{BodyError, bearer, http, read_body},
+    faces::{BodyError, http, read_body},
 };
 
 /// What handlers need.
@@ -134,11 +134,8 @@ impl FromRequestParts<Context> for Caller {
     type Rejection = Failed;
 
     async fn from_request_parts(parts: &mut Parts, cx: &Context) -> Result<Self, Failed> {
-        let header = parts.headers.get(header::AUTHORIZATION);
-        let token = header
-            .and_then(|value| value.to_str().ok())
-            .and_then(bearer);
-        Ok(Self(cx.verifier.check(token).await?))
+        let shown = token::of_request(&parts.headers);
+        Ok(Self(cx.verifier.check(&shown).await?))
     }
 }
 
@@ -215,6 +212,9 @@ impl From<ChatError> for Failed {
 impl From<Refusal> for Failed {
     /// The contract has no code of its own for it.
     fn from(refusal: Refusal) -> Self {
+        if let Some(outage) = refusal.as_outage() {
+            return outage.into();
+        }
         Self {
             status: StatusCode::UNAUTHORIZED.as_u16(),
             envelope: Failure::new(Code::Forbidden, refusal.to_string()),

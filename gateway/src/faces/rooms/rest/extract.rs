@@ -4,7 +4,7 @@ use axum::{
     RequestPartsExt,
     body::Body,
     extract::{FromRequest, FromRequestParts, Path, RawQuery, Request},
-    http::{header, request::Parts},
+    http::request::Parts,
 };
 use roomwire_shared::{RoomId, UserId, limits::BODY_BYTES_MAX};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{super::token, Context, respond::Failure};
 use crate::{
     domain::{ChatError, UserList},
-    faces::{bearer, query_value, read_body},
+    faces::{query_value, read_body},
 };
 
 /// The user behind the request's token, who is not suspended.
@@ -22,15 +22,8 @@ impl FromRequestParts<Context> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, cx: &Context) -> Result<Self, Failure> {
-        let header = parts.headers.get(header::AUTHORIZATION);
-        let token = match header
-            .and_then(|value| value.to_str().ok())
-            .and_then(bearer)
-        {
-            Some(token) => Some(token.to_owned()),
-            None => parts.uri.query().and_then(token::of_query),
-        };
-        let principal = cx.verifier.check(token.as_deref()).await?;
+        let shown = token::of_request(&parts.headers, parts.uri.query());
+        let principal = cx.verifier.check(&shown).await?;
         cx.chat.refuse_suspended(&principal.user).await?;
         Ok(Self(principal.user))
     }

@@ -37,6 +37,9 @@ impl From<ChatError> for Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
+        if let Some(outage) = refusal.as_outage() {
+            return outage.into();
+        }
         Self(ErrorBody::new(ErrorName::Unauthorized, refusal.to_string()))
     }
 }

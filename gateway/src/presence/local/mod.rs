@@ -1,5 +1,8 @@
 //! Who is on this node, and what is to be done about it when: pure bookkeeping.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{HashMap, VecDeque},
     time::Duration,
@@ -18,9 +21,12 @@ pub(super) struct Local {
     users: HashMap<UserId, Here>,
     /// Users of whom Redis is to be told. May name users who have gone meanwhile.
     owed: VecDeque<UserId>,
-    /// When to look at a user again. All wait equally long, so these are in the order of time. A
-    /// user for whom another time counts by then is passed over.
+    /// When to look at a user again. All wait equally long, so these are in the order of time, after
+    /// those for whom something can be done at once. A user for whom another time counts by then is
+    /// passed over.
     timers: VecDeque<(Instant, UserId)>,
+    /// When the time of a departure is to be noted, likewise.
+    departures: VecDeque<(Instant, UserId)>,
     /// Users of whom Redis has been told.
     written: usize,
 }
@@ -30,7 +36,11 @@ struct Here {
     stage: Stage,
     /// The timer that counts.
     due: Option<Instant>,
+    /// The departure that counts, until it is taken to be noted.
+    note_due: Option<Instant>,
     left_at: Timestamp,
+    /// Postgres knows `left_at`; before, nobody may be told that the user has gone.
+    noted: bool,
 }
 
 /// What Redis knows of a user of this node.
@@ -49,10 +59,8 @@ enum Stage {
 pub(super) struct Due {
     /// Have been here long enough for others to be told.
     pub(super) announce: Vec<UserId>,
-    /// Have been gone long enough, and since when.
-    pub(super) leave: Vec<(UserId, Timestamp)>,
-    /// The same of whom Redis was never told.
-    pub(super) forgotten: Vec<(UserId, Timestamp)>,
+    /// Have been gone long enough, and Postgres knows since when.
+    pub(super) leave: Vec<UserId>,
 }
 
 impl Local {
@@ -63,7 +71,9 @@ impl Local {
                 sockets: 1,
                 stage: Stage::Owed,
                 due: None,
+                note_due: None,
                 left_at: Timestamp::from_unix_ms(0),
+                noted: false,
             };
             self.users.insert(user.clone(), here);
             self.owed.push_back(user.clone());
@@ -73,7 +83,7 @@ impl Local {
         if here.sockets > 1 {
             return false;
         }
-        here.due = None;
+        (here.due, here.note_due) = (None, None);
         match here.stage {
             Stage::Owed => self.owed.push_back(user.clone()),
             Stage::Written => self.look_again(user, now),
@@ -90,8 +100,70 @@ impl Local {
         here.sockets = here.sockets.saturating_sub(1);
         if here.sockets == 0 {
             here.left_at = at;
-            self.look_again(user, now);
+            here.noted = false;
+            here.due = None;
+            self.note_later(user, now);
         }
+    }
+
+    fn note_later(&mut self, user: &UserId, now: Instant) {
+        if let Some(here) = self.users.get_mut(user) {
+            let due = now + HOLD;
+            here.note_due = Some(due);
+            self.departures.push_back((due, user.clone()));
+        }
+    }
+
+    /// Users who have been gone long enough for that to be noted, and since when; up to `limit`. Each
+    /// is followed by [`Local::noted`] or [`Local::not_noted`].
+    pub(super) fn take_departed(&mut self, now: Instant, limit: usize) -> Vec<(UserId, Timestamp)> {
+        let mut taken = Vec::new();
+        while taken.len() < limit
+            && let Some((_, user)) = self.departures.pop_front_if(|(due, _)| *due <= now)
+        {
+            let Some(here) = self.users.get_mut(&user) else {
+                continue;
+            };
+            if here.sockets == 0 && here.note_due.take_if(|due| *due <= now).is_some() {
+                taken.push((user, here.left_at));
+            }
+        }
+        taken
+    }
+
+    /// Postgres knows that a user left then: Redis may be told, unless they have come back.
+    pub(super) fn noted(&mut self, user: &UserId, at: Timestamp, now: Instant) {
+        if let Some(here) = self.users.get_mut(user)
+            && here.sockets == 0
+            && here.left_at == at
+            && here.note_due.is_none()
+        {
+            here.noted = true;
+            here.due = Some(now);
+            self.timers.push_front((now, user.clone()));
+        }
+    }
+
+    /// Postgres could not be told of a departure: tries again when as much time has passed.
+    pub(super) fn not_noted(&mut self, user: &UserId, now: Instant) {
+        let waits = |here: &Here| here.sockets == 0 && here.note_due.is_none();
+        if self.users.get(user).is_some_and(waits) {
+            self.note_later(user, now);
+        }
+    }
+
+    /// When a departure is to be noted next.
+    pub(super) fn next_departure(&self) -> Option<Instant> {
+        self.departures.front().map(|(due, _)| *due)
+    }
+
+    /// When each user was last here, for whoever is here still that is `now`.
+    pub(super) fn last_seen(&self, now: Timestamp) -> Vec<(UserId, Timestamp)> {
+        let seen = |here: &Here| if here.sockets > 0 { now } else { here.left_at };
+        let users = self.users.iter();
+        users
+            .map(|(user, here)| (user.clone(), seen(here)))
+            .collect()
     }
 
     fn look_again(&mut self, user: &UserId, now: Instant) {
@@ -104,6 +176,12 @@ impl Local {
 
     pub(super) fn is_here(&self, user: &UserId) -> bool {
         self.users.get(user).is_some_and(|here| here.sockets > 0)
+    }
+
+    /// Whether a user is here, or has left so recently that nobody could say when.
+    pub(super) fn counts_as_here(&self, user: &UserId) -> bool {
+        let counts = |here: &Here| here.sockets > 0 || !here.noted;
+        self.users.get(user).is_some_and(counts)
     }
 
     /// Everybody with a socket here.
@@ -163,7 +241,8 @@ impl Local {
         }
     }
 
-    /// Redis has taken a user off this node. If they have come back meanwhile, it is told anew.
+    /// Redis has taken a user off this node. If they have come back meanwhile, it is told anew; if they
+    /// have left again since, that is still to be noted.
     pub(super) fn left(&mut self, user: &UserId) {
         let Some(here) = self.users.get_mut(user) else {
             return;
@@ -171,11 +250,11 @@ impl Local {
         if here.stage != Stage::Owed {
             self.written -= 1;
         }
-        if here.sockets == 0 {
-            self.users.remove(user);
-        } else {
-            here.stage = Stage::Owed;
+        here.stage = Stage::Owed;
+        if here.sockets > 0 {
             self.owed.push_back(user.clone());
+        } else if here.noted {
+            self.users.remove(user);
         }
     }
 
@@ -204,11 +283,12 @@ impl Local {
             }
             here.due = None;
             match (here.sockets, here.stage) {
+                (0, _) if !here.noted => {}
+                // Redis was never told of them.
                 (0, Stage::Owed) => {
-                    found.forgotten.push((user.clone(), here.left_at));
                     self.users.remove(&user);
                 }
-                (0, _) => found.leave.push((user, here.left_at)),
+                (0, _) => found.leave.push(user),
                 (_, Stage::Written) => found.announce.push(user),
                 _ => {}
             }
@@ -237,94 +317,5 @@ impl Local {
             users.map(|(user, _)| user.clone()).collect()
         };
         (of(Stage::Announced), of(Stage::Written))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn user(name: &str) -> UserId {
-        name.parse().unwrap()
-    }
-
-    fn at(ms: i64) -> Timestamp {
-        Timestamp::from_unix_ms(ms)
-    }
-
-    /// A user whom Redis knows of and everybody has been told of.
-    fn announced(local: &mut Local, ann: &UserId, now: Instant) {
-        assert!(local.arrived(ann, now));
-        assert_eq!(local.take_owed(10), std::slice::from_ref(ann));
-        local.entered(ann, true, now);
-    }
-
-    #[test]
-    fn whoever_stays_is_announced_once() {
-        let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
-        local.arrived(&ann, now);
-        local.take_owed(10);
-        local.entered(&ann, false, now);
-        assert_eq!(local.due(now, 10), Due::default());
-        let due = local.due(now + HOLD, 10);
-        assert_eq!(due.announce, std::slice::from_ref(&ann));
-        local.announced(&ann);
-        assert_eq!(local.due(now + HOLD * 2, 10), Due::default());
-    }
-
-    #[test]
-    fn whoever_comes_back_in_time_has_never_been_away() {
-        let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
-        announced(&mut local, &ann, now);
-        local.departed(&ann, at(1), now);
-        assert!(!local.arrived(&ann, now + HOLD / 2));
-        assert_eq!(local.due(now + HOLD * 2, 10), Due::default());
-        assert_eq!(local.written(), 1);
-    }
-
-    #[test]
-    fn whoever_goes_is_taken_off_after_the_hold_and_not_before() {
-        let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
-        announced(&mut local, &ann, now);
-        local.arrived(&ann, now);
-        local.departed(&ann, at(1), now);
-        assert_eq!(local.due(now + HOLD, 10), Due::default());
-        local.departed(&ann, at(2), now + HOLD);
-        assert_eq!(local.due(now + HOLD, 10), Due::default());
-        let due = local.due(now + HOLD * 2, 10);
-        assert_eq!(due.leave, [(ann.clone(), at(2))]);
-        local.left(&ann);
-        assert_eq!((local.count(), local.written()), (0, 0));
-    }
-
-    #[test]
-    fn whoever_comes_back_while_redis_takes_them_off_is_told_of_anew() {
-        let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
-        announced(&mut local, &ann, now);
-        local.departed(&ann, at(1), now);
-        assert_eq!(local.due(now + HOLD, 10).leave.len(), 1);
-        local.arrived(&ann, now + HOLD);
-        local.left(&ann);
-        assert_eq!(local.take_owed(10), [ann]);
-    }
-
-    #[test]
-    fn whoever_was_here_shorter_than_redis_took_is_forgotten_without_a_word() {
-        let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
-        local.arrived(&ann, now);
-        local.departed(&ann, at(5), now);
-        assert!(local.take_owed(10).is_empty());
-        let due = local.due(now + HOLD, 10);
-        assert_eq!(due.forgotten, [(ann, at(5))]);
-        assert_eq!(local.count(), 0);
-    }
-
-    #[test]
-    fn a_node_that_was_taken_for_dead_tells_of_all_its_users_again() {
-        let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
-        announced(&mut local, &ann, now);
-        local.start_over();
-        assert_eq!(local.written(), 0);
-        assert_eq!(local.take_owed(10), [ann]);
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Database, Deployment, Generation, Issuer, ONES, Rest, TWOS, eventually, run, servers, text,
-    unix_seconds,
+    Database, Deployment, Generation, Issuer, ONES, Rest, TWOS, eventually, run, said, servers,
+    text, unix_seconds,
 };
 
 #[tokio::test]
@@ -34,8 +34,7 @@ async fn until_a_key_set_was_read_nobody_is_told_that_their_token_is_wrong() {
         for socket in [deployment.socket("alice"), deployment.chats("alice")] {
             let socket = socket.generation(generation);
             let payload = socket.token(ONES.sign(&self::alice())).refused().await;
-            let message = payload["message"].as_str().unwrap_or_default();
-            assert!(message.starts_with("UNAVAILABLE: "), "{payload}");
+            assert!(said(&payload).starts_with("UNAVAILABLE: "), "{payload}");
         }
     }
     let metrics = admin.get("/metrics").await.text;

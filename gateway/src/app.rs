@@ -23,7 +23,7 @@ use crate::{
     store::Store,
     sweeper,
     telemetry::Recorder,
-    transport::{Admin, Edge, Listener, Lobby, Nodes, Sessions, bind, engine, serve_admin},
+    transport::{Admin, Budget, Edge, Listener, Lobby, Nodes, Sessions, bind, engine, serve_admin},
     workers::Workers,
 };
 
@@ -50,12 +50,13 @@ impl App {
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         let (serving, working) = (Workers::default(), Workers::default());
         let admin = Admin::new(recorder, &health::DEPENDENCIES);
-        let http = config.http.clone();
+        // Of both ports, since what is passed on between nodes takes memory too.
+        let bodies = Budget::new(config.http.bodies_bytes_max);
         let probes = serve_admin(
             private,
             admin.clone(),
-            http,
-            config.sockets,
+            bodies.clone(),
+            (config.http.clone(), config.sockets),
             working.clone(),
         );
         working.run_to_end(probes);
@@ -86,7 +87,7 @@ impl App {
         let chat = converse(bus, &store, rules, &working);
         let hub = chat.hub().clone();
         let edge = serve(
-            public,
+            (public, bodies),
             &config,
             (chat, verifier),
             nodes,
@@ -130,7 +131,7 @@ fn converse(bus: Bus, store: &Store, rules: (config::Rooms, Limits), working: &W
 
 /// Starts serving both sides of both contracts.
 fn serve(
-    tcp: TcpListener,
+    (tcp, bodies): (TcpListener, Budget),
     config: &Config,
     (chat, verifier): (Chat, Arc<Verifier>),
     nodes: Nodes,
@@ -172,7 +173,7 @@ fn serve(
         limits,
         (config.sockets, config.http.cors.clone()),
     );
-    let listener = Listener::public(tcp, edge.clone(), &config.http, config.sockets);
+    let listener = Listener::public(tcp, edge.clone(), bodies, (&config.http, config.sockets));
     serving.run_to_end(listener.run(serving.clone()));
     working.run(sessions.sweep_forever());
     working.run(lobby.watch_forever());

@@ -53,6 +53,8 @@ catalogue! {
     TCP_CONNECTIONS = "roomwire_tcp_connections", Kind::Gauge;
     /// TCP connections turned away at the configured bound.
     TCP_REFUSED = "roomwire_tcp_connections_refused_total", Kind::Counter;
+    /// Bytes of all request bodies that are being read.
+    BODIES_BYTES = "roomwire_bodies_bytes", Kind::Gauge;
     /// Bodies of requests that were not read to their end, by reason: `too_slow`, or `busy` where all
     /// together had reached their bound.
     BODIES_REFUSED = "roomwire_bodies_refused_total", Kind::Counter;

@@ -16,7 +16,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use super::{Edge, Listener};
+use super::{Budget, Edge, Listener};
 use crate::{config, telemetry::Recorder, workers::Workers};
 
 /// What the probes answer from; kept up to date by whoever checks.
@@ -83,8 +83,8 @@ impl Admin {
 pub(crate) async fn serve_admin(
     tcp: TcpListener,
     admin: Admin,
-    http: config::Http,
-    sockets: config::Sockets,
+    bodies: Budget,
+    (http, sockets): (config::Http, config::Sockets),
     workers: Workers,
 ) {
     let router = Router::new()
@@ -94,7 +94,7 @@ pub(crate) async fn serve_admin(
         .route("/metrics", get(exposition))
         .fallback(forwarded)
         .with_state(admin);
-    Listener::private(tcp, router, &http, sockets)
+    Listener::private(tcp, router, bodies, (&http, sockets))
         .run(workers)
         .await;
 }

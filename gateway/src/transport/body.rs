@@ -34,7 +34,7 @@ const DROPPED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The memory of all bodies that are being read; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Budget(Arc<Shared>);
+pub(crate) struct Budget(Arc<Shared>);
 
 struct Shared {
     bytes_max: usize,
@@ -42,7 +42,7 @@ struct Shared {
 }
 
 impl Budget {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize) -> Self {
         Self(Arc::new(Shared {
             bytes_max,
             taken: AtomicUsize::new(0),
@@ -56,16 +56,26 @@ impl Budget {
         if !fits {
             self.0.taken.fetch_sub(bytes, Ordering::Relaxed);
         }
+        self.show();
         fits
     }
 
     fn give_back(&self, bytes: usize) {
-        self.0.taken.fetch_sub(bytes, Ordering::Relaxed);
+        if bytes > 0 {
+            self.0.taken.fetch_sub(bytes, Ordering::Relaxed);
+            self.show();
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    fn show(&self) {
+        let taken = self.0.taken.load(Ordering::Relaxed);
+        metrics::gauge!(catalogue::BODIES_BYTES).set(taken as f64);
     }
 }
 
-/// A body under guard. Its time begins when it is first read.
-pub(super) struct Guarded<B: Body<Data = Bytes> + Send + Unpin + 'static> {
+/// A body whose pace and size are watched. Its time begins when it is first read.
+pub(super) struct PacedBody<B: Body<Data = Bytes> + Send + Unpin + 'static> {
     /// None once it has ended, or must not be read any more.
     inner: Option<B>,
     budget: Budget,
@@ -75,7 +85,7 @@ pub(super) struct Guarded<B: Body<Data = Bytes> + Send + Unpin + 'static> {
     waits: bool,
 }
 
-impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Guarded<B> {
+impl<B: Body<Data = Bytes> + Send + Unpin + 'static> PacedBody<B> {
     pub(super) fn new(inner: B, budget: Budget, expects_to_be_asked: bool) -> Self {
         Self {
             inner: Some(inner),
@@ -98,7 +108,7 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Guarded<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Body for Guarded<B> {
+impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Body for PacedBody<B> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -142,7 +152,7 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Body for Guarded<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Drop for Guarded<B> {
+impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Drop for PacedBody<B> {
     fn drop(&mut self) {
         self.budget.give_back(self.taken);
         let Some(rest) = self.inner.take().filter(|inner| !inner.is_end_stream()) else {
@@ -219,7 +229,7 @@ mod tests {
     const ROOM: usize = 1_000;
 
     fn of(text: &'static str, budget: &Budget) -> AnyBody {
-        AnyBody::new(Guarded::new(Full::from(text), budget.clone(), false))
+        AnyBody::new(PacedBody::new(Full::from(text), budget.clone(), false))
     }
 
     fn taken(budget: &Budget) -> usize {
@@ -242,7 +252,7 @@ mod tests {
         let budget = Budget::new(ROOM);
         let piece = Ok::<_, BodyError>(Frame::data(Bytes::from(vec![b'x'; 600])));
         let unfinished = stream::iter([piece]).chain(stream::pending());
-        let unfinished = Guarded::new(StreamBody::new(unfinished), budget.clone(), false);
+        let unfinished = PacedBody::new(StreamBody::new(unfinished), budget.clone(), false);
         let mut first = Box::pin(read_body(AnyBody::new(unfinished), ROOM));
         assert!(first.as_mut().now_or_never().is_none());
         assert_eq!(taken(&budget), 600);
@@ -261,7 +271,7 @@ mod tests {
         let frames = stream::unfold(frames, |mut frames| async {
             frames.recv().await.map(|frame| (frame, frames))
         });
-        let body = Guarded::new(StreamBody::new(Box::pin(frames)), budget.clone(), false);
+        let body = PacedBody::new(StreamBody::new(Box::pin(frames)), budget.clone(), false);
         drop(body);
         for _ in 0..100 {
             let frame = Ok(Frame::data(Bytes::from_static(b"0123456789")));

@@ -174,21 +174,14 @@ impl Edge {
             handshake.cookies.clear();
         }
         if self.rules.websocket && upgrade::is_announced(query) {
-            let protocols = request
-                .headers()
-                .get(header::SEC_WEBSOCKET_PROTOCOL)
-                .cloned();
-            let (mut request, entry) = opening::strip(request, query, handshake);
-            if let Some(protocols) = protocols {
-                let name = header::SEC_WEBSOCKET_PROTOCOL;
-                request.headers_mut().insert(name, protocols);
-            }
+            let entry = Arc::new(Entry::new(handshake, handle(&request)));
             self.lobby.expect(&entry);
-            return upgrade::accept(request, sockets, legacy::is_legacy(query));
+            let strip = |request| opening::strip(request, query, &entry);
+            return upgrade::accept(request, strip, (sockets, legacy::is_legacy(query)));
         }
         let opens = request.method() == Method::GET;
-        let (request, entry) = opening::strip(request, query, handshake);
-        let response = call(sockets, request).await;
+        let entry = Arc::new(Entry::new(handshake, None));
+        let response = call(sockets, opening::strip(request, query, &entry)).await;
         if !opens {
             return response;
         }
@@ -221,7 +214,8 @@ impl Edge {
             {
                 self.sessions.upgraded(named.plain, &handle);
             }
-            return upgrade::accept(request, sockets, legacy::is_legacy(named.query));
+            let is_legacy = legacy::is_legacy(named.query);
+            return upgrade::accept(request, |request| request, (sockets, is_legacy));
         }
         match *request.method() {
             Method::POST => self.post(sockets, request, (named, &entry)).await,

@@ -19,7 +19,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Cors, CorsLayer}
 
 use super::{
     Edge,
-    body::{self, Budget},
+    body::{Budget, PacedBody},
     guard::{self, Timeouts},
 };
 use crate::{
@@ -84,8 +84,8 @@ impl Listener<Cors<Edge>> {
     pub(crate) fn public(
         tcp: TcpListener,
         edge: Edge,
-        http: &config::Http,
-        sockets: config::Sockets,
+        bodies: Budget,
+        (http, sockets): (&config::Http, config::Sockets),
     ) -> Self {
         let service = cors(&http.cors).layer(edge);
         let timeouts = Timeouts {
@@ -93,7 +93,7 @@ impl Listener<Cors<Edge>> {
             head: http.head_timeout,
             idle: http.keep_alive,
         };
-        Self::new((tcp, service), http, timeouts)
+        Self::new((tcp, service), http, timeouts, bodies)
     }
 }
 
@@ -102,15 +102,15 @@ impl Listener<Router> {
     pub(super) fn private(
         tcp: TcpListener,
         router: Router,
-        http: &config::Http,
-        sockets: config::Sockets,
+        bodies: Budget,
+        (http, sockets): (&config::Http, config::Sockets),
     ) -> Self {
         let timeouts = Timeouts {
             write: sockets.write_timeout,
             head: PEER_HEAD_TIMEOUT,
             idle: PEER_IDLE_TIMEOUT,
         };
-        Self::new((tcp, router), http, timeouts)
+        Self::new((tcp, router), http, timeouts, bodies)
     }
 }
 
@@ -123,13 +123,18 @@ where
     S::Future: Send,
 {
     /// Serves at most `connections_max` connections at a time; more are turned away.
-    fn new((tcp, service): (TcpListener, S), http: &config::Http, timeouts: Timeouts) -> Self {
+    fn new(
+        (tcp, service): (TcpListener, S),
+        http: &config::Http,
+        timeouts: Timeouts,
+        bodies: Budget,
+    ) -> Self {
         Self {
             tcp,
             service,
             permits: Arc::new(Semaphore::new(http.connections_max)),
             timeouts,
-            bodies: Budget::new(http.bodies_bytes_max),
+            bodies,
         }
     }
 
@@ -213,7 +218,7 @@ fn guarded_body(request: Request<Incoming>, bodies: &Budget) -> Request<Body> {
         if body.is_end_stream() {
             return Body::empty();
         }
-        Body::new(body::Guarded::new(body, bodies.clone(), expects))
+        Body::new(PacedBody::new(body, bodies.clone(), expects))
     })
 }
 

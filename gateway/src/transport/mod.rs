@@ -24,6 +24,7 @@ mod unknown;
 mod upgrade;
 
 pub(crate) use admin::{Admin, serve_admin};
+pub(crate) use body::Budget;
 pub(crate) use edge::Edge;
 pub(crate) use forward::Nodes;
 pub(crate) use listener::{Listener, bind};

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, Request, Uri, header};
 
-use super::{entry::Entry, guard::Handle, upgrade};
-use crate::faces::{Handshake, query_value};
+use super::{entry::Entry, guard::Handle};
+use crate::faces::query_value;
 
 /// Headers that a request which opens a session keeps.
 const KEPT: [HeaderName; 4] = [
@@ -27,17 +27,10 @@ pub(super) fn handle(request: &Request<Body>) -> Option<Arc<Handle>> {
     request.extensions().get::<Arc<Handle>>().map(Arc::clone)
 }
 
-/// Copies what the session needs into an [`Entry`] and strips the rest. The subprotocols on offer
-/// stay too: the handshake answers them.
-pub(super) fn strip(
-    request: Request<Body>,
-    query: &str,
-    handshake: Handshake,
-) -> (Request<Body>, Arc<Entry>) {
-    let websocket = handle(&request).filter(|_| upgrade::is_wanted(request.headers()));
+/// Strips a request to what the library reads; the rest is in the entry, which travels with it.
+pub(super) fn strip(request: Request<Body>, query: &str, entry: &Arc<Entry>) -> Request<Body> {
     let (mut parts, body) = request.into_parts();
-    let entry = Arc::new(Entry::new(handshake, websocket));
-    parts.extensions.insert(Arc::clone(&entry));
+    parts.extensions.insert(Arc::clone(entry));
     // One that is too long when it is written anew has no session to open.
     parts.uri = slim_uri(parts.uri.path(), query).unwrap_or_default();
     let mut headers = HeaderMap::with_capacity(KEPT.len());
@@ -49,7 +42,7 @@ pub(super) fn strip(
         }
     }
     parts.headers = headers;
-    (Request::from_parts(parts, body), entry)
+    Request::from_parts(parts, body)
 }
 
 /// The session that a request continues, if it continues one. Read as the library reads it, without
@@ -83,6 +76,7 @@ fn slim_uri(path: &str, query: &str) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::faces::Handshake;
 
     #[test]
     fn a_token_in_the_query_does_not_reach_the_library() {
@@ -96,7 +90,7 @@ mod tests {
         let uri: Uri = format!("/realtime/?{query}").parse().unwrap();
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = uri;
-        let (stripped, _) = strip(request, &query, Handshake::default());
-        assert_eq!(stripped.uri().query(), None);
+        let entry = Arc::new(Entry::new(Handshake::default(), None));
+        assert_eq!(strip(request, &query, &entry).uri().query(), None);
     }
 }

@@ -24,12 +24,12 @@ pub(super) fn is_announced(query: &str) -> bool {
     query_value(query, "transport").as_deref() == Some("websocket")
 }
 
-/// Upgrades a request and hands its stream to the library. Whatever is no handshake is answered as
-/// a bad request.
+/// Upgrades a request and hands its stream to the library, with what `strip` leaves of it. Whatever
+/// is no handshake is answered as a bad request.
 pub(super) fn accept(
     mut request: Request<Body>,
-    mut sockets: engine::Service,
-    is_legacy: bool,
+    strip: impl FnOnce(Request<Body>) -> Request<Body>,
+    (mut sockets, is_legacy): (engine::Service, bool),
 ) -> Response<Body> {
     let Some(answer) = agreement(&request) else {
         return refuse(
@@ -38,7 +38,7 @@ pub(super) fn accept(
         );
     };
     let upgraded = hyper::upgrade::on(&mut request);
-    let request = request.map(|_| ());
+    let request = strip(request).map(|_| ());
     // Not tracked: ends with the connection, which is.
     tokio::spawn(async move {
         let stream = match upgraded.await {

@@ -11,6 +11,7 @@ mod membership;
 mod messages;
 mod overview;
 mod read;
+mod resume;
 mod sign_in;
 mod together;
 mod typing;
@@ -41,6 +42,7 @@ struct Parts {
     lanes: append::Lanes,
     sign_ins: sign_in::SignIns,
     heads: changes::Heads,
+    feeds: resume::Feeds,
     presence: Presence,
     limits: Limits,
     rules: config::Rooms,
@@ -56,8 +58,9 @@ impl Chat {
         workers: &Workers,
     ) -> Self {
         let lanes = append::Lanes::start(&store, &hub, &publisher, workers);
-        let sign_ins = sign_in::start(store.clone(), workers);
+        let sign_ins = sign_in::start(store.clone(), rules.feed_memory, workers);
         let heads = changes::start(store.clone(), workers);
+        let feeds = resume::Feeds::start(&store, &hub, rules.resent_bytes_max, workers);
         Self(Arc::new(Parts {
             store,
             hub,
@@ -65,6 +68,7 @@ impl Chat {
             lanes,
             sign_ins,
             heads,
+            feeds,
             presence,
             limits,
             rules,

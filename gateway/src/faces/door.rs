@@ -7,7 +7,7 @@ use crate::{
     auth::Verifier,
     chat::Chat,
     domain::{ChatError, Kind, Origin, Principal},
-    live::{Audience, Connection, Outlet},
+    live::{Audience, Connection, Frame, Outlet},
 };
 
 /// What both faces need to let somebody in; cheap to clone.
@@ -19,13 +19,14 @@ pub(super) struct Door {
 
 impl Door {
     /// Checks a token and puts the socket into its user's rooms. A suspended user is refused with
-    /// the contract's own text.
+    /// the contract's own text. Returns also what the socket has missed of the feeds that it takes
+    /// up; by contract A there are none.
     pub(super) async fn admit(
         &self,
         token: Option<&str>,
         (id, audience, outlet): (Origin, Audience, Box<dyn Outlet>),
         suspended: &str,
-    ) -> Result<(Principal, Arc<Connection>), Refused> {
+    ) -> Result<(Principal, Arc<Connection>, Vec<Frame>), Refused> {
         let principal = self
             .verifier
             .check(token)
@@ -39,7 +40,7 @@ impl Door {
             _ => Refused(format!("UNAVAILABLE: {error}")),
         };
         let signed_in = self.chat.sign_in(&principal, &connection).await;
-        signed_in.map_err(refused)?;
-        Ok((principal, connection))
+        let missed = signed_in.map_err(refused)?;
+        Ok((principal, connection, missed))
     }
 }

@@ -49,8 +49,10 @@ impl Face for ChatsFace {
     ) -> Result<Session, Refused> {
         let token = token::of_handshake(handshake);
         let socket = (id, Audience::Chats, outlet);
-        let (principal, connection) = self.0.admit(token.as_deref(), socket, SUSPENDED).await?;
-        let greeting = Frame::event(event::SUCCESS, &views::welcome(&principal)).ok();
+        let admitted = self.0.admit(token.as_deref(), socket, SUSPENDED).await?;
+        let (principal, connection, missed) = admitted;
+        let success = Frame::event(event::SUCCESS, &views::welcome(&principal)).ok();
+        let greeting = success.into_iter().chain(missed).collect();
         let chat = self.0.chat.clone();
         Ok(Session::new(principal, connection, greeting, chat))
     }
@@ -121,7 +123,7 @@ async fn carry_out(
         }
         Command::LeaveRoom(id) => {
             if let Some(id) = id {
-                chat.leave_feed(connection, id);
+                chat.leave_feed(connection, id).await?;
             }
             data(&serde_json::json!({ "chat_id": id }))
         }

@@ -1,6 +1,7 @@
 //! The store against a real Postgres.
 
 mod chats;
+mod feeds;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use roomwire_dev::gateway::Gateway;
+use roomwire_dev::{front::Front, gateway::Gateway};
 
 use super::js::{Connect, Js};
 use super::{Database, GATEWAY, Proxy, Rest, SECRET, servers, token};
@@ -160,6 +160,14 @@ impl Deployment {
     pub(crate) fn chats_on(&self, node: usize, user: &str) -> Connect<'_> {
         let js = self.js.as_ref().expect("a deployment with clients");
         Connect::chats(js, self.nodes[node].url(), user)
+    }
+
+    /// An address in front of all nodes: the first connection goes to the first of them, and so on.
+    pub(crate) async fn front(&self) -> Front {
+        let address = |node: &Gateway| node.url().trim_start_matches("http://").parse().unwrap();
+        let nodes = self.nodes.iter().map(address).collect();
+        let anywhere = "127.0.0.1:0".parse().unwrap();
+        Front::start(anywhere, nodes).await.unwrap()
     }
 
     /// Suspends a user, or lifts that, as an operator does it.

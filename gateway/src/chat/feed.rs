@@ -8,9 +8,24 @@ use super::Chat;
 use crate::{domain::ChatError, live::Connection};
 
 impl Chat {
-    /// Starts the feed. Whatever is committed in the room after this returned reaches the
-    /// connection.
+    /// Starts the feed and remembers it for the user's sockets to come. Whatever is committed in the
+    /// room after this returned reaches the connection, also if it returns that the feed could not be
+    /// remembered.
     pub(crate) async fn join_feed(
+        &self,
+        connection: &Arc<Connection>,
+        room: RoomId,
+    ) -> Result<(), ChatError> {
+        self.start_feed(connection, room).await?;
+        if self.0.rules.feed_memory.is_none() {
+            return Ok(());
+        }
+        let is_member = self.0.feeds.remember(connection.user(), room).await?;
+        // Otherwise the membership has just ended, and the log ends the feed.
+        is_member.then_some(()).ok_or_else(ChatError::no_room)
+    }
+
+    async fn start_feed(
         &self,
         connection: &Arc<Connection>,
         room: RoomId,
@@ -32,8 +47,18 @@ impl Chat {
         }
     }
 
-    /// Ends the feed; a room without one is left as it is.
-    pub(crate) fn leave_feed(&self, connection: &Connection, room: RoomId) {
+    /// Ends the feed on this connection, and forgets it for the user's sockets to come; those that
+    /// are there keep theirs. A room without a feed is left as it is. On an error it has ended here,
+    /// and is perhaps not forgotten.
+    pub(crate) async fn leave_feed(
+        &self,
+        connection: &Connection,
+        room: RoomId,
+    ) -> Result<(), ChatError> {
         self.0.hub.feed(room, connection, false);
+        if self.0.rules.feed_memory.is_some() {
+            self.0.store.forget_feed(connection.user(), room).await?;
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod membership;
 mod messages;
 mod overview;
 mod read;
+mod resume;
 mod sign_in;
 mod together;
 mod typing;
@@ -42,6 +43,7 @@ struct Parts {
     sign_ins: sign_in::SignIns,
     standings: sign_in::Standings,
     heads: changes::Heads,
+    feeds: resume::Feeds,
     presence: Presence,
     limits: Limits,
     rules: config::Rooms,
@@ -57,9 +59,10 @@ impl Chat {
         workers: &Workers,
     ) -> Self {
         let lanes = append::Lanes::start(&store, &hub, &publisher, workers);
-        let sign_ins = sign_in::start(store.clone(), workers);
+        let sign_ins = sign_in::start(store.clone(), rules.feed_memory, workers);
         let standings = sign_in::start_standings(store.clone(), workers);
         let heads = changes::start(store.clone(), workers);
+        let feeds = resume::Feeds::start(&store, &hub, rules.resent_bytes_max, workers);
         Self(Arc::new(Parts {
             store,
             hub,
@@ -68,6 +71,7 @@ impl Chat {
             sign_ins,
             standings,
             heads,
+            feeds,
             presence,
             limits,
             rules,

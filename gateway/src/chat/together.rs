@@ -30,8 +30,17 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
         F: Fn(Vec<Q>) -> T + Send + 'static,
         T: Future<Output = Result<Vec<A>, store::Error>> + Send + 'static,
     {
+        Self::in_rounds_of(TOGETHER_MAX, workers, answer)
+    }
+
+    /// As [`Together::start`], with at most `most` questions in one round: for large answers.
+    pub(super) fn in_rounds_of<F, T>(most: usize, workers: &Workers, answer: F) -> Self
+    where
+        F: Fn(Vec<Q>) -> T + Send + 'static,
+        T: Future<Output = Result<Vec<A>, store::Error>> + Send + 'static,
+    {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        workers.run(run(waiting, answer));
+        workers.run(run(waiting, most, answer));
         Self(queue)
     }
 
@@ -46,13 +55,13 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
     }
 }
 
-async fn run<Q, A, F, T>(mut waiting: mpsc::Receiver<Question<Q, A>>, answer: F)
+async fn run<Q, A, F, T>(mut waiting: mpsc::Receiver<Question<Q, A>>, most: usize, answer: F)
 where
     F: Fn(Vec<Q>) -> T,
     T: Future<Output = Result<Vec<A>, store::Error>>,
 {
-    let mut batch = Vec::with_capacity(TOGETHER_MAX);
-    while waiting.recv_many(&mut batch, TOGETHER_MAX).await > 0 {
+    let mut batch = Vec::with_capacity(most);
+    while waiting.recv_many(&mut batch, most).await > 0 {
         let (asked, askers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|one| (one.asked, one.done)).unzip();
         match answer(asked).await {
@@ -108,6 +117,18 @@ mod tests {
         let rounds = rounds.lock().unwrap();
         assert_eq!(rounds.iter().sum::<usize>(), 600);
         assert!(rounds.len() < 30 && rounds.iter().all(|size| *size <= 500));
+    }
+
+    #[tokio::test]
+    async fn a_round_is_never_larger_than_its_answers_allow() {
+        let workers = Workers::default();
+        let rounds = Together::in_rounds_of(3, &workers, |asked: Vec<u32>| async move {
+            Ok(vec![asked.len(); asked.len()])
+        });
+        let sizes = join_all((0..20).map(|number| rounds.ask(number))).await;
+        let sizes: Vec<usize> = sizes.into_iter().map(Result::unwrap).collect();
+        assert!(sizes.iter().all(|size| (1..=3).contains(size)), "{sizes:?}");
+        assert!(sizes.contains(&3), "{sizes:?}");
     }
 
     #[tokio::test]

@@ -89,7 +89,7 @@ impl ServeArgs {
                     postgres,
                     redis,
                     auth,
-                    rooms,
+                    rooms: rooms.within(sockets.pending_bytes_max),
                     sockets,
                     limits,
                 })

@@ -1,5 +1,7 @@
 //! What users may do with rooms and messages.
 
+use std::time::Duration;
+
 use roomwire_shared::limits;
 
 use super::{Problems, problems::Switch};
@@ -23,6 +25,10 @@ pub(crate) struct RoomsArgs {
     /// `accept` ids that never connected as members of rooms, or `reject` them.
     #[arg(long, env = "UNKNOWN_USERS", default_value = "accept")]
     unknown_users: String,
+    /// Hours for which new sockets of contract B take up the feeds that their user asked for before
+    /// (`join_room`), counted from the last time that was done; 0 lets a feed end with its socket.
+    #[arg(long, env = "FEED_MEMORY_HOURS", default_value = "24")]
+    feed_memory_hours: String,
 }
 
 /// Parsed form of [`RoomsArgs`].
@@ -35,7 +41,17 @@ pub(crate) struct Rooms {
     /// 1 to 1,000.
     pub(crate) chat_members_max: usize,
     pub(crate) unknown_users: UnknownUsers,
+    /// How long a feed is remembered after it was asked for or taken up; `None` if it is not. At
+    /// most a year.
+    pub(crate) feed_memory: Option<Duration>,
+    /// Most bytes of frames that a new socket is sent of what it missed. Well below
+    /// `PENDING_BYTES_MAX`, which would cut a client that polls as often as it comes back.
+    pub(crate) resent_bytes_max: usize,
 }
+
+/// [`Rooms::resent_bytes_max`] where `PENDING_BYTES_MAX` leaves room for it.
+const RESENT_BYTES_MAX: usize = 512 * 1024;
+const SECONDS_PER_HOUR: u64 = 3_600;
 
 /// What happens when a request names an id that never connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +91,33 @@ impl RoomsArgs {
         );
         let members = problems.number("CHAT_MEMBERS_MAX", &self.chat_members_max, 1..=1_000_usize);
         let unknown = problems.parse("UNKNOWN_USERS", &self.unknown_users, "accept or reject");
+        let hours = problems.number("FEED_MEMORY_HOURS", &self.feed_memory_hours, 0..=8_760_u64);
         Some(Rooms {
             allow_edit: edit?.0,
             allow_delete: delete?.0,
             message_bytes_max: bytes?,
             chat_members_max: members?,
             unknown_users: unknown?,
+            feed_memory: memory(hours?),
+            resent_bytes_max: RESENT_BYTES_MAX,
         })
+    }
+}
+
+/// None for no hours.
+fn memory(hours: u64) -> Option<Duration> {
+    let memory = Duration::from_secs(hours * SECONDS_PER_HOUR);
+    (!memory.is_zero()).then_some(memory)
+}
+
+impl Rooms {
+    /// With no more resent than half of what may wait for a client, which leaves room for what
+    /// happens meanwhile.
+    pub(super) fn within(self, pending_bytes_max: u64) -> Self {
+        let half = usize::try_from(pending_bytes_max / 2).unwrap_or(usize::MAX);
+        Self {
+            resent_bytes_max: self.resent_bytes_max.min(half),
+            ..self
+        }
     }
 }

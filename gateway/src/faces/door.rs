@@ -9,7 +9,7 @@ use crate::{
     auth::{Candidates, Refusal, Verifier},
     chat::Chat,
     domain::{ChatError, Kind, Origin, Principal},
-    live::{Audience, Connection, Outlet},
+    live::{Audience, Connection, Frame, Outlet},
 };
 
 /// What both faces need to let somebody in; cheap to clone.
@@ -21,13 +21,14 @@ pub(super) struct Door {
 
 impl Door {
     /// Checks what was shown and puts the socket into its user's rooms. A suspended user is refused in
-    /// the contract's own way.
+    /// the contract's own way. Returns also what the socket has missed of the feeds that it takes up;
+    /// by contract A there are none.
     pub(super) async fn admit(
         &self,
         shown: &Candidates,
         (id, audience, outlet): (Origin, Audience, Box<dyn Outlet>),
         suspended: fn() -> Refused,
-    ) -> Result<(Principal, Arc<Connection>), Refused> {
+    ) -> Result<(Principal, Arc<Connection>, Vec<Frame>), Refused> {
         let principal = self.verifier.check(shown).await.map_err(told)?;
         let user = principal.user.clone();
         let connection = Arc::new(Connection::new(id, user, audience, outlet));
@@ -37,8 +38,8 @@ impl Door {
             _ => Refused::new(ErrorName::Unavailable, error.message),
         };
         let signed_in = self.chat.sign_in(&principal, &connection).await;
-        signed_in.map_err(refused)?;
-        Ok((principal, connection))
+        let missed = signed_in.map_err(refused)?;
+        Ok((principal, connection, missed))
     }
 }
 

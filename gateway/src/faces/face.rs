@@ -1,6 +1,11 @@
 //! What the transport needs of a face.
 
-use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc};
+use std::{
+    borrow::Cow,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use roomwire_shared::error::{ErrorBody, ErrorName};
 use serde::Serialize;
@@ -111,16 +116,16 @@ impl Refused {
 pub(crate) struct Session {
     pub(crate) principal: Principal,
     pub(crate) connection: Arc<Connection>,
-    /// What the socket is sent before everything else.
-    pub(crate) greeting: Option<Frame>,
+    greeting: Mutex<Vec<Frame>>,
     chat: Chat,
 }
 
 impl Session {
+    /// `greeting` is what the socket is sent before everything else.
     pub(crate) fn new(
         principal: Principal,
         connection: Arc<Connection>,
-        greeting: Option<Frame>,
+        greeting: Vec<Frame>,
         chat: Chat,
     ) -> Self {
         let face = connection.audience().face();
@@ -129,9 +134,16 @@ impl Session {
         Self {
             principal,
             connection,
-            greeting,
+            greeting: Mutex::new(greeting),
             chat,
         }
+    }
+
+    /// What the socket is sent before everything else, in this order; the first call takes it, so
+    /// that it is not kept for as long as the socket lives.
+    pub(crate) fn take_greeting(&self) -> Vec<Frame> {
+        let mut greeting = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *greeting)
     }
 
     /// Whether its user may send another event now.

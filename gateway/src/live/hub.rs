@@ -1,11 +1,14 @@
 //! The handle on everything live on this node.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 
 use super::{
-    Connection, Encoders, Stirred,
+    Audience, Connection, Encoders, Frame, Scene, Stirred,
     catch_up::{self, CatchUp},
     incoming,
     janitor::{self, Janitor},
@@ -64,18 +67,25 @@ impl Hub {
         self.0.subscriptions().listen(vec![topic]).await;
     }
 
-    /// Puts a registered connection into its rooms. When this returns, everything that is committed
-    /// from then on in one of them reaches the connection.
+    /// Puts a registered connection into its rooms, with the feeds of those in `feeds`. When this
+    /// returns, everything that is committed from then on in one of them reaches the connection.
+    /// Returns the borders of the feeds: what is in the log up to there is not shown to it.
     pub(crate) async fn enter(
         &self,
         connection: &Arc<Connection>,
         memberships: Vec<Membership>,
-    ) -> Result<(), NotConnected> {
-        let mut unconfirmed = Vec::new();
+        feeds: &HashSet<RoomId>,
+    ) -> Result<HashMap<RoomId, i64>, NotConnected> {
+        let (mut unconfirmed, mut borders) = (Vec::new(), HashMap::new());
         for membership in memberships {
             let (id, head) = (membership.room, membership.head);
             let confirmed = self.0.with_open(id, &membership.name, head, |_, _, state| {
-                state.admit(connection, head);
+                if feeds.contains(&id) {
+                    let border = state.resume(connection, head);
+                    borders.extend(border.map(|border| (id, border)));
+                } else {
+                    state.admit(connection, head);
+                }
                 state.confirmed
             });
             if !confirmed {
@@ -86,7 +96,13 @@ impl Hub {
             return Err(NotConnected);
         }
         connection.count(|| self.0.presence().arrived(connection.user()));
-        Ok(())
+        Ok(borders)
+    }
+
+    /// What connections of contract B are shown of an entry of a room's log.
+    pub(crate) fn as_shown_to_chats(&self, room: RoomId, entry: &LogEntry) -> Option<Frame> {
+        let encoder = self.0.stage().encoders.of(Audience::Chats);
+        encoder.encode(Audience::Chats, room, Scene::Entry(entry))
     }
 
     /// Opens the room of a membership that this node may not know of yet. When this returns, the

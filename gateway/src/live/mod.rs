@@ -16,6 +16,8 @@ mod room;
 mod roster;
 mod sequence;
 mod stirred;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use audience::{Audience, Encode, Encoders, Scene};
 pub(crate) use connection::{CloseReason, Connection, Outlet, Overflow};

@@ -130,6 +130,20 @@ impl State {
         }
     }
 
+    /// As [`State::admit`], with the feed of a connection of contract B. Returns the border: what is
+    /// up to there is not shown to it any more, what is later will be; `None` if it is not admitted.
+    ///
+    /// The room may have been shown more than the log held when the membership was read, and what was
+    /// shown before this is in the log by now.
+    pub(super) fn resume(&mut self, connection: &Arc<Connection>, from: i64) -> Option<i64> {
+        let border = self.sequence.cursor().max(from);
+        self.admit(connection, from);
+        let member = self.members.get_mut(&connection.key())?;
+        member.from = member.from.max(border);
+        member.follows = true;
+        Some(member.from)
+    }
+
     /// True if it was not among the members before.
     fn insert(&mut self, connection: &Arc<Connection>, from: i64) -> bool {
         if self.members.contains_key(&connection.key()) || !connection.enter(self.id) {

@@ -105,6 +105,10 @@ catalogue! {
     HINTS_SHED = "roomwire_hints_shed_total", Kind::Counter;
     /// Reads of chats for telling sockets of contract B of new messages.
     DIGESTS = "roomwire_digests_total", Kind::Counter;
+    /// Feeds of contract B that new sockets took up.
+    FEEDS_RESUMED = "roomwire_feeds_resumed_total", Kind::Counter;
+    /// Messages that were sent to new sockets because the feeds they took up had missed them.
+    FEED_MESSAGES_RESENT = "roomwire_feed_messages_resent_total", Kind::Counter;
     /// Log entries that came a second time and were dropped.
     DUPLICATES_DROPPED = "roomwire_duplicates_dropped_total", Kind::Counter;
     /// Holes in the order of hints that a read of the log had to fill.

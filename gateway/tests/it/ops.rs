@@ -36,6 +36,7 @@ fn all_that_is_wrong_is_told_at_once_by_name_and_without_values() {
         ("ALLOW_MESSAGE_DELETE", "perhaps"),
         ("MAX_MESSAGE_BYTES", "many"),
         ("UNKNOWN_USERS", "greet"),
+        ("FEED_MEMORY_HOURS", "for ever"),
         ("DRAIN_SECONDS", "-1"),
     ];
     let ended = run(&["serve"], &wrong);

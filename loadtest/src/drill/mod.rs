@@ -89,6 +89,7 @@ async fn observe(
         late_after: Duration::from_secs(flags.late_after.into()),
         look_one_in: 0,
         guests: watchers.users(),
+        join_again: false,
     };
     let span = Span::default();
     let strikes = strikes(flags, stage, &span);

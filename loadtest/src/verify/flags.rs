@@ -89,6 +89,11 @@ pub struct VerifyFlags {
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub late_after: u32,
 
+    /// Clients of chats join their chats again on each connection, and nothing is expected of feeds
+    /// that they did not join: for gateways with `FEED_MEMORY_HOURS=0`
+    #[arg(long)]
+    pub join_again: bool,
+
     /// Threads that serve the checker's connections
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub client_threads: u8,

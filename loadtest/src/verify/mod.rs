@@ -76,6 +76,7 @@ pub async fn verify(
         late_after: Duration::from_secs(flags.late_after.into()),
         look_one_in: LOOK_ONE_IN,
         guests: Vec::new(),
+        join_again: flags.join_again,
     };
     let mut faults = flags
         .faults

@@ -105,12 +105,25 @@ pub struct Heard {
     pub at: Moment,
 }
 
+/// Whether a connection takes up a feed that was asked for on an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// It does not.
+    No,
+    /// It may; something that was asked for had no good answer.
+    Perhaps,
+    /// It does.
+    Surely,
+}
+
 /// The live feed of a chat on one connection, which the contract of chats has clients ask for.
 #[derive(Debug, Clone)]
 pub struct Feed {
     /// Number of the room.
     pub room: usize,
-    /// When it was asked for.
+    /// Whether it goes on from an earlier connection.
+    pub remembered: Remembered,
+    /// When it was asked for; of one that goes on, when the connection stood.
     pub asked: Moment,
     /// When it was granted.
     pub open: Option<Moment>,
@@ -146,8 +159,13 @@ pub struct Digest {
 pub struct Session {
     /// Number of the gateway.
     pub gateway: usize,
+    /// When its client began to connect.
+    pub began: Moment,
     /// When it stood.
     pub opened: Moment,
+    /// In the contract of chats, when its first question was answered. What is sent because it was
+    /// missed has come by then.
+    pub greeted: Option<Moment>,
     /// When its client first held all that there was.
     pub caught_up: Option<Moment>,
     /// When and why it ended; `None` while it stands.
@@ -176,6 +194,19 @@ pub struct Marked {
     pub position: i64,
 }
 
+/// A read mark that a client of the contract of chats had moved, which names no position.
+#[derive(Debug, Clone, Copy)]
+pub struct Marking {
+    /// Number of the room.
+    pub room: usize,
+    /// On which of the client's sessions.
+    pub session: usize,
+    /// When it was asked for.
+    pub asked: Moment,
+    /// When it was confirmed.
+    pub done: Option<Moment>,
+}
+
 /// Everything of one client.
 #[derive(Debug, Default)]
 pub struct Record {
@@ -189,6 +220,8 @@ pub struct Record {
     pub looks: u64,
     /// Read marks that were acknowledged.
     pub marks: Vec<Marked>,
+    /// Read marks of the contract of chats, in the order of asking.
+    pub markings: Vec<Marking>,
     /// When a room's last marking as read was answered; `None` if that is not known.
     pub reading: BTreeMap<usize, Option<Moment>>,
     /// The newest digest of each chat.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::finding::{Finding, counts, smallest};
 use super::judge::Seen;
-use super::record::{Asked, Fate, Record};
+use super::record::{Asked, Fate, Record, Remembered};
 use super::run::Verdict;
 use super::world::Plan;
 use crate::client::Contract;
@@ -37,6 +37,8 @@ struct Figures {
     live_events: u64,
     messages_heard: u64,
     heard_by_chats: u64,
+    feeds_taken_up: u64,
+    heard_at_return: u64,
     digests: u64,
     changes_synced: u64,
     looked_up: u64,
@@ -120,6 +122,15 @@ impl Figures {
             let heard: usize = record.sessions.iter().map(|s| s.heard.len()).sum();
             self.heard_by_chats += u64::try_from(heard).unwrap_or(0);
             self.digests += record.digested;
+            for session in &record.sessions {
+                let feeds = session.feeds.iter();
+                let surely = feeds.filter(|feed| feed.remembered == Remembered::Surely);
+                self.feeds_taken_up += u64::try_from(surely.count()).unwrap_or(0);
+                let heard = session.heard.iter();
+                let early =
+                    heard.filter(|heard| session.greeted.is_some_and(|end| heard.at <= end));
+                self.heard_at_return += u64::try_from(early.count()).unwrap_or(0);
+            }
         }
     }
 
@@ -138,6 +149,8 @@ impl Figures {
         row("joinings and leavings", self.membership_moves.to_string());
         row("messages heard live", self.messages_heard.to_string());
         row("of these by chats", self.heard_by_chats.to_string());
+        row("feeds that went on", self.feeds_taken_up.to_string());
+        row("heard at a return", self.heard_at_return.to_string());
         row("digests", self.digests.to_string());
         row("changes by sync", self.changes_synced.to_string());
         row("looked up when heard", self.looked_up.to_string());

@@ -43,6 +43,7 @@ pub(super) async fn world(
         start: Instant::now(),
         seed: plan.seed,
         look_one_in: plan.look_one_in,
+        join_again: plan.join_again,
         gates,
         stays: Stays::new(script.members.len(), users.len()),
         users,

@@ -46,6 +46,8 @@ pub struct Plan {
     pub look_one_in: u32,
     /// Users who are members of every room besides, and are not played here.
     pub guests: Vec<UserId>,
+    /// Clients of chats ask for all their feeds again on each connection.
+    pub join_again: bool,
 }
 
 /// A user.
@@ -92,6 +94,8 @@ pub struct World {
     pub seed: u64,
     /// One message in so many is looked up when it is heard; none if it is zero.
     pub look_one_in: u32,
+    /// Clients of chats ask for all their feeds again on each connection.
+    pub join_again: bool,
     /// The ways in, one for each gateway.
     pub gates: Vec<Target>,
     /// Everybody, by number.

@@ -8,6 +8,15 @@ use crate::stage::{alone, gateway};
 
 /// Runs `verify`, with a plant if one is named, and returns its report beside its output.
 async fn verify(plant: &'static str, flags: &'static str) -> (Value, Output) {
+    verify_with(("ROOMWIRE_PLANT", plant), plant, flags).await
+}
+
+/// As [`verify`], with a variable in the environment of checker and gateways.
+async fn verify_with(
+    (variable, value): (&'static str, &'static str),
+    plant: &'static str,
+    flags: &'static str,
+) -> (Value, Output) {
     let _alone = alone().await;
     let run = move || {
         let gateway = if plant.is_empty() {
@@ -20,7 +29,7 @@ async fn verify(plant: &'static str, flags: &'static str) -> (Value, Output) {
             .args(["verify", "--json", "--gateway"])
             .arg(gateway)
             .args(flags.split_ascii_whitespace())
-            .env("ROOMWIRE_PLANT", plant)
+            .env(variable, value)
             .env_remove("JWT_HS256_SECRET")
             .env_remove("DATABASE_URL")
             .env_remove("REDIS_URL")
@@ -70,6 +79,21 @@ async fn a_feed_without_a_cursor_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_does_not_go_on_is_found_unless_clients_join_again() {
+    let forgets = ("FEED_MEMORY_HOURS", "0");
+    let flags = "--seed 5 --users 12 --rooms 3 --rate 60 --duration 8 --late-after 4 \
+                 --reconnects 20";
+    let (report, output) = verify_with(forgets, "", flags).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(found(&report, "late") > 0, "{report:#}");
+    let flags = "--seed 5 --users 12 --rooms 3 --rate 60 --duration 8 --late-after 4 \
+                 --reconnects 20 --join-again";
+    let (_, output) = verify_with(forgets, "", flags).await;
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_found_in_the_gateway_as_it_is_whatever_dies() {
     let flags = "--seed 13 --users 16 --rooms 6 --rate 40 --duration 25 --faults all";
     let (report, output) = verify("", flags).await;
@@ -79,6 +103,8 @@ async fn nothing_is_found_in_the_gateway_as_it_is_whatever_dies() {
     assert!(result["acknowledged"].as_u64() > Some(300), "{result:#}");
     assert!(result["heard_by_chats"].as_u64() > Some(100), "{result:#}");
     assert!(result["digests"].as_u64() > Some(50), "{result:#}");
+    assert!(result["feeds_taken_up"].as_u64() > Some(10), "{result:#}");
+    assert!(result["heard_at_return"].as_u64() > Some(50), "{result:#}");
     let struck = result["faults"].as_object().unwrap();
     assert!(struck.len() >= 14, "{struck:?}");
     let story = report["notes"][0].as_str().unwrap();

@@ -52,8 +52,10 @@ impl Face for ChatsFace {
     ) -> Result<Session, Refused> {
         let shown = token::of_handshake(handshake);
         let socket = (id, Audience::Chats, outlet);
-        let (principal, connection) = self.0.admit(&shown, socket, suspended).await?;
-        let greeting = Frame::event(event::SUCCESS, &views::welcome(&principal)).ok();
+        let admitted = self.0.admit(&shown, socket, suspended).await?;
+        let (principal, connection, missed) = admitted;
+        let success = Frame::event(event::SUCCESS, &views::welcome(&principal)).ok();
+        let greeting = success.into_iter().chain(missed).collect();
         let chat = self.0.chat.clone();
         Ok(Session::new(principal, connection, greeting, chat))
     }
@@ -124,7 +126,7 @@ async fn carry_out(
         }
         Command::LeaveRoom(id) => {
             if let Some(id) = id {
-                chat.leave_feed(connection, id);
+                chat.leave_feed(connection, id).await?;
             }
             data(&serde_json::json!({ "chat_id": id }))
         }

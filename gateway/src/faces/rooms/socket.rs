@@ -53,13 +53,10 @@ impl Face for RoomsFace {
     ) -> Result<Session, Refused> {
         let shown = token::of_handshake(handshake);
         let socket = (id, audience(handshake), outlet);
-        let (principal, connection) = self.0.admit(&shown, socket, suspended).await?;
-        Ok(Session::new(
-            principal,
-            connection,
-            None,
-            self.0.chat.clone(),
-        ))
+        let admitted = self.0.admit(&shown, socket, suspended).await?;
+        let (principal, connection, greeting) = admitted;
+        let chat = self.0.chat.clone();
+        Ok(Session::new(principal, connection, greeting, chat))
     }
 
     fn label(&self, event: &str) -> &'static str {

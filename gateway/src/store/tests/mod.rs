@@ -2,6 +2,7 @@
 
 mod chats;
 mod connections;
+mod feeds;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

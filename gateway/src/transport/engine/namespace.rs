@@ -82,7 +82,7 @@ impl<F: Face> Namespace<F> {
         // Everything is set up before the client is told that it is connected.
         let connected = |socket: SocketRef<Direct>| {
             if let Some(ready) = socket.extensions.remove::<Ready>() {
-                ready.way.open(ready.session.greeting.as_ref());
+                ready.way.open(&ready.session.take_greeting());
             }
             std::future::ready(())
         };

@@ -96,11 +96,11 @@ impl Way {
 
     /// The client has just been told that it is connected: sends the greeting, and then what has
     /// waited for this.
-    pub(super) fn open(&self, greeting: Option<&Frame>) {
+    pub(super) fn open(&self, greeting: &[Frame]) {
         let mut early = self.early();
         let waiting = std::mem::take(&mut *early);
         let behind = greeting
-            .into_iter()
+            .iter()
             .chain(&waiting)
             .any(|frame| self.give(frame).is_err());
         // Still under the lock, so that nothing is sent past what waited.

@@ -27,6 +27,8 @@ async fn generations_and_transports_write_to_each_other() {
             }
         }
         for client in clients {
+            // Otherwise their next sockets are sent it again.
+            client.reads(&chat).await;
             client.leaves().await;
         }
     }

@@ -6,6 +6,8 @@ mod canary;
 mod connect;
 mod faces;
 mod feed;
+mod feed_memory;
+mod feed_missed;
 mod flags;
 mod groups;
 mod history;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use roomwire_dev::gateway::Gateway;
+use roomwire_dev::{front::Front, gateway::Gateway};
 
 use super::js::{Connect, Js};
 use super::{Database, GATEWAY, Proxy, Rest, SECRET, servers, token};
@@ -201,6 +201,14 @@ impl Deployment {
     /// The database of all nodes.
     pub(crate) fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// An address in front of all nodes: the first connection goes to the first of them, and so on.
+    pub(crate) async fn front(&self) -> Front {
+        let address = |node: &Gateway| node.url().trim_start_matches("http://").parse().unwrap();
+        let nodes = self.nodes.iter().map(address).collect();
+        let anywhere = "127.0.0.1:0".parse().unwrap();
+        Front::start(anywhere, nodes).await.unwrap()
     }
 
     /// Suspends a user, or lifts that, as an operator does it.

@@ -1,13 +1,16 @@
 //! What is different for a client of the contract of chats: it asks for the live feed of each chat,
 //! hears its own messages too, and is told of each chat's newest state.
 //!
-//! The contract has no cursor. What such a client missed it would read from pages, which the judge
-//! does for all of them in the end.
+//! Feeds go on on the next connection, which sends first what was missed since the read mark; what is
+//! expected of that is in `memory`. What was missed for longer such a client would read from pages,
+//! which the judge does for all of them in the end.
+
+use std::collections::BTreeSet;
 
 use roomwire_shared::RoomId;
-use roomwire_shared::chats::Success;
 use roomwire_shared::chats::event::{JOIN_ROOM, LEAVE_ROOM, new_message, room_new_message};
 use roomwire_shared::chats::object::Message;
+use roomwire_shared::chats::{Code, Failure, Success};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +18,7 @@ use super::session::Link;
 use super::wire::{Answer, Reply};
 use super::{Actor, at, choose};
 use crate::client::Event;
-use crate::verify::record::{Digest, Feed, Heard, Moment};
+use crate::verify::record::{Digest, Feed, Heard, Moment, Remembered};
 
 /// What a digest says that matters here.
 #[derive(Deserialize)]
@@ -24,6 +27,15 @@ struct Chat {
     id: RoomId,
     last_message: Option<String>,
     unread_count: u32,
+}
+
+/// What came of joining or leaving a feed.
+enum Outcome {
+    Done,
+    /// It was refused, and that is final.
+    Refused,
+    /// It was not done, or will perhaps be done later.
+    Doubtful,
 }
 
 impl Actor {
@@ -38,6 +50,7 @@ impl Actor {
             let number = self.with_session(link.session, |feeds| {
                 feeds.push(Feed {
                     room,
+                    remembered: Remembered::No,
                     asked,
                     open: None,
                     ending: None,
@@ -45,6 +58,7 @@ impl Actor {
                 });
                 feeds.len() - 1
             });
+            self.memory.joins(room);
             let done = move |reply| Answer::Followed(room, number, reply);
             link.request((JOIN_ROOM, vec![json!(id)]), done).await;
         }
@@ -57,41 +71,62 @@ impl Actor {
         (room, number): (usize, usize),
         reply: Reply,
     ) {
-        let Some(done) = self.done(link, reply) else {
-            return;
-        };
         let now = self.world.now();
-        if done {
-            self.with_feed(link.session, number, |feed| feed.open = Some(now));
-            let waiting = self.with_session(link.session, |feeds| {
-                feeds.iter().any(|feed| feed.open.is_none())
-            });
-            if !waiting {
-                self.caught_up(link.session, now);
+        match self.outcome(link, reply) {
+            None => {}
+            Some(Outcome::Done) => {
+                self.memory.answered(room);
+                let ending = self.with_session(link.session, |feeds| {
+                    let feed = feeds.get_mut(number)?;
+                    feed.open = Some(now);
+                    feed.ending
+                });
+                // Otherwise it was left, or the membership has ended, before this was noticed.
+                if ending.is_none() {
+                    self.memory.remembered(room);
+                }
+                self.caught_up_with_chats(link.session);
             }
-        } else {
-            // Just leaving, or for now: then somebody is still a member and has no feed in the end.
-            self.with_feed(link.session, number, |feed| feed.ending = Some(now));
-            link.sync_later(vec![room]);
+            Some(outcome) => {
+                self.note_failure(room, &outcome, now);
+                // Just leaving, or for now: then somebody is still a member and has no feed in the
+                // end.
+                self.with_session(link.session, |feeds| {
+                    if let Some(feed) = feeds.get_mut(number) {
+                        feed.ending = Some(now);
+                    }
+                });
+                link.sync_later(vec![room]);
+            }
         }
     }
 
     /// Gives up the feed of a room, to ask for it again once that is confirmed.
     pub(super) async fn unfollow(&mut self, link: &mut Link, pick: u32) {
-        let open: Vec<(usize, usize)> = self.with_session(link.session, |feeds| {
-            let feeds = feeds.iter().enumerate();
-            let open = feeds.filter(|(_, feed)| feed.open.is_some() && feed.ending.is_none());
-            open.map(|(number, feed)| (number, feed.room)).collect()
+        let open: BTreeSet<usize> = self.with_session(link.session, |feeds| {
+            let open = feeds.iter();
+            let open = open.filter(|feed| feed.open.is_some() && feed.ending.is_none());
+            open.map(|feed| feed.room).collect()
         });
-        let Some((number, room)) = choose(pick, &open) else {
+        let open: Vec<usize> = open.into_iter().collect();
+        let Some(room) = choose(pick, &open) else {
             return;
         };
         let Some(info) = self.world.rooms.get(room) else {
             return;
         };
         let (id, now) = (info.id, self.world.now());
-        self.with_feed(link.session, number, |feed| feed.ending = Some(now));
-        let done = move |reply| Answer::Unfollowed(room, number, reply);
+        let numbers: Vec<usize> = self.with_session(link.session, |feeds| {
+            let all = feeds.iter_mut().enumerate();
+            let all = all.filter(|(_, feed)| feed.room == room && feed.ended.is_none());
+            let ending = all.map(|(number, feed)| {
+                feed.ending.get_or_insert(now);
+                number
+            });
+            ending.collect()
+        });
+        self.memory.leaves(room);
+        let done = move |reply| Answer::Unfollowed(room, numbers, reply);
         link.request((LEAVE_ROOM, vec![json!(id)]), done).await;
     }
 
@@ -99,43 +134,60 @@ impl Actor {
     pub(super) fn unfollowed(
         &mut self,
         link: &mut Link,
-        (room, number): (usize, usize),
+        (room, numbers): (usize, &[usize]),
         reply: Reply,
     ) {
-        let Some(done) = self.done(link, reply) else {
-            return;
-        };
         let now = self.world.now();
-        self.with_feed(link.session, number, |feed| {
-            feed.ended = done.then_some(now);
-        });
+        match self.outcome(link, reply) {
+            None => return,
+            Some(Outcome::Done) => {
+                self.memory.answered(room);
+                let end = |feeds: &mut Vec<Feed>| end(feeds, (room, numbers), now);
+                let asked_since = self.with_session(link.session, end);
+                if !asked_since {
+                    self.memory.forgotten(room);
+                }
+            }
+            Some(outcome) => self.note_failure(room, &outcome, now),
+        }
         link.to_sync.insert(room);
     }
 
-    /// Whether it was done; `None` if there is nothing to go on with.
-    fn done(&self, link: &mut Link, reply: Reply) -> Option<bool> {
+    fn note_failure(&mut self, room: usize, outcome: &Outcome, now: Moment) {
+        match outcome {
+            Outcome::Done | Outcome::Refused => self.memory.answered(room),
+            Outcome::Doubtful => self.memory.failed(room, now),
+        }
+    }
+
+    /// What was done; `None` if there is nothing to go on with.
+    fn outcome(&self, link: &mut Link, reply: Reply) -> Option<Outcome> {
         let Some(answer) = reply else {
             link.broken = true;
             return None;
         };
         // The end of the connection is told by its events.
         let first = answer.ok()?.into_iter().next().unwrap_or_default();
-        let done = serde_json::from_value::<Success<Value>>(first).is_ok();
-        if !done {
-            at(&self.desk, |state| state.record.unavailable += 1);
+        if Success::<Value>::deserialize(&first).is_ok() {
+            return Some(Outcome::Done);
         }
-        Some(done)
+        at(&self.desk, |state| state.record.unavailable += 1);
+        let failure = Failure::deserialize(&first);
+        Some(match failure.map(|failure| failure.code) {
+            Ok(Code::NotFound) => Outcome::Refused,
+            _ => Outcome::Doubtful,
+        })
     }
 
-    fn with_session<T: Default>(&self, session: usize, act: impl FnOnce(&mut Vec<Feed>) -> T) -> T {
+    pub(super) fn with_session<T: Default>(
+        &self,
+        session: usize,
+        act: impl FnOnce(&mut Vec<Feed>) -> T,
+    ) -> T {
         at(&self.desk, |state| {
             let session = state.record.sessions.get_mut(session);
             session.map_or_else(T::default, |session| act(&mut session.feeds))
         })
-    }
-
-    fn with_feed(&self, session: usize, number: usize, act: impl FnOnce(&mut Feed)) {
-        self.with_session(session, |feeds| feeds.get_mut(number).map_or((), act));
     }
 
     /// Notes an event of the contract of chats.
@@ -179,6 +231,18 @@ impl Actor {
             state.record.digests.insert(room, digest);
         });
     }
+}
+
+/// Notes the end of these feeds of a room; whether it has been asked for since.
+fn end(feeds: &mut [Feed], (room, numbers): (usize, &[usize]), now: Moment) -> bool {
+    for number in numbers {
+        if let Some(feed) = feeds.get_mut(*number) {
+            feed.ended = Some(now);
+        }
+    }
+    feeds
+        .iter()
+        .any(|feed| feed.room == room && feed.ending.is_none())
 }
 
 fn first_word(text: &str) -> String {

@@ -3,11 +3,13 @@
 //!
 //! Judges nothing. What is known of one session is in `session`, what it emits in `work`, what it
 //! asks for in `errands`, what it hears in `hearing`, and what is different for a client of the
-//! contract of chats in `chats`; `wire` has the two contracts' forms.
+//! contract of chats in `chats`, `coming_back` and `memory`; `wire` has the two contracts' forms.
 
 mod chats;
+mod coming_back;
 mod errands;
 mod hearing;
+mod memory;
 mod session;
 mod wire;
 mod work;
@@ -30,6 +32,7 @@ use super::script::{Act, Step, stream};
 use super::world::{Phase, Shared, over};
 use crate::client::{Client, ConnectOptions, Contract, Events};
 use errands::Errand;
+use memory::Memory;
 
 /// Orders that may wait for an actor.
 pub const ORDERS_MAX: usize = 16;
@@ -82,6 +85,8 @@ pub struct Actor {
     errands: FuturesUnordered<BoxFuture<'static, Errand>>,
     /// Own messages that a request is under way for.
     busy: HashSet<usize>,
+    /// What should be remembered of its feeds, in the contract of chats.
+    memory: Memory,
 }
 
 /// How a session ended.
@@ -115,6 +120,7 @@ impl Actor {
             dice: stream(world.seed, DICE, me),
             errands: FuturesUnordered::new(),
             busy: HashSet::new(),
+            memory: Memory::default(),
             world,
         }
     }
@@ -161,21 +167,26 @@ impl Actor {
             let gateway = self.dice.random_range(0..gates);
             let target = self.world.gates.get(gateway)?.clone();
             let options = options.clone();
+            let began = self.world.now();
+            let expected = self.memory.taken_up(began);
             let connecting = async move {
                 let connect = Client::connect(&target, &options, EVENTS_MAX);
                 timeout(CONNECT_DEADLINE, Box::pin(connect)).await
             };
             if let Ok(Ok((client, events))) = self.meanwhile(connecting).await? {
                 let opened = self.world.now();
+                let session = Session {
+                    gateway,
+                    began,
+                    opened,
+                    greeted: None,
+                    caught_up: None,
+                    closed: None,
+                    heard: Vec::new(),
+                    feeds: self.take_up(expected, opened),
+                };
                 let number = at(&self.desk, |state| {
-                    state.record.sessions.push(Session {
-                        gateway,
-                        opened,
-                        caught_up: None,
-                        closed: None,
-                        heard: Vec::new(),
-                        feeds: Vec::new(),
-                    });
+                    state.record.sessions.push(session);
                     state.record.sessions.len() - 1
                 });
                 return Some((client, events, number));
@@ -210,6 +221,7 @@ impl Actor {
             Order::Joined(room) => self.enter(room),
             Order::Left(room, done) => {
                 let now = self.world.now();
+                self.memory.forgotten(room);
                 at(&self.desk, |state| {
                     state.copies.remove(&room);
                     state.record.end_feeds(room, now);

@@ -83,6 +83,9 @@ impl Actor {
             broken: false,
         };
         let mut turns = self.phase.clone();
+        if self.contract() != Contract::Rooms {
+            self.begin_chats(&mut link).await;
+        }
         self.sync(&mut link).await;
         if !link.syncing && self.contract() == Contract::Rooms {
             // It is in no room.
@@ -165,8 +168,9 @@ impl Actor {
         End::Again(Duration::from_millis(self.dice.random_range(0..300)))
     }
 
-    fn close(&self, session: usize, reason: &str) {
+    fn close(&mut self, session: usize, reason: &str) {
         let now = self.world.now();
+        self.memory.cut(now);
         at(&self.desk, |state| {
             if let Some(session) = state.record.sessions.get_mut(session) {
                 session.closed = Some((now, reason.to_owned()));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use roomwire_shared::MessageId;
+use roomwire_shared::chats::Success;
 use roomwire_shared::event::ReadAck;
 use serde_json::Value;
 use tokio::time::sleep;
@@ -12,7 +13,7 @@ use super::wire::{self, Answer, Refusal};
 use super::{Actor, at, choose};
 use crate::client::Contract;
 use crate::verify::copy::Held;
-use crate::verify::record::{Ack, Asked, Fate, Marked, Write};
+use crate::verify::record::{Ack, Asked, Fate, Marked, Marking, Write};
 use crate::verify::script::Act;
 
 impl Actor {
@@ -104,8 +105,20 @@ impl Actor {
             return;
         };
         let event = wire::read_mark(self.contract(), info.id);
-        at(&self.desk, |state| state.record.reading.insert(room, None));
-        link.request(event, move |reply| Answer::Marked(room, reply))
+        let (now, chats) = (self.world.now(), self.contract() != Contract::Rooms);
+        let number = at(&self.desk, |state| {
+            state.record.reading.insert(room, None);
+            chats.then(|| {
+                state.record.markings.push(Marking {
+                    room,
+                    session: link.session,
+                    asked: now,
+                    done: None,
+                });
+                state.record.markings.len() - 1
+            })
+        });
+        link.request(event, move |reply| Answer::Marked(room, number, reply))
             .await;
     }
 
@@ -116,24 +129,19 @@ impl Actor {
                 let first = values.into_iter().next().unwrap_or_default();
                 self.written(link, (write, again), first).await;
             }
-            Answer::Marked(room, Some(Ok(values))) => {
+            Answer::Marked(room, number, Some(Ok(values))) => {
                 let first = values.into_iter().next().unwrap_or_default();
-                let ack: Option<ReadAck> = serde_json::from_value(first).ok();
-                let mark = ack.map(|ReadAck { position }| Marked { room, position });
-                let now = self.world.now();
-                at(&self.desk, |state| {
-                    state.record.reading.insert(room, Some(now));
-                    state.record.marks.extend(mark);
-                });
+                self.marked((room, number), first);
             }
-            Answer::Written(_, _, None) | Answer::Marked(_, None) => link.broken = true,
+            Answer::Written(_, _, None) | Answer::Marked(_, _, None) => link.broken = true,
             // The end of the connection is told by its events.
-            Answer::Written(_, _, Some(Err(_))) | Answer::Marked(_, Some(Err(_))) => {}
+            Answer::Written(_, _, Some(Err(_))) | Answer::Marked(_, _, Some(Err(_))) => {}
             Answer::Synced(rooms, answer) => self.synced(link, rooms, answer).await,
             Answer::Followed(room, number, answer) => self.followed(link, (room, number), answer),
-            Answer::Unfollowed(room, number, answer) => {
-                self.unfollowed(link, (room, number), answer);
+            Answer::Unfollowed(room, numbers, answer) => {
+                self.unfollowed(link, (room, &numbers), answer);
             }
+            Answer::Greeted(answer) => self.greeted(link, &answer),
             Answer::SyncAgain(rooms) => link.to_sync.extend(rooms),
             Answer::WriteAgain(write) => {
                 let fate = |write: &Write| write.fate == Fate::Open;
@@ -144,6 +152,24 @@ impl Actor {
                 }
             }
         }
+    }
+
+    /// Notes an answer to marking a room as read.
+    fn marked(&self, (room, number): (usize, Option<usize>), answer: Value) {
+        let now = self.world.now();
+        at(&self.desk, |state| {
+            state.record.reading.insert(room, Some(now));
+            let Some(number) = number else {
+                let ack: Option<ReadAck> = serde_json::from_value(answer).ok();
+                let mark = ack.map(|ReadAck { position }| Marked { room, position });
+                state.record.marks.extend(mark);
+                return;
+            };
+            let done = serde_json::from_value::<Success<Value>>(answer).is_ok();
+            if let Some(marking) = state.record.markings.get_mut(number) {
+                marking.done = done.then_some(now);
+            }
+        });
     }
 
     async fn written(&mut self, link: &mut Link, (write, again): (usize, bool), answer: Value) {

@@ -8,7 +8,7 @@ use super::{Index, Seen};
 use crate::client::Contract;
 use crate::verify::actor::State;
 use crate::verify::finding::{Finding, Kind};
-use crate::verify::record::{Asked, Digest};
+use crate::verify::record::{Asked, Digest, Heard};
 use crate::verify::truth::{RoomTruth, key_of};
 
 /// `unread_count` counts no further.
@@ -64,7 +64,7 @@ pub(in crate::verify) fn served(state: &State, room: usize, truth: &RoomTruth) -
 }
 
 /// The digest that shows the room's newest message, or the older one that came instead. `None` where
-/// the last connection did not hear that message.
+/// the last connection did not hear that message, or perhaps only because it had been missed.
 fn owed<'a>(
     state: &'a State,
     room: usize,
@@ -73,7 +73,11 @@ fn owed<'a>(
     let newest = truth.pages.last()?;
     let number = state.record.sessions.len().checked_sub(1)?;
     let session = state.record.sessions.get(number)?;
-    session.heard.iter().find(|heard| heard.id == newest.id)?;
+    let live = |heard: &Heard| session.greeted.is_some_and(|greeted| heard.at > greeted);
+    session
+        .heard
+        .iter()
+        .find(|heard| heard.id == newest.id && live(heard))?;
     let digest = state.record.digests.get(&room);
     // One that came later may have been deleted since; nobody is told of that by a digest.
     let shows = |digest: &&Digest| {

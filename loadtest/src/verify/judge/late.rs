@@ -78,6 +78,11 @@ fn owed(
     (member && due <= until).then_some((number, due))
 }
 
+/// By when a connection must hear what it was owed at this moment.
+pub(super) fn due_after(index: &Index<'_>, from: Moment) -> Moment {
+    due(from, &index.evidence.faults, index.evidence.late_after)
+}
+
 /// The end of the first stretch of this length, after this moment, in which no fault was active.
 fn due(from: Moment, faults: &[Struck], stretch: Duration) -> Moment {
     let mut start = from;

@@ -2,8 +2,8 @@
 //!
 //! `acks` looks at the answers, `log` at each room's history and log, `feeds` at what each
 //! connection heard, `late` at what it should have heard by when, `copies` at what each member
-//! has in the end, `chats` at what only the contract of chats promises. `place` comes
-//! before all of them, `story` tells what is known around a finding.
+//! has in the end, `chats` at what only the contract of chats promises, `resumed` at its feeds that go
+//! on from one connection to the next. `place` comes before all of them, `story` tells what is known around a finding.
 
 mod acks;
 mod chats;
@@ -12,6 +12,7 @@ mod feeds;
 mod late;
 mod log;
 mod place;
+mod resumed;
 mod story;
 
 use std::collections::HashMap;
@@ -120,6 +121,7 @@ pub fn judge(evidence: &Evidence) -> Vec<Finding> {
     findings.extend(late::check(&index));
     findings.extend(copies::check(&index));
     findings.extend(chats::check(&index));
+    findings.extend(resumed::check(&index));
     findings
 }
 

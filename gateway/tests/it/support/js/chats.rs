@@ -116,6 +116,40 @@ impl Client {
         message
     }
 
+    /// Waits until its connection is gone, of which a client that polls may tell as an error first.
+    pub(crate) async fn is_cut_off(&mut self) {
+        loop {
+            match self.report_in_time("the end").await {
+                Report::Disconnect { .. } => return,
+                Report::Event { name, mut args } => self.keep(name, args.remove(0)),
+                Report::Error { .. } | Report::Closed { .. } | Report::Upgrade { .. } => {}
+                other => panic!("{} waited for its end, but: {other:?}", self.label()),
+            }
+        }
+    }
+
+    /// Waits until it has come back by itself after it was cut off, and is greeted before anything
+    /// else. What it had heard before is kept.
+    pub(crate) async fn comes_back(&mut self) {
+        let mut connected = false;
+        loop {
+            match self.report_in_time("being back").await {
+                Report::Connected { .. } => connected = true,
+                Report::Event { name, mut args } if !connected => self.keep(name, args.remove(0)),
+                Report::Event { name, args } => {
+                    assert_eq!(name, "success", "{} heard {args:?} first", self.label());
+                    return;
+                }
+                Report::Disconnect { .. }
+                | Report::Closed { .. }
+                | Report::Upgrade { .. }
+                | Report::Error { .. }
+                | Report::ConnectError { .. } => {}
+                other => panic!("{} was to come back, but: {other:?}", self.label()),
+            }
+        }
+    }
+
     /// Leaves politely; what it has not listened to until then does not matter.
     pub(crate) async fn leaves(mut self) {
         self.ignores("");

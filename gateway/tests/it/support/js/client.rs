@@ -274,7 +274,9 @@ impl Client {
     }
 
     pub(super) fn keep(&mut self, name: String, payload: Value) {
-        self.kept.push_back((name, payload));
+        if !self.is_ignored(&name) {
+            self.kept.push_back((name, payload));
+        }
     }
 
     fn is_ignored(&self, name: &str) -> bool {
@@ -288,7 +290,7 @@ impl Client {
         report.unwrap_or_else(|| panic!("{}: the driver has ended or hears too much", self.label))
     }
 
-    async fn report_in_time(&mut self, wanted: &str) -> Report {
+    pub(super) async fn report_in_time(&mut self, wanted: &str) -> Report {
         let label = self.label.clone();
         let report = timeout(self.patience, self.next_report()).await;
         report.unwrap_or_else(|_| panic!("{label} waited for {wanted} in vain"))

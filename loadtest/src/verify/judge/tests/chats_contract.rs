@@ -1,7 +1,7 @@
 //! The same run, in which the second member speaks the contract of chats.
 
 use super::*;
-use crate::verify::record::{Digest, Feed};
+use crate::verify::record::{Digest, Feed, Remembered};
 
 fn sound_by_chats() -> Evidence {
     let mut evidence = sound();
@@ -25,8 +25,10 @@ fn sound_by_chats() -> Evidence {
     let record = &mut seen.state.record;
     record.writes[0].acks[0].position = None;
     let session = &mut record.sessions[0];
+    session.greeted = Some(seconds(1));
     session.feeds.push(Feed {
         room: 0,
+        remembered: Remembered::No,
         asked: seconds(1),
         open: Some(seconds(1)),
         ending: None,

@@ -6,6 +6,7 @@ use roomwire_shared::{RoomId, Timestamp, chats};
 use serde_json::json;
 
 mod chats_contract;
+mod resumed;
 
 use super::*;
 use crate::verify::copy::{Copy, Held, Live};
@@ -97,7 +98,9 @@ fn user(name: &str, writes: Vec<Write>, heard: Vec<Heard>, pages: &[Message]) ->
     }
     let session = Session {
         gateway: 0,
+        began: seconds(1),
         opened: seconds(1),
+        greeted: None,
         caught_up: None,
         closed: None,
         heard,

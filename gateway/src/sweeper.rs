@@ -1,4 +1,4 @@
-//! Publishes what others have committed but not announced, because they died or Redis was away.
+//! Publishes the hints of what others have committed but not published, because they died or Redis was away.
 //! Runs on every node; a row is taken by one of them at a time.
 
 use std::time::Duration;

@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     envelope::Hint,
     names::{NodeId, Topic},
-    publisher::{Announcement, Publisher},
+    publisher::{Publication, Publisher},
 };
 use crate::{telemetry::catalogue, workers::Workers};
 
@@ -98,7 +98,7 @@ async fn run(
     let mut rebuilt_at: Option<Instant> = None;
     loop {
         canary.lock().sent = Some(Instant::now());
-        publisher.announce(Announcement {
+        publisher.publish(Publication {
             hints: vec![(Topic::Node(node.clone()), Hint::Canary)],
             outbox: None,
         });

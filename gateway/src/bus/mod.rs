@@ -24,5 +24,5 @@ pub(crate) use leases::Leases;
 pub(crate) use names::{NodeId, Topic};
 pub(crate) use presence::{Gone, Presences, Stale};
 pub(crate) use probe::probe;
-pub(crate) use publisher::{Announcement, Publisher};
+pub(crate) use publisher::{Publication, Publisher};
 pub(crate) use subscriptions::Subscriptions;

@@ -22,9 +22,9 @@ use crate::{
     workers::Workers,
 };
 
-/// Announcements that may wait. More are left to the outbox, which publishes them a second later.
+/// Publications that may wait. More are left to the outbox, which publishes them a second later.
 const WAITING_MAX: usize = 8_192;
-/// Announcements that go out together at most.
+/// Publications that go out together at most.
 const TOGETHER_MAX: usize = 256;
 /// Outbox rows forgotten together at most.
 const FORGET_MAX: usize = 2_048;
@@ -33,7 +33,7 @@ const FORGET_AFTER: Duration = Duration::from_millis(100);
 
 /// The hints of one change, and the outbox row that owes them.
 #[derive(Debug, Default)]
-pub(crate) struct Announcement {
+pub(crate) struct Publication {
     pub(crate) hints: Vec<(Topic, Hint)>,
     pub(crate) outbox: Option<i64>,
 }
@@ -46,8 +46,8 @@ pub(crate) struct NotPublished(String);
 /// Handle on the publishing task; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Publisher {
-    waiting: mpsc::Sender<Announcement>,
-    direct: Direct,
+    waiting: mpsc::Sender<Publication>,
+    writer: HintWriter,
 }
 
 impl Publisher {
@@ -59,31 +59,31 @@ impl Publisher {
     ) -> Self {
         let (waiting, given) = mpsc::channel(WAITING_MAX);
         let (published, forget) = mpsc::channel(FORGET_MAX);
-        let direct = Direct {
+        let writer = HintWriter {
             client,
             names,
             node,
         };
         let stop = workers.stopping().clone();
-        workers.run_to_end(publish_all(direct.clone(), given, published, stop));
+        workers.run_to_end(publish_all(writer.clone(), given, published, stop));
         workers.run_to_end(forget_all(store, forget));
-        Self { waiting, direct }
+        Self { waiting, writer }
     }
 
-    /// Publishes as soon as it is this announcement's turn. Never waits: at the bound the hints are
+    /// Publishes as soon as it is this publication's turn. Never waits: at the bound the hints are
     /// left to the outbox.
-    pub(crate) fn announce(&self, announcement: Announcement) {
-        if self.waiting.try_send(announcement).is_err() {
+    pub(crate) fn publish(&self, publication: Publication) {
+        if self.waiting.try_send(publication).is_err() {
             metrics::counter!(catalogue::HINTS_SHED).increment(1);
         }
     }
 
     /// Redis can be reached, so publishing is worth a try.
     pub(crate) fn is_connected(&self) -> bool {
-        self.direct.client.is_connected()
+        self.writer.client.is_connected()
     }
 
-    /// Publishes for a change that somebody else did not announce: wakes every node, this one too.
+    /// Publishes for a change whose hints nobody published: wakes every node, this one too.
     pub(crate) async fn republish(&self, changes: Vec<Unpublished>) -> Result<(), NotPublished> {
         let mut hints = Vec::new();
         for change in changes {
@@ -102,7 +102,7 @@ impl Publisher {
             hints.extend(users);
         }
         for some in hints.chunks(TOGETHER_MAX) {
-            self.direct.publish(some.iter(), None).await?;
+            self.writer.publish(some.iter(), None).await?;
         }
         Ok(())
     }
@@ -110,13 +110,13 @@ impl Publisher {
 
 /// The connection and what is needed to write hints for it.
 #[derive(Clone)]
-struct Direct {
+struct HintWriter {
     client: Client,
     names: Names,
     node: NodeId,
 }
 
-impl Direct {
+impl HintWriter {
     async fn publish<'a>(
         &self,
         hints: impl Iterator<Item = &'a (Topic, Hint)>,
@@ -157,8 +157,8 @@ impl Direct {
 }
 
 async fn publish_all(
-    direct: Direct,
-    mut given: mpsc::Receiver<Announcement>,
+    writer: HintWriter,
+    mut given: mpsc::Receiver<Publication>,
     published: mpsc::Sender<i64>,
     stop: CancellationToken,
 ) {
@@ -177,15 +177,12 @@ async fn publish_all(
         }
         let hints = batch
             .iter()
-            .flat_map(|announcement: &Announcement| &announcement.hints);
-        match direct.publish(hints, Some(&direct.node)).await {
+            .flat_map(|publication: &Publication| &publication.hints);
+        match writer.publish(hints, Some(&writer.node)).await {
             Ok(count) => {
                 let count = u64::try_from(count).unwrap_or(u64::MAX);
                 metrics::counter!(catalogue::HINTS_PUBLISHED, "result" => "ok").increment(count);
-                for id in batch
-                    .drain(..)
-                    .filter_map(|announcement| announcement.outbox)
-                {
+                for id in batch.drain(..).filter_map(|publication| publication.outbox) {
                     if published.send(id).await.is_err() {
                         return;
                     }

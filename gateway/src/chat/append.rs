@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bus::{Announcement, Hint, Publisher, Topic},
+    bus::{Hint, Publication, Publisher, Topic},
     domain::{ChatError, Kind, LogEntry, NewMessage, Stored, What},
     live::Hub,
     store::{Appended, Store, Verdict, Writer},
@@ -212,7 +212,7 @@ impl Committer {
         }
     }
 
-    /// Shows, announces and answers, in that order: a writer who has the receipt may rely on the
+    /// Shows, publishes and answers, in that order: a writer who has the receipt may rely on the
     /// message being on its way.
     fn finish(
         &self,
@@ -238,7 +238,7 @@ impl Committer {
             hints.extend(split(entries).map(|part| (Topic::Room(room), Hint::Entries(part))));
         }
         if !hints.is_empty() {
-            self.publisher.announce(Announcement {
+            self.publisher.publish(Publication {
                 hints,
                 outbox: appended.outbox,
             });

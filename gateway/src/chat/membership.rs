@@ -4,7 +4,7 @@ use roomwire_shared::{RoomId, UserId};
 
 use super::{Chat, unix_seconds};
 use crate::{
-    bus::{Announcement, Hint, Topic},
+    bus::{Hint, Publication, Topic},
     domain::{ChatError, Kind, LogEntry, NewGroup, UserList, What},
     store::{Added, Created, Opened},
 };
@@ -47,7 +47,7 @@ impl Chat {
             .zip(members)
             .map(|(position, user)| (user, position))
             .collect();
-        self.announce_joinings(room, name.as_str(), (Some(named), joinings), outbox);
+        self.publish_joinings(room, name.as_str(), (Some(named), joinings), outbox);
         self.0.hub.reach(room, head).await;
         Ok(room)
     }
@@ -80,7 +80,7 @@ impl Chat {
                     name: String::new(),
                 },
             });
-            self.announce_joinings(room, "", (named, joined), outbox);
+            self.publish_joinings(room, "", (named, joined), outbox);
             self.0.hub.reach(room, head).await;
         }
         Ok(room)
@@ -108,7 +108,7 @@ impl Chat {
                 let (Some(outbox), Some(&(_, head))) = (outbox, joined.last()) else {
                     return Ok(());
                 };
-                self.announce_joinings(room, &name, (None, joined), outbox);
+                self.publish_joinings(room, &name, (None, joined), outbox);
                 self.0.hub.reach(room, head).await;
                 Ok(())
             }
@@ -135,7 +135,7 @@ impl Chat {
             what: What::Left { user: by.clone() },
         };
         self.0.hub.offer(room, vec![left.clone()]);
-        self.0.publisher.announce(Announcement {
+        self.0.publisher.publish(Publication {
             hints: vec![(Topic::Room(room), Hint::Entries(vec![left]))],
             outbox: Some(departure.outbox),
         });
@@ -143,7 +143,7 @@ impl Chat {
         Ok(())
     }
 
-    fn announce_joinings(
+    fn publish_joinings(
         &self,
         room: RoomId,
         name: &str,
@@ -168,7 +168,7 @@ impl Chat {
         let to_room = (Topic::Room(room), Hint::Entries(entries.clone()));
         let hints = std::iter::once(to_room).chain(to_users).collect();
         self.0.hub.offer_joinings(room, name, entries);
-        self.0.publisher.announce(Announcement {
+        self.0.publisher.publish(Publication {
             hints,
             outbox: Some(outbox),
         });

@@ -4,7 +4,7 @@ use roomwire_shared::{MessageId, RoomId, UserId};
 
 use super::{Chat, append::Sent, unix_seconds};
 use crate::{
-    bus::{Announcement, Hint, Topic},
+    bus::{Hint, Publication, Topic},
     domain::{ChatError, ClientId, LogEntry, MessageText, NewMessage, Origin, Principal, What},
     store::Changed,
 };
@@ -44,7 +44,7 @@ impl Chat {
             id: message,
             text: text.into_string(),
         };
-        self.announce_change(changed.ok_or_else(ChatError::no_message)?, what);
+        self.publish_change(changed.ok_or_else(ChatError::no_message)?, what);
         Ok(())
     }
 
@@ -56,17 +56,17 @@ impl Chat {
     ) -> Result<(), ChatError> {
         let changed = self.0.store.delete(message, by).await?;
         let what = What::Deleted { id: message };
-        self.announce_change(changed.ok_or_else(ChatError::no_message)?, what);
+        self.publish_change(changed.ok_or_else(ChatError::no_message)?, what);
         Ok(())
     }
 
-    fn announce_change(&self, changed: Changed, what: What) {
+    fn publish_change(&self, changed: Changed, what: What) {
         let entry = LogEntry {
             position: changed.position,
             what,
         };
         self.0.hub.offer(changed.room, vec![entry.clone()]);
-        self.0.publisher.announce(Announcement {
+        self.0.publisher.publish(Publication {
             hints: vec![(Topic::Room(changed.room), Hint::Entries(vec![entry]))],
             outbox: Some(changed.outbox),
         });

@@ -1,4 +1,4 @@
-//! What users can do, one use case per file: authorise, act, announce.
+//! What users can do, one use case per file: authorise, act, publish.
 //!
 //! Must not: know a wire format, or who carries it. Everything here runs to its end once begun;
 //! callers do not drop it half-way.

@@ -4,7 +4,7 @@ use roomwire_shared::{RoomId, UserId};
 
 use super::Chat;
 use crate::{
-    bus::{Announcement, Hint, Topic},
+    bus::{Hint, Publication, Topic},
     domain::{ChatError, Origin},
 };
 
@@ -30,7 +30,7 @@ impl Chat {
                 origin,
             };
             let hints = vec![(Topic::Room(room), hint)];
-            self.0.publisher.announce(Announcement {
+            self.0.publisher.publish(Publication {
                 hints,
                 outbox: None,
             });

@@ -4,7 +4,7 @@ use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 
 use super::Chat;
 use crate::{
-    bus::{Announcement, Hint, Topic},
+    bus::{Hint, Publication, Topic},
     domain::ChatError,
     live::Connection,
 };
@@ -26,7 +26,7 @@ impl Chat {
             typing,
             message,
         };
-        self.0.publisher.announce(Announcement {
+        self.0.publisher.publish(Publication {
             hints: vec![(Topic::Room(room), hint)],
             outbox: None,
         });

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use roomwire_shared::RoomId;
 use tokio::sync::{mpsc, oneshot};
 
-use super::local::Local;
+use super::state::LiveState;
 use crate::{
     bus::Topic,
     store::{self, CaughtUp, Since},
@@ -49,7 +49,7 @@ impl CatchUp {
 }
 
 /// Works through the queue. What waits while a query runs shares the next one.
-pub(super) async fn run(hub: Local, mut requests: mpsc::Receiver<Request>) {
+pub(super) async fn run(hub: LiveState, mut requests: mpsc::Receiver<Request>) {
     let mut batch = Vec::with_capacity(ROOMS_MAX);
     while requests.recv_many(&mut batch, ROOMS_MAX).await > 0 {
         let mut waiting: HashMap<RoomId, Vec<oneshot::Sender<bool>>> = HashMap::new();
@@ -68,7 +68,7 @@ pub(super) async fn run(hub: Local, mut requests: mpsc::Receiver<Request>) {
 }
 
 /// Reads page after page until every room stands at its head.
-async fn read(hub: &Local, mut rooms: Vec<RoomId>) -> Result<(), store::Error> {
+async fn read(hub: &LiveState, mut rooms: Vec<RoomId>) -> Result<(), store::Error> {
     while !rooms.is_empty() {
         let since: Vec<Since> = rooms
             .iter()
@@ -98,7 +98,7 @@ async fn read(hub: &Local, mut rooms: Vec<RoomId>) -> Result<(), store::Error> {
                     upto,
                     head,
                 } => {
-                    state.catch_up(entries, upto, head, hub.stage());
+                    state.catch_up(entries, upto, head, hub.context());
                     if upto < head {
                         rooms.push(id);
                     }

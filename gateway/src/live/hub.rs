@@ -8,11 +8,11 @@ use std::{
 use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 
 use super::{
-    Audience, Connection, Encoders, Frame, Scene, Stirred,
+    Audience, Connection, DigestQueue, Encoders, Frame, Scene,
     catch_up::{self, CatchUp},
     incoming,
     janitor::{self, Janitor},
-    local::Local,
+    state::LiveState,
 };
 use crate::{
     bus::{Inbox, Subscriptions, Topic},
@@ -29,7 +29,7 @@ pub(crate) struct NotConnected;
 
 /// Handle; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Hub(Local);
+pub(crate) struct Hub(LiveState);
 
 impl Hub {
     /// Starts receiving; that ends with `workers`.
@@ -41,7 +41,7 @@ impl Hub {
     ) -> Self {
         let (catch_up, requests) = CatchUp::new();
         let (janitor, suspects) = Janitor::new();
-        let local = Local::new(
+        let local = LiveState::new(
             (store, presence, encoders),
             subscriptions,
             (catch_up, janitor),
@@ -101,7 +101,7 @@ impl Hub {
 
     /// What connections of contract B are shown of an entry of a room's log.
     pub(crate) fn as_shown_to_chats(&self, room: RoomId, entry: &LogEntry) -> Option<Frame> {
-        let encoder = self.0.stage().encoders.of(Audience::Chats);
+        let encoder = self.0.context().encoders.of(Audience::Chats);
         encoder.encode(Audience::Chats, room, Scene::Entry(entry))
     }
 
@@ -139,8 +139,8 @@ impl Hub {
     }
 
     /// The rooms of such connections in which something was written.
-    pub(crate) fn stirred(&self) -> &Stirred {
-        self.0.stirred()
+    pub(crate) fn digest_queue(&self) -> &DigestQueue {
+        self.0.digest_queue()
     }
 
     /// Takes a connection out of everything. Repeated calls do nothing and return false.
@@ -184,7 +184,7 @@ impl Hub {
         });
         if concerned {
             self.0.with_open(room, name, before, |hub, room, state| {
-                state.offer(entries, hub.stage());
+                state.offer(entries, hub.context());
                 hub.mind_gap(room, state);
             });
         } else {

@@ -2,12 +2,12 @@
 
 use roomwire_shared::RoomId;
 
-use super::local::Local;
+use super::state::LiveState;
 use crate::bus::{Hint, Inbox, Incoming, Topic};
 
 /// Works until the bus ends. Never waits for the store or for Redis: what needs them is spawned,
 /// so that the hints of other rooms go on.
-pub(super) async fn run(hub: Local, mut inbox: Inbox) {
+pub(super) async fn run(hub: LiveState, mut inbox: Inbox) {
     while let Some(incoming) = inbox.next().await {
         match incoming {
             Incoming::Hint(Topic::Room(room), Hint::Entries(entries)) => hub.offer(room, entries),
@@ -62,7 +62,7 @@ pub(super) async fn run(hub: Local, mut inbox: Inbox) {
 
 /// A user of this node is in a room from `position` on. The log from there says who else is, and
 /// whether the user has left again.
-fn joined(hub: &Local, room: RoomId, name: &str, position: i64) {
+fn joined(hub: &LiveState, room: RoomId, name: &str, position: i64) {
     let confirmed = hub.with_open(room, name, position - 1, |hub, room, state| {
         state.expect(position);
         if state.confirmed {
@@ -75,7 +75,7 @@ fn joined(hub: &Local, room: RoomId, name: &str, position: i64) {
     }
 }
 
-fn settle(hub: &Local, room: RoomId) {
+fn settle(hub: &LiveState, room: RoomId) {
     hub.spawn(async move |hub| {
         hub.settle(vec![room]).await;
     });

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::local::Local;
+use super::state::LiveState;
 use crate::bus::Topic;
 
 /// How long a channel is kept after its last socket went.
@@ -60,7 +60,7 @@ impl Janitor {
 }
 
 /// Works through the queue, which is in the order of time.
-pub(super) async fn run(hub: Local, mut suspects: mpsc::UnboundedReceiver<(Instant, Topic)>) {
+pub(super) async fn run(hub: LiveState, mut suspects: mpsc::UnboundedReceiver<(Instant, Topic)>) {
     while let Some((due, topic)) = suspects.recv().await {
         sleep_until(due).await;
         hub.janitor().take(&topic);

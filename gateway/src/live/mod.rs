@@ -7,20 +7,20 @@
 mod audience;
 mod catch_up;
 mod connection;
+mod digest_queue;
 mod frame;
 mod hub;
 mod incoming;
 mod janitor;
-mod local;
 mod room;
 mod roster;
 mod sequence;
-mod stirred;
+mod state;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use audience::{Audience, Encode, Encoders, Scene};
 pub(crate) use connection::{CloseReason, Connection, Outlet, Overflow};
+pub(crate) use digest_queue::DigestQueue;
 pub(crate) use frame::Frame;
 pub(crate) use hub::Hub;
-pub(crate) use stirred::Stirred;

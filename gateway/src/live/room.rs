@@ -11,9 +11,9 @@ use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 use super::{
     Audience, Connection, Encoders, Scene,
     audience::Frames,
+    digest_queue::DigestQueue,
     roster::Roster,
     sequence::{Offered, Sequence},
-    stirred::Stirred,
 };
 use crate::{
     domain::{LogEntry, Origin, Stored, What},
@@ -25,10 +25,10 @@ const DEPARTURES_MAX: usize = 256;
 
 /// What showing needs beside the room itself.
 #[derive(Clone, Copy)]
-pub(super) struct Stage<'a> {
+pub(super) struct Context<'a> {
     pub(super) encoders: &'a Encoders,
     pub(super) roster: &'a Roster,
-    pub(super) stirred: &'a Stirred,
+    pub(super) digest_queue: &'a DigestQueue,
 }
 
 /// A room with a socket on this node, or about to have one.
@@ -172,7 +172,7 @@ impl State {
     }
 
     /// Takes entries of the log in any order and shows what is due.
-    pub(super) fn offer(&mut self, entries: Vec<LogEntry>, stage: Stage<'_>) {
+    pub(super) fn offer(&mut self, entries: Vec<LogEntry>, context: Context<'_>) {
         let mut due = Vec::with_capacity(entries.len());
         let mut duplicates = 0;
         for entry in entries {
@@ -183,7 +183,7 @@ impl State {
         if duplicates > 0 {
             metrics::counter!(catalogue::DUPLICATES_DROPPED).increment(duplicates);
         }
-        self.show(&due, stage);
+        self.show(&due, context);
     }
 
     /// Takes what a read of the log after the cursor found, and shows it.
@@ -192,11 +192,11 @@ impl State {
         entries: Vec<LogEntry>,
         upto: i64,
         head: i64,
-        stage: Stage<'_>,
+        context: Context<'_>,
     ) {
         let mut due = Vec::with_capacity(entries.len());
         self.sequence.catch_up(entries, upto, head, &mut due);
-        self.show(&due, stage);
+        self.show(&due, context);
     }
 
     /// Starts or ends the feed of a connection of contract B; false if it is not in the room.
@@ -221,9 +221,9 @@ impl State {
     }
 
     /// Shows that a user has read the room to everybody but the socket that said so.
-    pub(super) fn show_read(&self, user: &UserId, origin: Option<&Origin>, stage: Stage<'_>) {
+    pub(super) fn show_read(&self, user: &UserId, origin: Option<&Origin>, context: Context<'_>) {
         let others = |member: &Member| Some(member.connection.id()) != origin;
-        self.send(Scene::Read(user), others, stage);
+        self.send(Scene::Read(user), others, context);
     }
 
     /// Shows to everybody else that a user types, or has stopped.
@@ -231,34 +231,34 @@ impl State {
         &self,
         user: &UserId,
         (typing, message): (Typing, &str),
-        stage: Stage<'_>,
+        context: Context<'_>,
     ) {
         let others = |member: &Member| member.connection.user() != user;
-        self.send(Scene::Typing(typing, message), others, stage);
+        self.send(Scene::Typing(typing, message), others, context);
     }
 
-    fn show(&mut self, due: &[LogEntry], stage: Stage<'_>) {
+    fn show(&mut self, due: &[LogEntry], context: Context<'_>) {
         self.dismiss_rejoined(due);
         for entry in due {
             match &entry.what {
-                What::Joined { user } => self.show_joined(user, entry.position, stage),
+                What::Joined { user } => self.show_joined(user, entry.position, context),
                 What::Left { user } => {
                     self.show_left(user, entry.position);
-                    self.show_entry(entry, stage);
+                    self.show_entry(entry, context);
                 }
                 What::Named { name } => {
                     self.name.clone_from(name);
-                    self.show_entry(entry, stage);
+                    self.show_entry(entry, context);
                 }
                 What::Written(message) => {
-                    self.show_written(entry, message, stage);
+                    self.show_written(entry, message, context);
                     note_delay(message);
                 }
                 What::Edited { .. } | What::Deleted { .. } => {
-                    self.show_entry(entry, stage);
+                    self.show_entry(entry, context);
                     // Their contract knows no such change, but its newest state does.
                     if self.of_chats().next().is_some() {
-                        stage.stirred.note(self.id);
+                        context.digest_queue.note(self.id);
                     }
                 }
             }
@@ -288,13 +288,17 @@ impl State {
         });
     }
 
-    fn show_entry(&self, entry: &LogEntry, stage: Stage<'_>) {
+    fn show_entry(&self, entry: &LogEntry, context: Context<'_>) {
         let position = entry.position;
-        self.send(Scene::Entry(entry), |member| member.from < position, stage);
+        self.send(
+            Scene::Entry(entry),
+            |member| member.from < position,
+            context,
+        );
     }
 
     /// The sender's own socket is left out by contract A, and not by contract B.
-    fn show_written(&self, entry: &LogEntry, message: &Stored, stage: Stage<'_>) {
+    fn show_written(&self, entry: &LogEntry, message: &Stored, context: Context<'_>) {
         let mut of_chats = false;
         let wanted = |member: &Member| {
             if member.is_of_chats() {
@@ -303,17 +307,21 @@ impl State {
             }
             member.from < entry.position && message.origin.as_ref() != Some(member.connection.id())
         };
-        self.send(Scene::Entry(entry), wanted, stage);
+        self.send(Scene::Entry(entry), wanted, context);
         if of_chats {
-            stage.stirred.note(self.id);
+            context.digest_queue.note(self.id);
         }
     }
 
-    fn show_joined(&mut self, user: &UserId, position: i64, stage: Stage<'_>) {
+    fn show_joined(&mut self, user: &UserId, position: i64, context: Context<'_>) {
         self.departures.remove(user);
-        let mut added = stage.roster.of(user);
+        let mut added = context.roster.of(user);
         added.retain(|connection| self.insert(connection, position));
-        let mut frames = Frames::new(stage.encoders, self.id, Scene::Joined { name: &self.name });
+        let mut frames = Frames::new(
+            context.encoders,
+            self.id,
+            Scene::Joined { name: &self.name },
+        );
         for connection in &added {
             if let Some(frame) = frames.get(connection.audience()) {
                 connection.send(frame);
@@ -340,8 +348,8 @@ impl State {
     }
 
     /// Sends one scene to those members who are to get it, encoded once per audience.
-    fn send(&self, scene: Scene<'_>, mut to: impl FnMut(&Member) -> bool, stage: Stage<'_>) {
-        let mut frames = Frames::new(stage.encoders, self.id, scene);
+    fn send(&self, scene: Scene<'_>, mut to: impl FnMut(&Member) -> bool, context: Context<'_>) {
+        let mut frames = Frames::new(context.encoders, self.id, scene);
         let mut sent = 0;
         for member in self.members.values() {
             if !to(member) {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use roomwire_shared::{MessageId, RoomId, Timestamp, UserId};
 
 use super::{
-    Audience, CloseReason, Connection, Encode, Encoders, Frame, Outlet, Overflow, Scene, Stirred,
-    room::{Room, Stage},
+    Audience, CloseReason, Connection, DigestQueue, Encode, Encoders, Frame, Outlet, Overflow,
+    Scene,
+    room::{Context, Room},
     roster::Roster,
 };
 use crate::domain::{Author, LogEntry, Origin, Stored, What};
@@ -76,7 +77,7 @@ struct Scenery {
     room: Room,
     encoders: Encoders,
     roster: Roster,
-    stirred: Stirred,
+    digest_queue: DigestQueue,
 }
 
 impl Scenery {
@@ -89,17 +90,17 @@ impl Scenery {
                 chats: letters,
             },
             roster: Roster::default(),
-            stirred: Stirred::default(),
+            digest_queue: DigestQueue::default(),
         }
     }
 
     fn shows(&self, entries: Vec<LogEntry>) {
-        let stage = Stage {
+        let context = Context {
             encoders: &self.encoders,
             roster: &self.roster,
-            stirred: &self.stirred,
+            digest_queue: &self.digest_queue,
         };
-        self.room.lock().offer(entries, stage);
+        self.room.lock().offer(entries, context);
     }
 }
 

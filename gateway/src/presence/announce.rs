@@ -3,7 +3,7 @@
 use roomwire_shared::{UserId, limits::PRESENCE_MEMBERS_MAX};
 
 use crate::{
-    bus::{Announcement, Hint, Publisher, Topic, Transition},
+    bus::{Hint, Publication, Publisher, Topic, Transition},
     store::Store,
     telemetry::catalogue,
 };
@@ -69,7 +69,7 @@ impl Announcer {
     }
 
     fn publish(&self, transitions: Vec<Transition>) {
-        self.publisher.announce(Announcement {
+        self.publisher.publish(Publication {
             hints: vec![(Topic::Everybody, Hint::Presence(transitions))],
             outbox: None,
         });

@@ -19,7 +19,7 @@ use std::{
 use roomwire_shared::{Timestamp, UserId};
 use tokio::{sync::Notify, time::Instant};
 
-use self::{announce::Announcer, local::Local};
+use self::{announce::Announcer, local::LocalUsers};
 use crate::{
     bus::{Presences, Publisher},
     store::{self, Store},
@@ -42,7 +42,7 @@ pub(crate) struct Status {
 pub(crate) struct Presence(Arc<Parts>);
 
 struct Parts {
-    local: Mutex<Local>,
+    local: Mutex<LocalUsers>,
     /// There may be something to tell Redis.
     changed: Notify,
     /// There may be a departure to note.
@@ -134,7 +134,7 @@ impl Presence {
         }
     }
 
-    fn local(&self) -> MutexGuard<'_, Local> {
+    fn local(&self) -> MutexGuard<'_, LocalUsers> {
         self.0.local.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

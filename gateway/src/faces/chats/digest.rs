@@ -42,7 +42,7 @@ pub(crate) async fn tell_of_new_messages(chat: Chat) {
     loop {
         let wake = digest.next_awake();
         tokio::select! {
-            stirred = digest.chat.hub().stirred().take() => digest.due.extend(stirred),
+            digest_queue = digest.chat.hub().digest_queue().take() => digest.due.extend(digest_queue),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
         }
         digest.work().await;

@@ -17,7 +17,7 @@ pub(super) const HOLD: Duration = Duration::from_secs(3);
 /// The users of this node. Holds whoever has a socket here or had one a moment ago, so its size is
 /// bounded by the connections.
 #[derive(Default)]
-pub(super) struct Local {
+pub(super) struct LocalUsers {
     users: HashMap<UserId, Here>,
     /// Users of whom Redis is to be told. May name users who have gone meanwhile.
     owed: VecDeque<UserId>,
@@ -33,7 +33,7 @@ pub(super) struct Local {
 
 struct Here {
     sockets: u32,
-    stage: Stage,
+    registration: Registration,
     /// The timer that counts.
     due: Option<Instant>,
     /// The departure that counts, until it is taken to be noted.
@@ -45,7 +45,7 @@ struct Here {
 
 /// What Redis knows of a user of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum Registration {
     /// Nothing yet.
     Owed,
     /// That they are here.
@@ -63,13 +63,13 @@ pub(super) struct Due {
     pub(super) leave: Vec<UserId>,
 }
 
-impl Local {
+impl LocalUsers {
     /// A socket was opened; true if there is something to do.
     pub(super) fn arrived(&mut self, user: &UserId, now: Instant) -> bool {
         let Some(here) = self.users.get_mut(user) else {
             let here = Here {
                 sockets: 1,
-                stage: Stage::Owed,
+                registration: Registration::Owed,
                 due: None,
                 note_due: None,
                 left_at: Timestamp::from_unix_ms(0),
@@ -84,10 +84,10 @@ impl Local {
             return false;
         }
         (here.due, here.note_due) = (None, None);
-        match here.stage {
-            Stage::Owed => self.owed.push_back(user.clone()),
-            Stage::Written => self.look_again(user, now),
-            Stage::Announced => return false,
+        match here.registration {
+            Registration::Owed => self.owed.push_back(user.clone()),
+            Registration::Written => self.look_again(user, now),
+            Registration::Announced => return false,
         }
         true
     }
@@ -115,7 +115,7 @@ impl Local {
     }
 
     /// Users who have been gone long enough for that to be noted, and since when; up to `limit`. Each
-    /// is followed by [`Local::noted`] or [`Local::not_noted`].
+    /// is followed by [`LocalUsers::noted`] or [`LocalUsers::not_noted`].
     pub(super) fn take_departed(&mut self, now: Instant, limit: usize) -> Vec<(UserId, Timestamp)> {
         let mut taken = Vec::new();
         while taken.len() < limit
@@ -200,7 +200,7 @@ impl Local {
         while taken.len() < limit
             && let Some(user) = self.owed.pop_front()
         {
-            let owed = |here: &Here| here.stage == Stage::Owed && here.sockets > 0;
+            let owed = |here: &Here| here.registration == Registration::Owed && here.sockets > 0;
             if self.users.get(&user).is_some_and(owed) && !taken.contains(&user) {
                 taken.push(user);
             }
@@ -218,13 +218,13 @@ impl Local {
         let Some(here) = self.users.get_mut(user) else {
             return;
         };
-        if here.stage == Stage::Owed {
+        if here.registration == Registration::Owed {
             self.written += 1;
         }
-        here.stage = if announced {
-            Stage::Announced
+        here.registration = if announced {
+            Registration::Announced
         } else {
-            Stage::Written
+            Registration::Written
         };
         // Whoever has gone meanwhile is looked at already.
         if !announced && here.sockets > 0 {
@@ -235,9 +235,9 @@ impl Local {
     /// Everybody has been told of a user, by whomever.
     pub(super) fn announced(&mut self, user: &UserId) {
         if let Some(here) = self.users.get_mut(user)
-            && here.stage == Stage::Written
+            && here.registration == Registration::Written
         {
-            here.stage = Stage::Announced;
+            here.registration = Registration::Announced;
         }
     }
 
@@ -247,10 +247,10 @@ impl Local {
         let Some(here) = self.users.get_mut(user) else {
             return;
         };
-        if here.stage != Stage::Owed {
+        if here.registration != Registration::Owed {
             self.written -= 1;
         }
-        here.stage = Stage::Owed;
+        here.registration = Registration::Owed;
         if here.sockets > 0 {
             self.owed.push_back(user.clone());
         } else if here.noted {
@@ -282,14 +282,14 @@ impl Local {
                 continue;
             }
             here.due = None;
-            match (here.sockets, here.stage) {
+            match (here.sockets, here.registration) {
                 (0, _) if !here.noted => {}
                 // Redis was never told of them.
-                (0, Stage::Owed) => {
+                (0, Registration::Owed) => {
                     self.users.remove(&user);
                 }
                 (0, _) => found.leave.push(user),
-                (_, Stage::Written) => found.announce.push(user),
+                (_, Registration::Written) => found.announce.push(user),
                 _ => {}
             }
         }
@@ -302,20 +302,20 @@ impl Local {
         self.written = 0;
         self.owed.clear();
         for (user, here) in &mut self.users {
-            here.stage = Stage::Owed;
+            here.registration = Registration::Owed;
             self.owed.push_back(user.clone());
         }
     }
 
     /// Of whom Redis has been told: those of whom everybody knows, and the others.
     pub(super) fn all_written(&self) -> (Vec<UserId>, Vec<UserId>) {
-        let of = |stage| {
+        let of = |registration| {
             let users = self
                 .users
                 .iter()
-                .filter(move |(_, here)| here.stage == stage);
+                .filter(move |(_, here)| here.registration == registration);
             users.map(|(user, _)| user.clone()).collect()
         };
-        (of(Stage::Announced), of(Stage::Written))
+        (of(Registration::Announced), of(Registration::Written))
     }
 }

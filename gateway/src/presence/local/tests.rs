@@ -11,7 +11,7 @@ fn at(ms: i64) -> Timestamp {
 }
 
 /// A user whom Redis knows of and everybody has been told of.
-fn announced(local: &mut Local, ann: &UserId, now: Instant) {
+fn announced(local: &mut LocalUsers, ann: &UserId, now: Instant) {
     assert!(local.arrived(ann, now));
     assert_eq!(local.take_owed(10), std::slice::from_ref(ann));
     local.entered(ann, true, now);
@@ -19,7 +19,7 @@ fn announced(local: &mut Local, ann: &UserId, now: Instant) {
 
 #[test]
 fn whoever_stays_is_announced_once() {
-    let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+    let (mut local, ann, now) = (LocalUsers::default(), user("ann"), Instant::now());
     local.arrived(&ann, now);
     local.take_owed(10);
     local.entered(&ann, false, now);
@@ -32,7 +32,7 @@ fn whoever_stays_is_announced_once() {
 
 #[test]
 fn whoever_comes_back_in_time_has_never_been_away() {
-    let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+    let (mut local, ann, now) = (LocalUsers::default(), user("ann"), Instant::now());
     announced(&mut local, &ann, now);
     local.departed(&ann, at(1), now);
     assert!(!local.arrived(&ann, now + HOLD / 2));
@@ -41,7 +41,7 @@ fn whoever_comes_back_in_time_has_never_been_away() {
 }
 
 /// What was due to be noted by then, and is noted now.
-fn noted(local: &mut Local, now: Instant) -> Vec<(UserId, Timestamp)> {
+fn noted(local: &mut LocalUsers, now: Instant) -> Vec<(UserId, Timestamp)> {
     let gone = local.take_departed(now, 10);
     for (user, at) in &gone {
         local.noted(user, *at, now);
@@ -51,7 +51,7 @@ fn noted(local: &mut Local, now: Instant) -> Vec<(UserId, Timestamp)> {
 
 #[test]
 fn whoever_goes_is_taken_off_after_the_hold_and_not_before() {
-    let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+    let (mut local, ann, now) = (LocalUsers::default(), user("ann"), Instant::now());
     announced(&mut local, &ann, now);
     local.arrived(&ann, now);
     local.departed(&ann, at(1), now);
@@ -67,7 +67,7 @@ fn whoever_goes_is_taken_off_after_the_hold_and_not_before() {
 
 #[test]
 fn nobody_is_gone_before_it_is_noted_since_when() {
-    let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+    let (mut local, ann, now) = (LocalUsers::default(), user("ann"), Instant::now());
     announced(&mut local, &ann, now);
     local.departed(&ann, at(1), now);
     for hold in 1..4 {
@@ -85,7 +85,7 @@ fn nobody_is_gone_before_it_is_noted_since_when() {
 
 #[test]
 fn a_departure_that_is_noted_too_late_takes_nobody_off_who_came_back() {
-    let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+    let (mut local, ann, now) = (LocalUsers::default(), user("ann"), Instant::now());
     announced(&mut local, &ann, now);
     local.departed(&ann, at(1), now);
     let first = local.take_departed(now + HOLD, 10);
@@ -101,7 +101,7 @@ fn a_departure_that_is_noted_too_late_takes_nobody_off_who_came_back() {
 
 #[test]
 fn whoever_comes_back_while_redis_takes_them_off_is_told_of_anew() {
-    let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+    let (mut local, ann, now) = (LocalUsers::default(), user("ann"), Instant::now());
     announced(&mut local, &ann, now);
     local.departed(&ann, at(1), now);
     noted(&mut local, now + HOLD);
@@ -113,7 +113,7 @@ fn whoever_comes_back_while_redis_takes_them_off_is_told_of_anew() {
 
 #[test]
 fn whoever_comes_and_goes_while_redis_takes_them_off_is_noted_once_more() {
-    let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+    let (mut local, ann, now) = (LocalUsers::default(), user("ann"), Instant::now());
     announced(&mut local, &ann, now);
     local.departed(&ann, at(1), now);
     noted(&mut local, now + HOLD);
@@ -129,7 +129,7 @@ fn whoever_comes_and_goes_while_redis_takes_them_off_is_noted_once_more() {
 
 #[test]
 fn whoever_was_here_shorter_than_redis_took_is_forgotten_without_a_word() {
-    let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+    let (mut local, ann, now) = (LocalUsers::default(), user("ann"), Instant::now());
     local.arrived(&ann, now);
     local.departed(&ann, at(5), now);
     assert!(local.take_owed(10).is_empty());
@@ -140,7 +140,7 @@ fn whoever_was_here_shorter_than_redis_took_is_forgotten_without_a_word() {
 
 #[test]
 fn a_node_that_was_taken_for_dead_tells_of_all_its_users_again() {
-    let (mut local, ann, now) = (Local::default(), user("ann"), Instant::now());
+    let (mut local, ann, now) = (LocalUsers::default(), user("ann"), Instant::now());
     announced(&mut local, &ann, now);
     local.start_over();
     assert_eq!(local.written(), 0);

@@ -23,11 +23,11 @@ use crate::live::{Frame, Overflow};
 
 /// The adapters of a face's namespaces, by path; cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Registry(Arc<Mutex<HashMap<String, Arc<Direct>>>>);
+pub(crate) struct Registry(Arc<Mutex<HashMap<String, Arc<SocketAdapter>>>>);
 
 impl Registry {
     /// The adapter of an open namespace.
-    pub(super) fn get(&self, path: &str) -> Option<Arc<Direct>> {
+    pub(super) fn get(&self, path: &str) -> Option<Arc<SocketAdapter>> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -37,13 +37,13 @@ impl Registry {
 }
 
 /// Sends to single sockets of one namespace.
-pub(crate) struct Direct {
+pub(crate) struct SocketAdapter {
     local: CoreLocalAdapter<Emitter>,
     path: Str,
     registry: Registry,
 }
 
-impl Direct {
+impl SocketAdapter {
     /// Queues a frame for one socket. A socket that is not there any more is no error.
     pub(super) fn send(&self, sid: Sid, frame: &Frame) -> Result<(), Overflow> {
         let Some(json) = frame.prepared(|json| Str::from(json.to_owned())) else {
@@ -80,7 +80,7 @@ impl Direct {
     }
 }
 
-impl CoreAdapter<Emitter> for Direct {
+impl CoreAdapter<Emitter> for SocketAdapter {
     type Error = Infallible;
     type State = Registry;
     type AckStream = <Emitter as SocketEmitter>::AckStream;
@@ -119,4 +119,4 @@ impl CoreAdapter<Emitter> for Direct {
     }
 }
 
-impl DefinedAdapter for Direct {}
+impl DefinedAdapter for SocketAdapter {}

@@ -18,7 +18,7 @@ use axum::Router;
 use socketioxide::{ParserConfig, SocketIo, TransportType, service::SocketIoService};
 
 use self::{
-    adapter::{Direct, Registry},
+    adapter::{Registry, SocketAdapter},
     expiry::Expiry,
     namespace::{Namespace, open_root},
 };
@@ -36,7 +36,7 @@ const ATTACHMENTS_MAX: usize = 8;
 const ROOT: &str = "/";
 
 /// HTTP service of one face's sockets.
-pub(crate) type Service = SocketIoService<Router, Direct>;
+pub(crate) type Service = SocketIoService<Router, SocketAdapter>;
 
 /// Where a face's sockets are.
 pub(crate) struct Mount<'a> {
@@ -60,7 +60,7 @@ pub(crate) fn build<F: Face>(
         .max_incoming_binaries(ATTACHMENTS_MAX)
         .max_incoming_binary_buf_size(config.ws_message_bytes_max);
     let builder = SocketIo::builder()
-        .with_adapter::<Direct>(registry.clone())
+        .with_adapter::<SocketAdapter>(registry.clone())
         .with_parser(parser)
         .req_path(mount.path)
         .ping_interval(config.ping_interval)

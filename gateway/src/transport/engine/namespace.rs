@@ -13,7 +13,7 @@ use socketioxide::{
 use tokio::sync::watch;
 
 use super::{
-    adapter::{Direct, Registry},
+    adapter::{Registry, SocketAdapter},
     expiry::Expiry,
     inbound::Inbound,
     outbound::Way,
@@ -74,13 +74,13 @@ impl<F: Face> Namespace<F> {
     }
 
     /// Opens a namespace that serves the face.
-    pub(super) fn open(self: Arc<Self>, io: &SocketIo<Direct>, path: &'static str) {
-        let admit = move |socket: SocketRef<Direct>, TryData(auth): TryData<Value>| {
+    pub(super) fn open(self: Arc<Self>, io: &SocketIo<SocketAdapter>, path: &'static str) {
+        let admit = move |socket: SocketRef<SocketAdapter>, TryData(auth): TryData<Value>| {
             let namespace = Arc::clone(&self);
             async move { namespace.admit(socket, auth.ok()).await.map_err(Told::from) }
         };
         // Everything is set up before the client is told that it is connected.
-        let connected = |socket: SocketRef<Direct>| {
+        let connected = |socket: SocketRef<SocketAdapter>| {
             if let Some(ready) = socket.extensions.remove::<Ready>() {
                 ready.way.open(&ready.session.take_greeting());
             }
@@ -89,7 +89,11 @@ impl<F: Face> Namespace<F> {
         io.ns(path, connected.with(admit));
     }
 
-    async fn admit(&self, socket: SocketRef<Direct>, auth: Option<Value>) -> Result<(), Refused> {
+    async fn admit(
+        &self,
+        socket: SocketRef<SocketAdapter>,
+        auth: Option<Value>,
+    ) -> Result<(), Refused> {
         let unavailable = |what| Refused::new(ErrorName::Unavailable, what);
         let entry = entry(&socket).ok_or_else(|| unavailable("no handshake"))?;
         let adapter = self
@@ -121,7 +125,7 @@ impl<F: Face> Namespace<F> {
         Ok(())
     }
 
-    fn listen(&self, socket: &SocketRef<Direct>, way: Way, session: Arc<Session>) {
+    fn listen(&self, socket: &SocketRef<SocketAdapter>, way: Way, session: Arc<Session>) {
         let (busy, until_idle) = watch::channel(false);
         if entry(socket).is_some_and(|entry| entry.websocket.is_none()) {
             self.sessions.set_busy(&socket.id.to_string(), until_idle);
@@ -140,23 +144,25 @@ impl<F: Face> Namespace<F> {
                 }
             }
         });
-        socket.on_disconnect(move |socket: SocketRef<Direct>, reason: DisconnectReason| {
-            let label = way.why().map_or_else(|| label(reason), CloseReason::label);
-            if let Some(session) = ending.session() {
-                session.end(label);
-            }
-            // Its connection may still be open, but serves nobody.
-            if let Some(entry) = entry(&socket).filter(|entry| entry.leaves()) {
-                lobby.keep(&entry);
-            }
-            std::future::ready(())
-        });
+        socket.on_disconnect(
+            move |socket: SocketRef<SocketAdapter>, reason: DisconnectReason| {
+                let label = way.why().map_or_else(|| label(reason), CloseReason::label);
+                if let Some(session) = ending.session() {
+                    session.end(label);
+                }
+                // Its connection may still be open, but serves nobody.
+                if let Some(entry) = entry(&socket).filter(|entry| entry.leaves()) {
+                    lobby.keep(&entry);
+                }
+                std::future::ready(())
+            },
+        );
     }
 
     fn way(
         &self,
-        socket: &SocketRef<Direct>,
-        adapter: Arc<Direct>,
+        socket: &SocketRef<SocketAdapter>,
+        adapter: Arc<SocketAdapter>,
         websocket: Option<Arc<Handle>>,
     ) -> Way {
         let sessions = self.sessions.clone();
@@ -167,11 +173,11 @@ impl<F: Face> Namespace<F> {
 
 /// The root, to which clients before 3.x are always connected first: it serves nothing, and who stays
 /// in it without a token is closed like everybody else.
-pub(super) fn open_root(io: &SocketIo<Direct>) {
-    io.ns("/", |_: SocketRef<Direct>| std::future::ready(()));
+pub(super) fn open_root(io: &SocketIo<SocketAdapter>) {
+    io.ns("/", |_: SocketRef<SocketAdapter>| std::future::ready(()));
 }
 
-fn entry(socket: &SocketRef<Direct>) -> Option<Arc<Entry>> {
+fn entry(socket: &SocketRef<SocketAdapter>) -> Option<Arc<Entry>> {
     socket
         .req_parts()
         .extensions

@@ -10,7 +10,7 @@ use std::{
 
 use socketioxide_core::Sid;
 
-use super::adapter::Direct;
+use super::adapter::SocketAdapter;
 use crate::{
     faces::Session,
     live::{CloseReason, Frame, Outlet, Overflow},
@@ -38,7 +38,7 @@ pub(super) struct Way(Arc<Inner>);
 
 struct Inner {
     sid: Sid,
-    adapter: Arc<Direct>,
+    adapter: Arc<SocketAdapter>,
     /// The websocket, if the session began as one.
     direct: Option<Arc<Handle>>,
     sessions: Sessions,
@@ -62,7 +62,7 @@ struct Inner {
 impl Way {
     pub(super) fn new(
         sid: Sid,
-        adapter: Arc<Direct>,
+        adapter: Arc<SocketAdapter>,
         direct: Option<Arc<Handle>>,
         sessions: Sessions,
         bytes_max: u64,

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use socketioxide::{handler::FromMessage, socket::Socket};
 use socketioxide_core::{Str, Value};
 
-use super::adapter::Direct;
+use super::adapter::SocketAdapter;
 
 /// One event as it came.
 pub(super) struct Packet {
@@ -33,11 +33,11 @@ impl Packet {
     }
 }
 
-impl FromMessage<Direct> for Packet {
+impl FromMessage<SocketAdapter> for Packet {
     type Error = Infallible;
 
     fn from_message(
-        _: Arc<Socket<Direct>>,
+        _: Arc<Socket<SocketAdapter>>,
         value: Value,
         ack: Option<i64>,
     ) -> Result<Self, Infallible> {

@@ -12,10 +12,10 @@ use tokio::time::sleep;
 use super::{
     Audience, CloseReason, Encoders,
     catch_up::CatchUp,
+    digest_queue::DigestQueue,
     janitor::Janitor,
-    room::{Room, Stage, State},
+    room::{Context, Room, State},
     roster::Roster,
-    stirred::Stirred,
 };
 use crate::{
     bus::{Subscriptions, Topic, Transition},
@@ -37,7 +37,7 @@ const ROOMS_PER_READ: usize = 2_000;
 
 /// Rooms, users and the handles that keep them true; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Local(Arc<Shared>);
+pub(super) struct LiveState(Arc<Shared>);
 
 struct Shared {
     rooms: RwLock<HashMap<RoomId, Arc<Room>>>,
@@ -50,11 +50,11 @@ struct Shared {
     workers: Workers,
     /// Held by whoever compares everything with the log.
     resyncing: tokio::sync::Mutex<()>,
-    stirred: Stirred,
+    digest_queue: DigestQueue,
     presence: Presence,
 }
 
-impl Local {
+impl LiveState {
     /// Nothing is live yet; the tasks behind `catch_up` and `janitor` are for the caller to run.
     pub(super) fn new(
         (store, presence, encoders): (Store, Presence, Encoders),
@@ -72,7 +72,7 @@ impl Local {
             janitor,
             workers: workers.clone(),
             resyncing: tokio::sync::Mutex::default(),
-            stirred: Stirred::default(),
+            digest_queue: DigestQueue::default(),
             presence,
         }))
     }
@@ -89,8 +89,8 @@ impl Local {
         &self.0.store
     }
 
-    pub(super) fn stirred(&self) -> &Stirred {
-        &self.0.stirred
+    pub(super) fn digest_queue(&self) -> &DigestQueue {
+        &self.0.digest_queue
     }
 
     pub(super) fn presence(&self) -> &Presence {
@@ -109,11 +109,11 @@ impl Local {
         &self.0.roster
     }
 
-    pub(super) fn stage(&self) -> Stage<'_> {
-        Stage {
+    pub(super) fn context(&self) -> Context<'_> {
+        Context {
             encoders: &self.0.encoders,
             roster: &self.0.roster,
-            stirred: &self.0.stirred,
+            digest_queue: &self.0.digest_queue,
         }
     }
 
@@ -220,7 +220,7 @@ impl Local {
     pub(super) fn offer(&self, id: RoomId, entries: Vec<LogEntry>) {
         let Some(room) = self.room(id) else { return };
         let mut state = room.lock();
-        state.offer(entries, self.stage());
+        state.offer(entries, self.context());
         self.mind_gap(&room, &mut state);
     }
 
@@ -233,13 +233,13 @@ impl Local {
 
     pub(super) fn show_read(&self, id: RoomId, user: &UserId, origin: Option<&Origin>) {
         if let Some(room) = self.room(id) {
-            room.lock().show_read(user, origin, self.stage());
+            room.lock().show_read(user, origin, self.context());
         }
     }
 
     pub(super) fn show_typing(&self, id: RoomId, user: &UserId, typing: (Typing, &str)) {
         if let Some(room) = self.room(id) {
-            room.lock().show_typing(user, typing, self.stage());
+            room.lock().show_typing(user, typing, self.context());
         }
     }
 
@@ -309,7 +309,7 @@ impl Local {
         drop(one_at_a_time);
     }
 
-    /// As [`Local::resync`], but not if one is under way: for causes that come again.
+    /// As [`LiveState::resync`], but not if one is under way: for causes that come again.
     pub(super) async fn resync_unless_busy(&self, cause: &'static str) {
         if self.0.resyncing.try_lock().is_ok() {
             self.resync(cause).await;

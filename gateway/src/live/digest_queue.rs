@@ -10,12 +10,12 @@ use tokio::sync::Notify;
 
 /// A room is noted at most once until it is taken, so there are no more than open rooms.
 #[derive(Default)]
-pub(crate) struct Stirred {
+pub(crate) struct DigestQueue {
     rooms: Mutex<HashSet<RoomId>>,
     noted: Notify,
 }
 
-impl Stirred {
+impl DigestQueue {
     /// Notes a room.
     pub(super) fn note(&self, room: RoomId) {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use roomwire_shared::UserId;
+use tokio::time::timeout;
 
 use super::{Chat, resume, together::Together};
 use crate::{
@@ -12,6 +13,10 @@ use crate::{
     store::{self, Feed, Membership, Profile, Store},
     workers::Workers,
 };
+
+/// How long who connects waits for Postgres; less than a connection without a token may stay, so that
+/// it is told why instead of being closed.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The queue of those who connect.
 pub(super) type SignIns = Together<Asked, SignedIn>;
@@ -91,7 +96,8 @@ impl Chat {
             profile: profile(principal),
             takes_up_feeds: connection.audience() == Audience::Chats,
         };
-        let found = self.0.sign_ins.ask(asked).await?;
+        let found = timeout(PATIENCE, self.0.sign_ins.ask(asked)).await;
+        let found = found.map_err(|_| ChatError::unavailable())??;
         let Found { memberships, feeds } = found.ok_or_else(ChatError::suspended)?;
         let rooms = feeds.iter().map(|feed| feed.room).collect();
         let entered = self.0.hub.enter(connection, memberships, &rooms).await;

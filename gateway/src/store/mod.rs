@@ -82,8 +82,8 @@ impl Store {
     /// Applies the migrations that are missing, unless the database cannot hold what they make.
     /// Several nodes may try at once: a lock orders them.
     pub(crate) async fn migrate(&self) -> Result<(), MigrateError> {
-        let suitable = self.check_encoding().await;
-        suitable.map_err(|error| match error {
+        let examined = examine(&self.pool).await;
+        examined.map_err(|error| match error {
             Error::Unavailable(error) | Error::Refused(error) => MigrateError::Execute(error),
             unsuitable => MigrateError::Source(Box::new(unsuitable)),
         })?;
@@ -105,14 +105,7 @@ impl Store {
             .map(|migration| migration.version)
             .max()
             .unwrap_or(0);
-        self.check_encoding().await?;
-        let read_only = sqlx::query_scalar!(
-            r#"select (pg_is_in_recovery()
-                or current_setting('transaction_read_only') = 'on') as "read_only!""#
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        if read_only {
+        if examine(&self.pool).await? {
             self.pool.doubt_all();
             return Err(Error::ReadOnly);
         }
@@ -127,10 +120,6 @@ impl Store {
         Ok(())
     }
 
-    async fn check_encoding(&self) -> Result<(), Error> {
-        suitable(encoding(&self.pool).await?)
-    }
-
     /// Connects once to each server, without a pool that would go on trying: says why that fails, or
     /// that the primary's database cannot be used.
     pub(crate) async fn reach(config: &config::Postgres) -> Result<(), Error> {
@@ -138,7 +127,7 @@ impl Store {
         let mut primary = options(config.url.expose_secret(), config)?
             .connect()
             .await?;
-        suitable(encoding(&mut primary).await?)?;
+        examine(&mut primary).await?;
         primary.close().await?;
         if let Some(url) = &config.read_url {
             let replica = options(url.expose_secret(), config)?.connect().await?;
@@ -161,18 +150,20 @@ impl Store {
     }
 }
 
-async fn encoding<'e>(executor: impl PgExecutor<'e>) -> Result<String, sqlx::Error> {
-    sqlx::query_scalar!(r#"select current_setting('server_encoding') as "encoding!""#)
-        .fetch_one(executor)
-        .await
-}
-
-/// A database of another encoding would fail whole batches for a single character.
-fn suitable(encoding: String) -> Result<(), Error> {
-    if encoding == ENCODING {
-        Ok(())
+/// Looks at the database behind a connection: whether it does not take writes. One of another encoding
+/// is an error, since it fails whole batches for a single character.
+async fn examine<'e>(executor: impl PgExecutor<'e>) -> Result<bool, Error> {
+    let found = sqlx::query!(
+        r#"select current_setting('server_encoding') as "encoding!",
+            (pg_is_in_recovery()
+                or current_setting('transaction_read_only') = 'on') as "read_only!""#
+    )
+    .fetch_one(executor)
+    .await?;
+    if found.encoding == ENCODING {
+        Ok(found.read_only)
     } else {
-        Err(Error::Encoding(encoding))
+        Err(Error::Encoding(found.encoding))
     }
 }
 

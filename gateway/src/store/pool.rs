@@ -26,7 +26,7 @@ use sqlx::{
 use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 
 use super::sqlstate;
-use crate::config;
+use crate::{config, telemetry::catalogue};
 
 /// How much longer than the server's own timeout a use may take. The server's comes first where the
 /// server can speak, and says more.
@@ -37,6 +37,13 @@ const FRESH: Duration = Duration::from_millis(50);
 /// How long a connection may take to show that it lives: before it is used, and when it is given
 /// back.
 const TEST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The reason where no outcome was seen.
+const ABANDONED: &str = "abandoned";
+
+fn note_dropped(reason: &'static str) {
+    metrics::counter!(catalogue::DATABASE_DROPPED, "reason" => reason).increment(1);
+}
 
 /// Connections to one server; cheap to clone.
 ///
@@ -84,6 +91,7 @@ impl Pool {
         Ok(Borrowed {
             connection: Some(connection.map_err(|_| sqlx::Error::PoolTimedOut)??),
             sound: false,
+            why: ABANDONED,
             patience,
             deadline,
             doubts: Arc::clone(&self.doubts),
@@ -115,6 +123,8 @@ pub(super) struct Borrowed {
     /// None once it was thrown away.
     connection: Option<PoolConnection<Postgres>>,
     sound: bool,
+    /// Why it is thrown away, if it is, as a metric label.
+    why: &'static str,
     patience: Duration,
     deadline: Instant,
     doubts: Arc<Doubts>,
@@ -136,6 +146,7 @@ impl Borrowed {
     /// The connection, and from now on it counts as unsound until it is judged.
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         self.sound = false;
+        self.why = ABANDONED;
         let connection = self.connection.as_deref_mut();
         connection.ok_or(sqlx::Error::PoolClosed)
     }
@@ -149,6 +160,7 @@ impl Borrowed {
         let Ok(outcome) = outcome else {
             // Whatever made this one silent has most likely silenced the others too.
             self.doubts.doubt_all();
+            self.why = "silent";
             tracing::warn!(
                 seconds = self.patience.as_secs(),
                 "postgres did not answer in time, its connections are thrown away"
@@ -162,11 +174,12 @@ impl Borrowed {
                 let code = refused.code();
                 let code = code.as_deref().unwrap_or_default();
                 self.sound = !sqlstate::spoils_connection(code);
+                self.why = "spoilt";
                 if sqlstate::cannot_write(code) {
                     self.doubts.doubt_all();
                 }
             }
-            Err(_) => self.sound = false,
+            Err(_) => self.why = "spoilt",
         }
         outcome
     }
@@ -182,6 +195,7 @@ impl Drop for Borrowed {
             // by itself within the time given.
             tokio::spawn(timeout(TEST_PATIENCE, connection.return_to_pool()));
         } else {
+            note_dropped(self.why);
             drop(connection.detach());
         }
     }
@@ -220,6 +234,7 @@ impl Doubts {
     /// Whether an idle connection may be used: nothing speaks against it, and it answers.
     async fn allow(&self, connection: &mut PgConnection, meta: &PoolConnectionMetadata) -> bool {
         if self.is_doubted(meta.age) {
+            note_dropped("doubted");
             return false;
         }
         if meta.idle_for < FRESH {
@@ -227,8 +242,12 @@ impl Doubts {
         }
         let Ok(answered) = timeout(TEST_PATIENCE, connection.ping()).await else {
             self.doubt_all();
+            note_dropped("silent");
             return false;
         };
+        if answered.is_err() {
+            note_dropped("spoilt");
+        }
         answered.is_ok()
     }
 }

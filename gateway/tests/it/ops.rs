@@ -169,6 +169,42 @@ async fn metrics_bear_the_products_name_and_describe_themselves() {
 }
 
 #[tokio::test]
+async fn metrics_have_the_labels_that_their_page_says() {
+    let Some(deployment) = Deployment::with_clients(1).await else {
+        return;
+    };
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    let alice = deployment.socket("alice").open().await;
+    alice.say(&room, "hello").await;
+    deployment.socket("bob").token("nonsense").refused().await;
+    let page = include_str!("../../../docs/metrics.md");
+    let metrics = deployment.admin().get("/metrics").await.text;
+    let samples = metrics.lines().filter(|line| line.starts_with("roomwire_"));
+    let mut seen = 0;
+    for sample in samples {
+        let (whole, labels) = sample.split_once('{').unwrap_or((sample, ""));
+        let whole = whole.split(' ').next().unwrap();
+        let ends = ["_bucket", "_sum", "_count", ""];
+        let row = ends.iter().find_map(|end| {
+            let name = whole.strip_suffix(end)?;
+            page.lines()
+                .find(|row| row.starts_with(&format!("| `{name}` |")))
+        });
+        let row = row.unwrap_or_else(|| panic!("{whole} is not on the page"));
+        let documented = row.split(" | ").nth(2).unwrap();
+        let labels = labels
+            .split("\",")
+            .filter_map(|label| label.split_once('='));
+        for (label, _) in labels.filter(|(label, _)| *label != "le") {
+            let known = documented.contains(&format!("`{label}`"));
+            assert!(known, "{label} of {whole} is not on the page");
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "{metrics}");
+}
+
+#[tokio::test]
 async fn neither_tokens_nor_texts_reach_logs_or_metrics() {
     let settings = [("RUST_LOG", "debug")];
     let Some(deployment) = Deployment::with_clients_and_settings(1, &settings).await else {

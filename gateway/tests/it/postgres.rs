@@ -43,6 +43,9 @@ async fn every_send_is_answered_though_open_connections_fall_silent() {
         eventually("is the node ready", async || is_ready(&admin).await).await;
         deployment.rest("alice").get("/chat/rooms").await.ok();
     }
+    let metrics = deployment.admin().get("/metrics").await.text;
+    let dropped = "roomwire_database_connections_dropped_total{reason=\"silent\"}";
+    assert!(metrics.contains(dropped), "{metrics}");
 }
 
 #[tokio::test]

@@ -64,6 +64,10 @@ async fn the_transport_of_a_refused_client_is_closed_by_the_server() {
     for client in &mut refused {
         client.is_closed().await;
     }
+    // Because their time was over, and not before.
+    let metrics = deployment.admin().get("/metrics").await.text;
+    let closed = "roomwire_unadmitted_closed_total{reason=\"refused\"} 18\n";
+    assert!(metrics.contains(closed), "{metrics}");
 }
 
 #[tokio::test]

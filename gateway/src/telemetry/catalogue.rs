@@ -25,6 +25,10 @@ pub(crate) enum Kind {
 const LATENCY: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
+/// Seconds, as OpenTelemetry recommends for HTTP.
+const HTTP: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
 /// Messages in a batch; 512 is the most there can be.
 const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
@@ -45,20 +49,39 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    /// Always 1; labelled with the version.
-    BUILD_INFO = "roomwire_build_info", Kind::Gauge, ["version"];
-    /// Open, authenticated sockets, by face.
-    CONNECTIONS = "roomwire_connections", Kind::Gauge, ["face"];
-    /// Sockets opened, by face.
-    CONNECTIONS_OPENED = "roomwire_connections_opened_total", Kind::Counter, ["face"];
+    /// Always 1; labelled with the version, the commit it was built from, and the newest migration
+    /// that it needs.
+    BUILD_INFO = "roomwire_build_info", Kind::Gauge, ["version", "commit", "schema"];
+    /// 1 while the node is ready for clients.
+    READY = "roomwire_ready", Kind::Gauge, [];
+    /// 1 while the check of a dependency passes, by dependency: `postgres`, `redis`, `keys`.
+    DEPENDENCY_UP = "roomwire_dependency_up", Kind::Gauge, ["dependency"];
+    /// 1 from the signal to end on.
+    DRAINING = "roomwire_draining", Kind::Gauge, [];
+    /// Unix time at which the drain began, 0 before.
+    DRAIN_STARTED = "roomwire_drain_started_timestamp_seconds", Kind::Gauge, [];
+    /// Open, authenticated sockets, by face, protocol (`eio3` for clients of 1.x and 2.x, `eio4` for
+    /// later ones) and transport (`polling`, `websocket`).
+    CONNECTIONS = "roomwire_connections", Kind::Gauge, ["face", "protocol", "transport"];
+    /// Sockets opened, by face, protocol and the transport that they began with.
+    CONNECTIONS_OPENED = "roomwire_connections_opened_total", Kind::Counter, ["face", "protocol", "transport"];
     /// Sockets closed, by face and reason.
     CONNECTIONS_CLOSED = "roomwire_connections_closed_total", Kind::Counter, ["face", "reason"];
+    /// Sockets that asked to be let in, by face and result: `ok`, or why not: `unauthorized`,
+    /// `suspended`, `too_many`, `unavailable`.
+    HANDSHAKES = "roomwire_handshakes_total", Kind::Counter, ["face", "result"];
+    /// Seconds from asking to be let in to the answer, by face.
+    HANDSHAKE_DURATION = "roomwire_handshake_duration_seconds", Kind::Histogram(LATENCY), ["face"];
     /// Handshakes and requests refused for their token, by reason; `unread` while no key is known.
     AUTH_FAILURES = "roomwire_auth_failures_total", Kind::Counter, ["reason"];
     /// Reads of the issuer's key set, by result: `ok`, `unreachable`, or `unusable`.
     KEY_SET_READS = "roomwire_key_set_reads_total", Kind::Counter, ["result"];
-    /// Accepted TCP connections that are open.
-    TCP_CONNECTIONS = "roomwire_tcp_connections", Kind::Gauge, [];
+    /// Seconds since the issuer's key set was last read well; absent without one, and before.
+    KEY_SET_AGE = "roomwire_key_set_age_seconds", Kind::Gauge, [];
+    /// Accepted TCP connections that are open, by port: `public`, or `admin`.
+    TCP_CONNECTIONS = "roomwire_tcp_connections", Kind::Gauge, ["port"];
+    /// How many there may be at a port.
+    TCP_CONNECTIONS_MAX = "roomwire_tcp_connections_max", Kind::Gauge, ["port"];
     /// TCP connections turned away at the configured bound.
     TCP_REFUSED = "roomwire_tcp_connections_refused_total", Kind::Counter, [];
     /// Bytes of all request bodies that are being read.
@@ -92,16 +115,22 @@ catalogue! {
     READS_PAUSED = "roomwire_reads_paused_total", Kind::Counter, [];
     /// Connections cut because they did not keep up, by reason.
     SLOW_CONSUMERS = "roomwire_slow_consumers_total", Kind::Counter, ["reason"];
-    /// Messages that went through group commit, by result.
+    /// Bytes that wait for clients who do not take them, as far as they are known.
+    PENDING_BYTES = "roomwire_pending_bytes", Kind::Gauge, [];
+    /// Messages that went through group commit, by result: `stored`, `repeated`, `not_a_member`,
+    /// `conflict`, `failed`, or `unknown` where Postgres fell silent before it said what became of
+    /// them.
     APPENDS = "roomwire_append_messages_total", Kind::Counter, ["result"];
     /// Messages per committed batch.
     APPEND_BATCH = "roomwire_append_batch_messages", Kind::Histogram(BATCH), [];
+    /// Messages that wait for their batch.
+    APPEND_WAITING = "roomwire_append_waiting_messages", Kind::Gauge, [];
     /// Seconds a batch took to commit.
     APPEND_DURATION = "roomwire_append_duration_seconds", Kind::Histogram(LATENCY), [];
     /// Frames handed to sockets for what happened in their rooms.
     DELIVERIES = "roomwire_deliveries_total", Kind::Counter, [];
-    /// Seconds from a message's commit to its handing to the node's sockets. Across nodes this
-    /// includes how far their clocks are apart.
+    /// Seconds from a message's commit until it was written to a websocket, observed at one of its
+    /// recipients on each node. Between machines this includes how far their clocks are apart.
     DELIVERY_DURATION = "roomwire_delivery_duration_seconds", Kind::Histogram(LATENCY), [];
     /// Hints received from Redis, by kind.
     HINTS_RECEIVED = "roomwire_hints_received_total", Kind::Counter, ["kind"];
@@ -109,6 +138,10 @@ catalogue! {
     HINTS_MALFORMED = "roomwire_hints_malformed_total", Kind::Counter, [];
     /// Hints given to Redis, by result.
     HINTS_PUBLISHED = "roomwire_hints_published_total", Kind::Counter, ["result"];
+    /// Seconds until Redis had taken what was published together.
+    PUBLISH_DURATION = "roomwire_publish_duration_seconds", Kind::Histogram(LATENCY), [];
+    /// Changes whose hints wait to be published.
+    PUBLISH_WAITING = "roomwire_publish_waiting_changes", Kind::Gauge, [];
     /// Hints that waited too long for their turn and were left to the outbox.
     HINTS_SHED = "roomwire_hints_shed_total", Kind::Counter, [];
     /// Reads of chats for telling sockets of contract B of new messages.
@@ -119,8 +152,10 @@ catalogue! {
     FEED_MESSAGES_RESENT = "roomwire_feed_messages_resent_total", Kind::Counter, [];
     /// Log entries that came a second time and were dropped.
     DUPLICATES_DROPPED = "roomwire_duplicates_dropped_total", Kind::Counter, [];
-    /// Holes in the order of hints that a read of the log had to fill.
-    GAPS_FILLED = "roomwire_gaps_filled_total", Kind::Counter, [];
+    /// Gaps between what a room's sockets were shown and its log that a read of the log had to fill,
+    /// by what told of them: `hint` (one came too early), `outbox` (another node's were published
+    /// late), `joining`, `resync`.
+    GAPS_FILLED = "roomwire_gaps_filled_total", Kind::Counter, ["cause"];
     /// Reads of the log for rooms that may have missed something.
     CATCH_UPS = "roomwire_catch_ups_total", Kind::Counter, [];
     /// Times that all local rooms were compared with the log, by cause.
@@ -143,8 +178,19 @@ catalogue! {
     PRESENCE_REFILLS = "roomwire_presence_refills_total", Kind::Counter, [];
     /// Nodes that had died, whose users this node took over.
     NODES_REAPED = "roomwire_nodes_reaped_total", Kind::Counter, [];
-    /// Connections of the database pool, by state.
-    DATABASE_CONNECTIONS = "roomwire_database_connections", Kind::Gauge, ["state"];
+    /// Connections to Postgres, by pool (`primary`, `read`) and state (`idle`, `busy`).
+    DATABASE_CONNECTIONS = "roomwire_database_connections", Kind::Gauge, ["pool", "state"];
+    /// How many a pool may have.
+    DATABASE_CONNECTIONS_MAX = "roomwire_database_connections_max", Kind::Gauge, ["pool"];
+    /// Seconds that were waited for a connection, by pool.
+    DATABASE_WAIT = "roomwire_database_wait_seconds", Kind::Histogram(LATENCY), ["pool"];
+    /// Seconds that statements took once they had a connection, by pool.
+    DATABASE_DURATION = "roomwire_database_duration_seconds", Kind::Histogram(LATENCY), ["pool"];
+    /// Uses of Postgres that failed, by pool and reason: `no_connection` in time, `silent`,
+    /// `read_only`, `refused` by the server, `broken` connection.
+    DATABASE_ERRORS = "roomwire_database_errors_total", Kind::Counter, ["pool", "reason"];
+    /// 1 while Postgres can be read but not written.
+    DATABASE_READ_ONLY = "roomwire_database_read_only", Kind::Gauge, [];
     /// Connections to Postgres that were thrown away, by reason: `silent` (no answer in time),
     /// `doubted` (open when another one fell silent or could not write), `spoilt` (an error after
     /// which it cannot be used), `abandoned` (its use was given up half-way).
@@ -157,8 +203,44 @@ catalogue! {
     REDIS_UP = "roomwire_redis_up", Kind::Gauge, [];
     /// Times the subscriber had to connect to Redis again.
     REDIS_RECONNECTS = "roomwire_redis_reconnects_total", Kind::Counter, [];
-    /// Seconds from a request's head to its answer's, by route, method and status.
-    HTTP_DURATION = "roomwire_http_request_duration_seconds", Kind::Histogram(LATENCY), ["route", "method", "status"];
+    /// Seconds from a request's head to its answer's, by method, route and status; named as
+    /// OpenTelemetry does. Requests of no route have the route `other`.
+    HTTP_DURATION = "http_server_request_duration_seconds", Kind::Histogram(HTTP), ["http_request_method", "http_route", "http_response_status_code"];
+    /// Lines logged, by level: `error`, `warn`.
+    LOG_LINES = "roomwire_log_lines_total", Kind::Counter, ["level"];
+    /// Spans given to the collector, by result: `ok`, `failed`.
+    SPANS_EXPORTED = "roomwire_spans_exported_total", Kind::Counter, ["result"];
+    /// Messages that `explain` can still tell of.
+    JOURNAL_MESSAGES = "roomwire_journal_messages", Kind::Gauge, [];
+    /// Threads that run the node's tasks.
+    RUNTIME_WORKERS = "roomwire_runtime_workers", Kind::Gauge, [];
+    /// Tasks that have not ended.
+    RUNTIME_TASKS = "roomwire_runtime_tasks", Kind::Gauge, [];
+    /// Tasks that wait for a thread, beside each thread's own.
+    RUNTIME_QUEUE = "roomwire_runtime_queued_tasks", Kind::Gauge, [];
+    /// Seconds that all threads together were busy.
+    RUNTIME_BUSY = "roomwire_runtime_busy_seconds_total", Kind::Counter, [];
+    /// Seconds by which a timer came late: how long whatever becomes due waits for a thread.
+    RUNTIME_LATENESS = "roomwire_runtime_lateness_seconds", Kind::Histogram(LATENCY), [];
+    /// Bytes of memory by the allocator's state: `allocated` by the node, `active` and `resident`
+    /// with what surrounds that, `retained` address space.
+    ALLOCATOR_BYTES = "roomwire_allocator_bytes", Kind::Gauge, ["state"];
+    /// Seconds of processor time, in user and system mode.
+    PROCESS_CPU = "process_cpu_seconds_total", Kind::Counter, [];
+    /// Open file descriptors.
+    PROCESS_FDS = "process_open_fds", Kind::Gauge, [];
+    /// How many there may be.
+    PROCESS_FDS_MAX = "process_max_fds", Kind::Gauge, [];
+    /// Bytes of address space.
+    PROCESS_VIRTUAL = "process_virtual_memory_bytes", Kind::Gauge, [];
+    /// How many there may be.
+    PROCESS_VIRTUAL_MAX = "process_virtual_memory_max_bytes", Kind::Gauge, [];
+    /// Bytes of memory in use.
+    PROCESS_RESIDENT = "process_resident_memory_bytes", Kind::Gauge, [];
+    /// Unix time at which the process began.
+    PROCESS_STARTED = "process_start_time_seconds", Kind::Gauge, [];
+    /// Threads.
+    PROCESS_THREADS = "process_threads", Kind::Gauge, [];
 }
 
 #[cfg(test)]
@@ -172,7 +254,10 @@ mod tests {
         let mut names = HashSet::new();
         for metric in ALL {
             assert!(names.insert(metric.name), "{} twice", metric.name);
-            assert!(metric.name.starts_with("roomwire_"), "{}", metric.name);
+            let standard = ["http_server_", "process_"];
+            let ours = metric.name.starts_with("roomwire_");
+            let standard = standard.iter().any(|start| metric.name.starts_with(start));
+            assert!(ours || standard, "{}", metric.name);
             assert!(!metric.help.is_empty(), "{} has no help", metric.name);
             let total = metric.name.ends_with("_total");
             assert_eq!(
@@ -184,12 +269,20 @@ mod tests {
         }
     }
 
+    /// The unit is the last word of the name, before that of a counter.
+    fn unit(name: &str) -> &'static str {
+        let name = name.trim_end_matches("_total").trim_end_matches("_max");
+        let units = ["seconds", "bytes"];
+        let unit = units.into_iter().find(|unit| name.ends_with(unit));
+        unit.unwrap_or("1")
+    }
+
     /// The page of `docs` that shows the catalogue.
     fn page() -> String {
         let mut page = String::from(
             "# Metrics\n\nEvery metric of a node, on `/metrics` of its admin port. Written from the \
              catalogue in\n`gateway/src/telemetry/catalogue.rs`: change it there, then run the tests \
-             with `UPDATE_DOCS=1`.\n\n| name | type | labels | meaning |\n|---|---|---|---|\n",
+             with `UPDATE_DOCS=1`.\n\n| name | type | unit | labels | meaning |\n|---|---|---|---|---|\n",
         );
         for metric in ALL {
             let kind = match metric.kind {
@@ -198,8 +291,8 @@ mod tests {
                 Kind::Histogram(_) => "histogram",
             };
             let labels: Vec<String> = metric.labels.iter().map(|l| format!("`{l}`")).collect();
-            let (name, labels) = (metric.name, labels.join(", "));
-            writeln!(page, "| `{name}` | {kind} | {labels} | {} |", metric.help).unwrap();
+            let (name, unit, labels) = (metric.name, unit(metric.name), labels.join(", "));
+            writeln!(page, "| `{name}` | {kind} | {unit} | {labels} | {} |", metric.help).unwrap();
         }
         page
     }

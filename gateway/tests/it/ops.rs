@@ -179,7 +179,7 @@ async fn metrics_have_the_labels_that_their_page_says() {
     deployment.socket("bob").token("nonsense").refused().await;
     let page = include_str!("../../../docs/metrics.md");
     let metrics = deployment.admin().get("/metrics").await.text;
-    let samples = metrics.lines().filter(|line| line.starts_with("roomwire_"));
+    let samples = metrics.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let mut seen = 0;
     for sample in samples {
         let (whole, labels) = sample.split_once('{').unwrap_or((sample, ""));
@@ -191,7 +191,7 @@ async fn metrics_have_the_labels_that_their_page_says() {
                 .find(|row| row.starts_with(&format!("| `{name}` |")))
         });
         let row = row.unwrap_or_else(|| panic!("{whole} is not on the page"));
-        let documented = row.split(" | ").nth(2).unwrap();
+        let documented = row.split(" | ").nth(3).unwrap();
         let labels = labels
             .split("\",")
             .filter_map(|label| label.split_once('='));

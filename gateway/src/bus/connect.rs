@@ -1,6 +1,13 @@
 //! The two connections to Redis: one that publishes, one that listens.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use fred::{
     interfaces::{ClientLike, EventInterface},
@@ -33,6 +40,8 @@ const UNRESPONSIVE: Duration = Duration::from_secs(4);
 const INBOX_MESSAGES: usize = 16_384;
 /// Nobody listens to what the publishing connection could notify of.
 const OUTBOX_NOTIFICATIONS: usize = 64;
+/// The role of the connection that hints come over.
+const LISTENER: &str = "listener";
 /// Commands that may wait for a connection before they fail at once.
 const WAITING_COMMANDS_MAX: usize = 16_384;
 
@@ -72,8 +81,13 @@ impl Bus {
             .map_err(Error::BadUrl)?;
         let names = Names::new(&config.prefix);
         let (missed, told) = mpsc::channel(MISSED_MAX);
-        let subscriptions =
-            Subscriptions::start(listening.clone(), names.clone(), missed.clone(), workers);
+        let always = [Topic::Everybody, Topic::Node(node.clone())];
+        let subscriptions = Subscriptions::start(
+            listening.clone(),
+            (names.clone(), always.into()),
+            missed.clone(),
+            workers,
+        );
         let canary = Canary::default();
         let own = (names.clone(), node.clone());
         let inbox = Inbox::new(&listening, own.clone(), canary.clone(), told);
@@ -86,15 +100,9 @@ impl Bus {
         );
         let presences = Presences::new(publishing.clone(), names, node.clone());
         watch(&publishing, "publisher");
-        watch(&listening, "listener");
+        watch(&listening, LISTENER);
         publishing.connect();
         listening.connect();
-        let always = vec![Topic::Everybody, Topic::Node(node.clone())];
-        let listens = subscriptions.clone();
-        workers.run(async move {
-            // Owed until there is a connection, like every subscription.
-            listens.listen(always).await;
-        });
         let connections = Connections {
             publishing,
             listening,
@@ -156,10 +164,16 @@ fn watch(client: &impl EventInterface, role: &'static str) {
         );
         Ok(())
     });
-    client.on_reconnect(move |server| async move {
-        metrics::counter!(catalogue::REDIS_RECONNECTS).increment(1);
-        tracing::info!(role, %server, "connected to redis");
-        Ok(())
+    let connected = Arc::new(AtomicBool::new(false));
+    client.on_reconnect(move |server| {
+        let again = connected.swap(true, Ordering::Relaxed);
+        async move {
+            if again && role == LISTENER {
+                metrics::counter!(catalogue::REDIS_RECONNECTS).increment(1);
+            }
+            tracing::info!(role, %server, "connected to redis");
+            Ok(())
+        }
     });
 }
 

@@ -9,7 +9,7 @@ use fred::{
     clients::Client,
     interfaces::{ClientLike, PubsubInterface},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -78,6 +78,13 @@ impl Publisher {
         }
     }
 
+    /// Sets the gauge of what waits.
+    pub(crate) fn note_waiting(&self) {
+        let waiting = self.waiting.max_capacity() - self.waiting.capacity();
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        metrics::gauge!(catalogue::PUBLISH_WAITING).set(waiting);
+    }
+
     /// Redis can be reached, so publishing is worth a try.
     pub(crate) fn is_connected(&self) -> bool {
         self.writer.client.is_connected()
@@ -102,7 +109,10 @@ impl Publisher {
             hints.extend(users);
         }
         for some in hints.chunks(TOGETHER_MAX) {
-            self.writer.publish(some.iter(), None).await?;
+            let published = self.writer.publish(some.iter(), None).await;
+            let result = if published.is_ok() { "ok" } else { "failed" };
+            note_published(result, some.len());
+            published?;
         }
         Ok(())
     }
@@ -150,7 +160,9 @@ impl HintWriter {
             count += 1;
         }
         if count > 0 {
+            let begun = Instant::now();
             pipeline.all::<Vec<i64>>().await.map_err(refused)?;
+            metrics::histogram!(catalogue::PUBLISH_DURATION).record(begun.elapsed().as_secs_f64());
         }
         Ok(count)
     }
@@ -180,8 +192,7 @@ async fn publish_all(
             .flat_map(|publication: &Publication| &publication.hints);
         match writer.publish(hints, Some(&writer.node)).await {
             Ok(count) => {
-                let count = u64::try_from(count).unwrap_or(u64::MAX);
-                metrics::counter!(catalogue::HINTS_PUBLISHED, "result" => "ok").increment(count);
+                note_published("ok", count);
                 for id in batch.drain(..).filter_map(|publication| publication.outbox) {
                     if published.send(id).await.is_err() {
                         return;
@@ -190,12 +201,18 @@ async fn publish_all(
             }
             Err(error) => {
                 // The rows stay in the outbox, and the sweeper publishes them.
-                metrics::counter!(catalogue::HINTS_PUBLISHED, "result" => "failed").increment(1);
+                let count = batch.iter().map(|publication| publication.hints.len()).sum();
+                note_published("failed", count);
                 tracing::debug!(%error, "hints are left to the outbox");
                 batch.clear();
             }
         }
     }
+}
+
+fn note_published(result: &'static str, hints: usize) {
+    let hints = u64::try_from(hints).unwrap_or(u64::MAX);
+    metrics::counter!(catalogue::HINTS_PUBLISHED, "result" => result).increment(hints);
 }
 
 async fn forget_all(store: Store, mut published: mpsc::Receiver<i64>) {

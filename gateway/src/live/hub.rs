@@ -12,7 +12,7 @@ use super::{
     catch_up::{self, CatchUp},
     incoming,
     janitor::{self, Janitor},
-    state::LiveState,
+    state::{Gap, LiveState},
 };
 use crate::{
     bus::{Inbox, Subscriptions, Topic},
@@ -185,7 +185,7 @@ impl Hub {
         if concerned {
             self.0.with_open(room, name, before, |hub, room, state| {
                 state.offer(entries, hub.context());
-                hub.mind_gap(room, state);
+                hub.mind_gap(room, state, Gap::Hint);
             });
         } else {
             self.0.offer(room, entries);

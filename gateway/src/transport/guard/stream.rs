@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::handle::{HEAD, Handle, IDLE};
-use crate::telemetry::catalogue;
+use crate::{telemetry::catalogue, transport::slot::Slot};
 
 /// How long a peer may take.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,8 @@ pub(crate) struct Guarded {
     expecting: Option<Pin<Box<Sleep>>>,
     /// When an answer was last written: the pause before the next request begins with its end.
     answered: Instant,
+    /// Its place at the port, given back with the connection.
+    slot: Option<Slot>,
 }
 
 impl Guarded {
@@ -52,7 +54,14 @@ impl Guarded {
             stalled: None,
             expecting: None,
             answered: Instant::now(),
+            slot: None,
         }
+    }
+
+    /// Keeps its place at the port for as long as it is open.
+    pub(in crate::transport) fn holding(mut self, slot: Slot) -> Self {
+        self.slot = Some(slot);
+        self
     }
 
     pub(crate) fn handle(&self) -> Arc<Handle> {

@@ -5,6 +5,7 @@ pub(crate) mod console;
 mod gateway_program;
 mod interrupt;
 mod nodes;
+mod observe;
 mod prepare;
 mod queries;
 mod servers;
@@ -62,6 +63,9 @@ struct UpOptions {
     /// Where the front listens, on 127.0.0.1
     #[arg(long, default_value_t = 3001, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
+    /// Also run a Prometheus over all nodes, with the rules of deploy/observability
+    #[arg(long)]
+    observe: bool,
     /// Build the gateway with optimisations
     #[arg(long)]
     release: bool,

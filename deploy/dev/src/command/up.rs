@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use roomwire_dev::Error;
 use roomwire_dev::front::Front;
-use roomwire_dev::servers::Servers;
+use roomwire_dev::servers::{Prometheus, Servers};
 
 use super::gateway_program::GatewayProgram;
 use super::interrupt::{self, Interrupt};
 use super::nodes::Nodes;
 use super::welcome::Welcome;
-use super::{UpOptions, console, servers};
+use super::{UpOptions, console, observe, servers};
 
 /// With this, Ctrl-C does not wait for sockets to be closed at a production pace.
 const DRAIN_SECONDS: &str = "1";
@@ -23,6 +23,7 @@ const LOG_FILTER: &str = "warn";
 
 /// What runs beside the servers, in the order in which it is stopped.
 struct Stack {
+    prometheus: Option<Prometheus>,
     front: Front,
     nodes: Nodes,
 }
@@ -45,10 +46,15 @@ pub(super) async fn run(
         }
     };
     let outcome = match stack {
-        Ok(Stack { front, mut nodes }) => {
+        Ok(Stack {
+            prometheus,
+            front,
+            mut nodes,
+        }) => {
             tokio::select! {
                 () = nodes.all_ended() => Err(anyhow::anyhow!("no gateway is left")),
                 () = interrupt.next() => {
+                    drop(prometheus);
                     drop(front);
                     nodes.stop(interrupt).await;
                     Ok(ExitCode::SUCCESS)
@@ -70,14 +76,24 @@ async fn start(options: &UpOptions, servers: &Servers) -> anyhow::Result<Stack> 
     let nodes = Nodes::start(&gateway, options.nodes).await?;
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let front = Front::start(listen, nodes.addresses()?).await?;
+    let prometheus = if options.observe {
+        observe::start(nodes.urls()).await?
+    } else {
+        None
+    };
     let welcome = Welcome {
         front: front.addr(),
         nodes: nodes.urls(),
+        prometheus: prometheus.as_ref(),
         alice: gateway.token("alice", "Alice").await?,
         bob: gateway.token("bob", "Bob").await?,
     };
     console::say(&welcome.text(servers));
-    Ok(Stack { front, nodes })
+    Ok(Stack {
+        prometheus,
+        front,
+        nodes,
+    })
 }
 
 /// Fails before anything is started, rather than after minutes of building.

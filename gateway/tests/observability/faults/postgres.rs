@@ -1,0 +1,129 @@
+//! Postgres is away, read-only, slow, or held by somebody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::signal::Signal;
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tokio::task::JoinHandle;
+
+use super::super::stand::Stand;
+use super::talking;
+
+const FACTOR: u64 = 120;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_to_postgres_is_told_until_it_is_over() {
+    let settings = [
+        ("DATABASE_MAX_CONNECTIONS", "4"),
+        ("DATABASE_ACQUIRE_TIMEOUT_MS", "1000"),
+        ("DATABASE_STATEMENT_TIMEOUT_MS", "2000"),
+    ];
+    let Some(stand) = Stand::start(FACTOR, 2, &settings).await else {
+        return;
+    };
+    let _crowd = talking(&stand, 6).await;
+    let watcher = &stand.watcher;
+
+    // A session that takes the table again and again, as a migration in a bad hour does.
+    let locking = Locking::start(stand.session().await);
+    watcher.fires("RoomwirePostgresSlow", "ticket").await;
+    watcher.fires("RoomwirePoolExhausted", "ticket").await;
+    locking.end().await;
+
+    let held = hold_outbox(&stand).await;
+    watcher.fires("RoomwireOutboxOld", "page").await;
+    held.close().await.unwrap();
+
+    // What no release does: the program meets a table that it does not know.
+    stand
+        .sql("alter table messages rename to messages_away")
+        .await;
+    watcher.fires("RoomwireErrorLogs", "ticket").await;
+    stand
+        .sql("alter table messages_away rename to messages")
+        .await;
+
+    set_read_only(&stand, "on").await;
+    watcher.fires("RoomwirePostgresReadOnly", "page").await;
+    set_read_only(&stand, "off").await;
+    watcher.ends(&["RoomwirePostgresReadOnly"]).await;
+
+    // Not gone, but silent: nobody knows what became of a message that was under way.
+    stand.signal_postgres(Signal::SIGSTOP);
+    watcher.fires("RoomwirePostgresAway", "page").await;
+    watcher.fires("RoomwireMessagesUnknown", "ticket").await;
+    stand.signal_postgres(Signal::SIGCONT);
+    watcher.ends(&CAUSES).await;
+}
+
+/// Those of this file. What they do to the promises takes longer to be forgotten.
+const CAUSES: [&str; 7] = [
+    "RoomwirePostgresSlow",
+    "RoomwirePoolExhausted",
+    "RoomwireOutboxOld",
+    "RoomwireErrorLogs",
+    "RoomwirePostgresReadOnly",
+    "RoomwirePostgresAway",
+    "RoomwireMessagesUnknown",
+];
+
+/// Holds all messages for most of the time.
+struct Locking {
+    goes_on: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Locking {
+    fn start(mut session: PgConnection) -> Self {
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let task = tokio::spawn({
+            let goes_on = Arc::clone(&goes_on);
+            async move {
+                while goes_on.load(Ordering::Relaxed) {
+                    let lock = "begin; lock table messages in access exclusive mode;
+                                select pg_sleep(0.6); commit; select pg_sleep(0.05)";
+                    session.execute(lock).await.unwrap();
+                }
+            }
+        });
+        Self { goes_on, task }
+    }
+
+    async fn end(self) {
+        self.goes_on.store(false, Ordering::Relaxed);
+        self.task.await.unwrap();
+    }
+}
+
+/// Holds an old row of the outbox, as a forgotten session does.
+async fn hold_outbox(stand: &Stand) -> PgConnection {
+    let mut session = stand.session().await;
+    loop {
+        let insert = "insert into outbox (rooms, positions, created_at)
+                      values ('{}', '{}', clock_timestamp() - interval '1 minute')";
+        session.execute(insert).await.unwrap();
+        session.execute("begin").await.unwrap();
+        // A sweeper may have been faster.
+        let select = "select from outbox where created_at < clock_timestamp() - interval '50 s'
+                      for update";
+        if session.fetch_optional(select).await.unwrap().is_some() {
+            return session;
+        }
+        session.execute("rollback").await.unwrap();
+    }
+}
+
+async fn set_read_only(stand: &Stand, value: &'static str) {
+    let mut session = stand.session().await;
+    let set = [
+        "alter system set default_transaction_read_only = on",
+        "alter system reset default_transaction_read_only",
+    ];
+    session
+        .execute(set[usize::from(value == "off")])
+        .await
+        .unwrap();
+    session.execute("select pg_reload_conf()").await.unwrap();
+    session.close().await.unwrap();
+}

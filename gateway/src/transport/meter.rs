@@ -8,10 +8,23 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use crate::telemetry::catalogue;
+
+/// What waits for all clients together.
+static PENDING: AtomicU64 = AtomicU64::new(0);
+
+/// Sets the gauge of what waits for all clients together.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub(crate) fn note_pending() {
+    metrics::gauge!(catalogue::PENDING_BYTES).set(PENDING.load(Ordering::Relaxed) as f64);
+}
+
 /// What has gone out to a client, over one connection or one polling session.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     written: AtomicU64,
+    /// What was added since the writing stood still and has not gone out; part of the sum above.
+    waiting: AtomicU64,
     /// Nothing goes out at the moment.
     blocked: AtomicBool,
 }
@@ -19,19 +32,51 @@ pub(super) struct Meter {
 impl Meter {
     /// Of a polling session: it stands still whenever nobody polls.
     pub(super) fn of_polling() -> Self {
-        Self {
-            blocked: AtomicBool::new(true),
-            ..Self::default()
-        }
+        let meter = Self::default();
+        meter.set_blocked(true);
+        meter
     }
 
     /// So many bytes went out.
     pub(super) fn wrote(&self, bytes: u64) {
         self.written.fetch_add(bytes, Ordering::Relaxed);
+        if self.waiting() > 0 {
+            let less = |waiting: u64| Some(waiting.saturating_sub(bytes));
+            let before = self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            let gone = before.unwrap_or_default().min(bytes);
+            PENDING.fetch_sub(gone, Ordering::Relaxed);
+        }
+    }
+
+    /// So many bytes wait to go out, beside those that wait already.
+    fn waits(&self, bytes: u64) {
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        PENDING.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// How many bytes have gone out so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes wait, as far as they matter.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Nothing goes out at the moment.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_blocked(&self, blocked: bool) {
         self.blocked.store(blocked, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        PENDING.fetch_sub(*self.waiting.get_mut(), Ordering::Relaxed);
     }
 }
 
@@ -73,8 +118,13 @@ impl Backlog {
             counts.base = written;
             self.behind.store(true, Ordering::Relaxed);
         }
-        counts.added += u64::try_from(bytes).unwrap_or(u64::MAX / 2);
-        counts.added - (written - counts.base) <= max
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX / 2);
+        counts.added += bytes;
+        let fits = counts.added - (written - counts.base) <= max;
+        if fits {
+            meter.waits(bytes);
+        }
+        fits
     }
 }
 

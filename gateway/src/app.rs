@@ -23,7 +23,10 @@ use crate::{
     store::Store,
     sweeper,
     telemetry::{Recorder, note_lateness},
-    transport::{Admin, Budget, Edge, Listener, Lobby, Nodes, Sessions, bind, engine, serve_admin},
+    transport::{
+        Admin, Budget, Edge, Listener, Lobby, Nodes, Sessions, bind, engine, note_pending,
+        serve_admin,
+    },
     workers::Workers,
 };
 
@@ -123,6 +126,7 @@ fn sample(recorder: &Recorder, (store, verifier, publisher): (&Store, &Arc<Verif
         store.note_connections();
         verifier.note_age();
         publisher.note_waiting();
+        note_pending();
     });
 }
 

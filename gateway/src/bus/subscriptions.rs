@@ -48,6 +48,7 @@ impl Subscriptions {
         workers: &Workers,
     ) -> Self {
         let (orders, received) = mpsc::channel(ORDERS_WAITING_MAX);
+        metrics::gauge!(catalogue::SUBSCRIPTIONS).set(count(always.len()));
         let keeper = Keeper {
             client,
             names,

@@ -28,14 +28,6 @@ impl Audience {
             Self::Chats => 2,
         }
     }
-
-    /// The face, as a metric label.
-    pub(crate) fn face(self) -> &'static str {
-        match self {
-            Self::Rooms | Self::RoomsMeta => "rooms",
-            Self::Chats => "chats",
-        }
-    }
 }
 
 /// Something that is to be shown.

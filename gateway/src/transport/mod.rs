@@ -20,8 +20,10 @@ mod origin;
 mod peers;
 mod refusal;
 mod sessions;
+mod slot;
 mod unknown;
 mod upgrade;
+mod upgrading;
 
 pub(crate) use admin::{Admin, serve_admin};
 pub(crate) use body::Budget;
@@ -29,4 +31,5 @@ pub(crate) use edge::Edge;
 pub(crate) use forward::Nodes;
 pub(crate) use listener::{Listener, bind};
 pub(crate) use lobby::Lobby;
+pub(crate) use meter::note_pending;
 pub(crate) use sessions::Sessions;

@@ -2,6 +2,7 @@
 
 mod chats;
 mod deployment;
+mod figures;
 mod js;
 mod keys;
 mod program;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub(crate) use chats::{data, refusal, said};
 pub(crate) use deployment::Deployment;
+pub(crate) use figures::{Figures, eventually_told};
 pub(crate) use js::{Client, Connect, Generation, Transports};
 pub(crate) use keys::{Issuer, ONES, THREES, TWOS, key_set};
 pub(crate) use program::{run, text};

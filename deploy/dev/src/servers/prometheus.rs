@@ -135,7 +135,7 @@ fn is_ready(folder: &Path, port: u16) -> bool {
     let Some(folder) = folder.to_str() else {
         return false;
     };
-    let is_ready = ask(port, "/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"));
+    let is_ready = ask(port, "/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.0 200"));
     let who = || ask(port, "/api/v1/status/runtimeinfo");
     is_ready && who().is_some_and(|answer| answer.contains(folder))
 }

@@ -15,7 +15,7 @@ const FACTOR: u64 = 120;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_to_postgres_is_told_until_it_is_over() {
     let settings = [
-        ("DATABASE_MAX_CONNECTIONS", "4"),
+        ("DATABASE_MAX_CONNECTIONS", "6"),
         ("DATABASE_ACQUIRE_TIMEOUT_MS", "1000"),
         ("DATABASE_STATEMENT_TIMEOUT_MS", "2000"),
     ];

@@ -18,7 +18,12 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// People who talk, once the watcher has seen that they do; and nothing fires for that.
 async fn talking(stand: &Stand, people: usize) -> Crowd {
-    let crowd = Crowd::talk(&stand.urls(), people, PACE).await;
+    talking_on(stand, &stand.urls(), people).await
+}
+
+/// The same on some of the nodes.
+async fn talking_on(stand: &Stand, urls: &[String], people: usize) -> Crowd {
+    let crowd = Crowd::talk(urls, people, PACE).await;
     stand
         .watcher
         .shows("roomwire:sends:rate5m > 1 and roomwire:deliveries:rate5m > 1")

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::Method;
 use nix::sys::signal::Signal;
+use roomwire_loadtest::client::Target;
+use roomwire_loadtest::rest::Rest;
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
-use super::super::stand::Stand;
+use super::super::stand::{Stand, signer};
 use super::talking;
 
 const FACTOR: u64 = 120;
@@ -28,7 +31,10 @@ async fn whatever_happens_to_postgres_is_told_until_it_is_over() {
     // A session that takes the table again and again, as a migration in a bad hour does.
     let locking = Locking::start(stand.session().await);
     watcher.fires("RoomwirePostgresSlow", "ticket").await;
+    // More pages of history are asked for at once than there are connections.
+    let readers = read_history(&stand, 24).await;
     watcher.fires("RoomwirePoolExhausted", "ticket").await;
+    drop(readers);
     locking.end().await;
 
     let held = hold_outbox(&stand).await;
@@ -94,6 +100,24 @@ impl Locking {
         self.goes_on.store(false, Ordering::Relaxed);
         self.task.await.unwrap();
     }
+}
+
+/// So many who read their newest messages again and again.
+async fn read_history(stand: &Stand, readers: usize) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let token = signer().sign("host").unwrap();
+    for (_, url) in (0..readers).zip(stand.urls().iter().cycle()) {
+        let rest = Rest::new(Target::resolve(url).await.unwrap());
+        let token = token.clone();
+        tasks.spawn(async move {
+            loop {
+                // Refused or not: the wait is what counts.
+                let path = "/chat/messages?limit=20";
+                rest.call(Method::GET, path, &token, None).await.ok();
+            }
+        });
+    }
+    tasks
 }
 
 /// Holds an old row of the outbox, as a forgotten session does.

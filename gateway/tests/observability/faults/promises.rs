@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use roomwire_loadtest::client::{Contract, Target};
 use roomwire_loadtest::verify::faults::{Proxy, Trouble};
 
-use super::super::stand::{Stand, place};
-use super::talking;
+use super::super::crowd::connect;
+use super::super::stand::{Stand, place, signer};
+use super::talking_on;
 
 /// Six hours are a minute and a half.
 const FACTOR: u64 = 240;
@@ -22,7 +24,13 @@ async fn every_broken_promise_is_told_until_it_is_kept_again() {
     for _ in 0..2 {
         stand.add(&[("REDIS_URL", &url)]).await;
     }
-    let _crowd = talking(&stand, 6).await;
+    // All talk on one node, and one of them listens on the other: who talks in a room too would show
+    // his node that it lacks something.
+    let nodes = stand.urls();
+    let listening = Target::resolve(&nodes[1]).await.unwrap();
+    let token = signer().sign("host").unwrap();
+    let crowd = talking_on(&stand, &nodes[..1], 6).await;
+    let listener = connect(&listening, &token, Contract::Rooms).await.unwrap();
     let watcher = &stand.watcher;
 
     // Hints come late, but they come: nobody is deaf.
@@ -30,6 +38,7 @@ async fn every_broken_promise_is_told_until_it_is_kept_again() {
     watcher.fires("RoomwireDeliverySlow", "page").await;
     watcher.fires("RoomwireDeliverySlow", "ticket").await;
     way.trouble(None);
+    drop(listener);
 
     stand.postgres.stop_immediately().unwrap();
     let watcher = &stand.watcher;
@@ -41,4 +50,5 @@ async fn every_broken_promise_is_told_until_it_is_kept_again() {
     watcher.fires("RoomwireRestFailing", "ticket").await;
     stand.postgres.start_again().unwrap();
     stand.watcher.all_end().await;
+    drop(crowd);
 }

@@ -12,6 +12,7 @@ mod redis;
 mod rooms;
 mod show;
 mod sockets;
+mod traces;
 
 pub(crate) use auth::{Auth, AuthArgs, KeySource};
 pub(crate) use http::{CorsOrigins, Http, HttpArgs};
@@ -24,6 +25,9 @@ pub(crate) use redis::{Redis, RedisArgs};
 pub(crate) use rooms::{Rooms, RoomsArgs, UnknownUsers};
 pub(crate) use show::show;
 pub(crate) use sockets::{Sockets, SocketsArgs};
+pub(crate) use traces::TracesArgs;
+
+use crate::telemetry::Destination;
 
 /// Everything `serve` can be told, as text.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,6 +49,8 @@ pub(crate) struct ServeArgs {
     pub(crate) sockets: SocketsArgs,
     #[command(flatten)]
     pub(crate) limits: LimitsArgs,
+    #[command(flatten)]
+    pub(crate) traces: TracesArgs,
 }
 
 /// A configuration without contradictions.
@@ -58,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) rooms: Rooms,
     pub(crate) sockets: Sockets,
     pub(crate) limits: Limits,
+    /// Where traces go, if anywhere.
+    pub(crate) traces: Option<Destination>,
 }
 
 impl ServeArgs {
@@ -71,14 +79,15 @@ impl ServeArgs {
         let rooms = self.rooms.resolve(&mut problems);
         let sockets = self.sockets.resolve(&mut problems);
         let limits = self.limits.resolve(&mut problems);
-        match (http, postgres, redis, auth, rooms, sockets.zip(limits)) {
+        let rest = limits.zip(self.traces.resolve(&mut problems));
+        match (http, postgres, redis, auth, rooms, sockets.zip(rest)) {
             (
                 Some(http),
                 Some(postgres),
                 Some(redis),
                 Some(auth),
                 Some(rooms),
-                Some((sockets, limits)),
+                Some((sockets, (limits, traces))),
             ) if problems.is_empty()
                 && agree(&rooms, &sockets, &mut problems)
                 && fits(&http, &sockets, &mut problems) =>
@@ -92,6 +101,7 @@ impl ServeArgs {
                     rooms: rooms.within(sockets.pending_bytes_max),
                     sockets,
                     limits,
+                    traces,
                 })
             }
             _ => Err(problems),

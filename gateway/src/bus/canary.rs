@@ -98,10 +98,8 @@ async fn run(
     let mut rebuilt_at: Option<Instant> = None;
     loop {
         canary.lock().sent = Some(Instant::now());
-        publisher.publish(Publication {
-            hints: vec![(Topic::Node(node.clone()), Hint::Canary)],
-            outbox: None,
-        });
+        let canary_hint = (Topic::Node(node.clone()), Hint::Canary);
+        publisher.publish(Publication::new([canary_hint], None));
         let started = canary.has_ever_heard();
         sleep(if started { EVERY } else { EVERY_AT_START }).await;
         let hears = canary.hears();

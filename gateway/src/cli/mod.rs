@@ -8,6 +8,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     app::App,
+    bus::NodeId,
     config::{Config, Problems, ServeArgs},
     lifecycle,
     telemetry::{self, LogsArgs, logs},
@@ -24,6 +25,7 @@ struct Cli {
     logs: LogsArgs,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one")]
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve REST and sockets.
@@ -83,11 +85,12 @@ fn serve(config: Config, logs: &LogsArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    let node = NodeId::random();
     let entered = runtime.enter();
-    let traces = logs::start(logs, config.traces.clone())?;
+    let traces = logs::start(logs, config.traces.clone().map(|to| (to, node.as_str())))?;
     drop(entered);
     let drain = config.http.drain;
-    let start = async { App::start(config, recorder).await };
+    let start = async { App::start(config, node, recorder).await };
     let done = runtime.block_on(lifecycle::run(start, drain));
     if let Some(traces) = traces {
         traces.finish();

@@ -10,6 +10,7 @@ use crate::{
     auth::{self, TokenArgs},
     check,
     config::{self, AuthArgs, PostgresArgs, Problems, ServeArgs},
+    explain::{self, ExplainArgs},
     store::{Standing, Store},
     telemetry::{LogsArgs, logs},
 };
@@ -25,6 +26,9 @@ pub(super) enum Tool {
         #[command(subcommand)]
         what: UserCommand,
     },
+    /// Tell what became of a message: accepted, committed, published, and given to sockets by which
+    /// nodes. Ends with 1 where something speaks against it having been given to all.
+    Explain(Box<ExplainArgs>),
     /// Print a development token, signed with the configured secret.
     Token {
         #[command(flatten)]
@@ -61,6 +65,7 @@ impl Tool {
             Self::Migrate(args) => run_to_end(migrate(args)),
             Self::Check(args) => run_to_end(check(*args)),
             Self::User { what } => run_to_end(user(what)),
+            Self::Explain(args) => run_to_end(tell(*args)),
             Self::Token { token, auth } => print_token(token, auth),
             Self::Config(args) => print_config(*args, matches),
         }
@@ -118,6 +123,12 @@ async fn check(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn tell(args: ExplainArgs) -> anyhow::Result<()> {
+    let well = explain::explain(args, &mut std::io::stdout()).await?;
+    anyhow::ensure!(well, "not everything is as it should be");
+    Ok(())
+}
+
 fn print_token(token: TokenArgs, auth: AuthArgs) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     let Some(auth) = auth.resolve(&mut problems) else {
@@ -127,7 +138,7 @@ fn print_token(token: TokenArgs, auth: AuthArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_config(args: ServeArgs, matches: &clap::ArgMatches) -> anyhow::Result<()> {
+fn print_config(args: ServeArgs, matches: &ArgMatches) -> anyhow::Result<()> {
     let command = command();
     let shown = of_subcommand(&command, matches, "config")
         .map(|(command, matches)| config::show(command, matches))

@@ -79,15 +79,15 @@ impl ServeArgs {
         let rooms = self.rooms.resolve(&mut problems);
         let sockets = self.sockets.resolve(&mut problems);
         let limits = self.limits.resolve(&mut problems);
-        let rest = limits.zip(self.traces.resolve(&mut problems));
-        match (http, postgres, redis, auth, rooms, sockets.zip(rest)) {
+        let traces = self.traces.resolve(&mut problems);
+        match (http, postgres, redis, auth, rooms, sockets.zip(limits)) {
             (
                 Some(http),
                 Some(postgres),
                 Some(redis),
                 Some(auth),
                 Some(rooms),
-                Some((sockets, (limits, traces))),
+                Some((sockets, limits)),
             ) if problems.is_empty()
                 && agree(&rooms, &sockets, &mut problems)
                 && fits(&http, &sockets, &mut problems) =>

@@ -84,9 +84,8 @@ impl FromStr for Protocol {
 }
 
 impl TracesArgs {
-    /// `None` inside for no traces.
-    pub(super) fn resolve(self, problems: &mut Problems) -> Option<Option<Destination>> {
-        let before = problems.count();
+    /// `None` for no traces, and for what cannot be read.
+    pub(super) fn resolve(self, problems: &mut Problems) -> Option<Destination> {
         let sampler = sampler(
             problems,
             &self.otel_traces_sampler,
@@ -109,25 +108,19 @@ impl TracesArgs {
             self.otel_exporter_otlp_traces_endpoint,
             (self.otel_exporter_otlp_endpoint, protocol),
         );
-        if problems.count() > before {
-            return None;
-        }
         let off = self.otel_traces_exporter == "none"
             || self.otel_sdk_disabled.eq_ignore_ascii_case("true");
-        let Some(endpoint) = endpoint.filter(|_| !off) else {
-            return Some(None);
-        };
         let Sampler {
             parent_based,
             ratio,
         } = sampler?;
-        Some(Some(Destination {
-            endpoint,
+        Some(Destination {
+            endpoint: endpoint.filter(|_| !off)?,
             grpc: protocol? == Protocol::Grpc,
             parent_based,
             ratio,
             service: self.otel_service_name,
-        }))
+        })
     }
 }
 
@@ -195,7 +188,12 @@ mod tests {
         let matches = command.get_matches_from([&["serve"], flags].concat());
         let args = TracesArgs::from_arg_matches(&matches).unwrap();
         let mut problems = Problems::default();
-        args.resolve(&mut problems).ok_or(problems)
+        let resolved = args.resolve(&mut problems);
+        if problems.is_empty() {
+            Ok(resolved)
+        } else {
+            Err(problems)
+        }
     }
 
     const SHARED: &str = "--otel-exporter-otlp-endpoint=http://collector:4318/";

@@ -6,15 +6,20 @@ use axum::{
     Json,
     body::{Body, Bytes},
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use serde::Serialize;
+use tracing::Instrument as _;
 
-use crate::{domain::ChatError, limits::Limits, telemetry::catalogue};
+use crate::{
+    domain::ChatError,
+    limits::Limits,
+    telemetry::{TraceContext, catalogue, spans},
+};
 
 /// Where a request comes from; put there by the listener.
 #[derive(Debug, Clone, Copy)]
@@ -132,10 +137,20 @@ pub(super) fn run_to_end<F: IntoResponse>(
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = method_label(request.method());
+    let template = route.as_ref().map_or("other", MatchedPath::as_str);
+    let span = spans::request(method, template, traced(request.headers()).as_ref());
     async move {
+        let handling = next.run(request).instrument(span.clone());
         // Not tracked: awaited right here. The panic itself was logged by the panic hook.
-        let handled = tokio::spawn(next.run(request)).await;
+        let handled = tokio::spawn(handling).await;
         let response = handled.unwrap_or_else(|_| panicked().into_response());
+        let status = response.status().as_u16();
+        spans::answered(&span, status);
+        span.in_scope(|| {
+            let route = route.as_ref().map_or("other", MatchedPath::as_str);
+            let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
+            tracing::info!(method, route, status, milliseconds, "request");
+        });
         metrics::histogram!(
             catalogue::HTTP_DURATION,
             "route" => route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned()),
@@ -145,6 +160,12 @@ pub(super) fn run_to_end<F: IntoResponse>(
         .record(begun.elapsed().as_secs_f64());
         response
     }
+}
+
+/// The place in a trace that a request names (W3C Trace Context).
+fn traced(headers: &HeaderMap) -> Option<TraceContext> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    TraceContext::parse(text("traceparent")?, text("tracestate"))
 }
 
 fn method_label(method: &Method) -> &'static str {

@@ -8,7 +8,7 @@ mod handshake;
 mod http;
 pub(crate) mod rooms;
 
-pub(crate) use face::{Answer, Asked, Done, Event, Face, Refused, Reply, Session};
+pub(crate) use face::{Answer, Asked, Done, Event, Face, Refused, Reply, Session, Traced};
 pub(crate) use handshake::{
     Handshake, bare, bearers, credentials, query_value, query_values, texts,
 };

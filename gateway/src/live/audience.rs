@@ -29,6 +29,11 @@ impl Audience {
         }
     }
 
+    /// Its clients have asked for what their contract leaves out.
+    pub(crate) fn has_meta(self) -> bool {
+        self == Self::RoomsMeta
+    }
+
     /// The face, as a metric label.
     pub(crate) fn face(self) -> &'static str {
         match self {

@@ -96,11 +96,11 @@ struct Switch {
 
 static SWITCH: OnceLock<Switch> = OnceLock::new();
 
-/// Starts logging to standard error, and traces if they have a destination: then on the runtime of
-/// the process. A second call changes nothing.
+/// Starts logging to standard error, and traces of this node if they have a destination: then on the
+/// runtime of the process. A second call changes nothing.
 pub(crate) fn start(
     args: &LogsArgs,
-    to: Option<Destination>,
+    to: Option<(Destination, &str)>,
 ) -> Result<Option<Traces>, ExporterBuildError> {
     let file = args.rust_log_file.clone().filter(|path| !path.is_empty());
     let directives = match &file {
@@ -121,7 +121,7 @@ pub(crate) fn start(
     } else {
         json().with_filter(filter).boxed()
     };
-    let traces = to.map(Traces::start).transpose()?;
+    let traces = to.map(|(to, node)| Traces::start(to, node)).transpose()?;
     let subscriber = tracing_subscriber::registry()
         .with(lines)
         .with(Counting.with_filter(LevelFilter::WARN))

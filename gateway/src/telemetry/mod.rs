@@ -3,10 +3,11 @@
 //! Must not: see a token or the text of a message. Nothing that carries one is ever a field.
 
 pub(crate) mod catalogue;
+pub(crate) mod journal;
 pub(crate) mod logs;
 mod recorder;
 mod traces;
 
 pub(crate) use logs::LogsArgs;
 pub(crate) use recorder::{Recorder, start_recorder};
-pub(crate) use traces::{Destination, TraceContext, spans};
+pub(crate) use traces::{Destination, TraceContext, TraceId, spans};

@@ -4,7 +4,10 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::catalogue::{self, Kind};
+use super::{
+    catalogue::{self, Kind},
+    journal,
+};
 
 /// Renders all metrics in the Prometheus text format.
 #[derive(Clone)]
@@ -13,6 +16,7 @@ pub(crate) struct Recorder(PrometheusHandle);
 impl Recorder {
     /// The exposition of this moment.
     pub(crate) fn render(&self) -> String {
+        journal::measure();
         self.0.run_upkeep();
         self.0.render()
     }

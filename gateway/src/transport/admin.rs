@@ -16,7 +16,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use super::{Budget, Edge, Listener};
+use super::{Budget, Edge, Listener, Tools};
 use crate::{config, telemetry::Recorder, workers::Workers};
 
 /// What the probes answer from; kept up to date by whoever checks.
@@ -25,6 +25,7 @@ pub(crate) struct Admin {
     health: Arc<Mutex<Health>>,
     recorder: Recorder,
     sockets: Arc<OnceLock<Edge>>,
+    tools: Tools,
 }
 
 #[derive(Default)]
@@ -47,6 +48,7 @@ impl Admin {
             health: Arc::new(Mutex::new(health)),
             recorder,
             sockets: Arc::default(),
+            tools: Tools::default(),
         }
     }
 
@@ -62,6 +64,11 @@ impl Admin {
     /// Serves forwarded requests from now on; before, nobody can know a session of this node.
     pub(crate) fn serve_sockets(&self, edge: Edge) {
         self.sockets.set(edge).unwrap_or_default();
+    }
+
+    /// What operators ask of the node.
+    pub(crate) fn tools(&self) -> &Tools {
+        &self.tools
     }
 
     /// Everything was there at least once.
@@ -87,13 +94,15 @@ pub(crate) async fn serve_admin(
     (http, sockets): (config::Http, config::Sockets),
     workers: Workers,
 ) {
+    let tools = admin.tools().clone().router();
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/startupz", get(startupz))
         .route("/metrics", get(exposition))
         .fallback(forwarded)
-        .with_state(admin);
+        .with_state(admin)
+        .merge(tools);
     Listener::private(tcp, router, bodies, (&http, sockets))
         .run(workers)
         .await;

@@ -20,6 +20,7 @@ mod origin;
 mod peers;
 mod refusal;
 mod sessions;
+mod tools;
 mod unknown;
 mod upgrade;
 
@@ -30,3 +31,4 @@ pub(crate) use forward::Nodes;
 pub(crate) use listener::{Listener, bind};
 pub(crate) use lobby::Lobby;
 pub(crate) use sessions::Sessions;
+pub(crate) use tools::Tools;

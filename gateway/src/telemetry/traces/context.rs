@@ -1,6 +1,6 @@
 //! A place in a trace, to go on from there elsewhere (W3C Trace Context, level 1).
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use opentelemetry::{
     Context,
@@ -15,6 +15,33 @@ const PARENT: &str = "traceparent";
 const STATE: &str = "tracestate";
 /// Longest `tracestate` that is passed on, in bytes; the specification asks for at least 512.
 const STATE_BYTES_MAX: usize = 512;
+
+/// A trace by its id: 32 hexadecimal digits, as in logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TraceId(opentelemetry::TraceId);
+
+impl TraceId {
+    /// The trace of a span, whether it is kept or not; `None` without traces.
+    pub(crate) fn of(span: &Span) -> Option<Self> {
+        if span.is_disabled() {
+            return None;
+        }
+        let context = span.context().span().span_context().clone();
+        context.is_valid().then(|| Self(context.trace_id()))
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl serde::Serialize for TraceId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 /// A span of this or another process, of a trace that is kept. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +83,8 @@ impl TraceContext {
         (headers.remove(PARENT).unwrap_or_default(), state)
     }
 
-    /// 32 hexadecimal digits, as in logs.
-    pub(crate) fn trace_id(&self) -> String {
-        self.0.trace_id().to_string()
+    pub(crate) fn trace_id(&self) -> TraceId {
+        TraceId(self.0.trace_id())
     }
 
     pub(super) fn context(&self) -> Context {

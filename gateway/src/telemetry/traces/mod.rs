@@ -22,7 +22,7 @@ use opentelemetry_sdk::{
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
-pub(crate) use context::TraceContext;
+pub(crate) use context::{TraceContext, TraceId};
 use exporter::Counted;
 
 /// Target of all spans that are for traces, by which they are told from what is for logs.
@@ -57,7 +57,7 @@ pub(crate) struct Traces(SdkTracerProvider);
 
 impl Traces {
     /// Starts sending. Must be called on the runtime of the process.
-    pub(super) fn start(to: Destination) -> Result<Self, ExporterBuildError> {
+    pub(super) fn start(to: Destination, node: &str) -> Result<Self, ExporterBuildError> {
         let exporter = SpanExporter::builder();
         let exporter = if to.grpc {
             exporter.with_tonic().with_endpoint(to.endpoint).build()?
@@ -70,10 +70,12 @@ impl Traces {
         } else {
             ratio
         };
-        let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
         let resource = Resource::builder()
             .with_service_name(to.service)
-            .with_attribute(version)
+            .with_attributes([
+                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+                KeyValue::new("service.instance.id", node.to_owned()),
+            ])
             .build();
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(Counted::new(exporter))

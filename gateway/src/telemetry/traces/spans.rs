@@ -2,6 +2,7 @@
 //!
 //! Names and attributes follow the semantic conventions of OpenTelemetry where they have one.
 
+use roomwire_shared::MessageId;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -11,6 +12,13 @@ use super::{TARGET, TraceContext, are_on};
 const LINKS_MAX: usize = 32;
 
 macro_rules! span {
+    (parent: $parent:expr, $($fields:tt)*) => {
+        if are_on() {
+            tracing::info_span!(target: TARGET, parent: $parent, "span", $($fields)*)
+        } else {
+            Span::none()
+        }
+    };
     ($($fields:tt)*) => {
         if are_on() {
             tracing::info_span!(target: TARGET, "span", $($fields)*)
@@ -66,17 +74,32 @@ pub(crate) fn done(span: &Span, result: &'static str) {
     }
 }
 
-/// A message on its way into the log, from being queued to being committed, in a batch of so many.
-/// It is linked to the batch where another trace has that.
-pub(crate) fn append(parent: &TraceContext, batch: usize, shared: Option<&TraceContext>) -> Span {
-    let span = span!(
+/// A message on its way into the log, from being queued to being published, if its sender's trace is
+/// kept.
+pub(crate) fn append(message: MessageId) -> Span {
+    if TraceContext::current().is_none() {
+        return Span::none();
+    }
+    span!(
         otel.name = "append",
         otel.kind = "internal",
         otel.status_code = Empty,
-        roomwire.batch.messages = batch,
-    );
-    link(&span, shared);
-    under(span, Some(parent))
+        roomwire.message = %message,
+        roomwire.batch.messages = Empty,
+    )
+}
+
+/// Notes how many messages shared a batch, whose statement is in one of their traces: in that of
+/// `first`, to which the others are linked.
+pub(crate) fn batched<'a>(spans: impl Iterator<Item = &'a Span>, messages: usize) {
+    let mut first: Option<TraceContext> = None;
+    for span in spans {
+        span.record("roomwire.batch.messages", messages);
+        match &first {
+            Some(first) => link(span, Some(first)),
+            None => first = TraceContext::of(span),
+        }
+    }
 }
 
 /// Notes that something failed.
@@ -84,19 +107,19 @@ pub(crate) fn failed(span: &Span) {
     span.record("otel.status_code", "ERROR");
 }
 
-/// A statement for Postgres, by a name of ours.
-pub(crate) fn statement(name: &'static str, parent: Option<&TraceContext>) -> Span {
+/// A statement for Postgres, by a name of ours; none without a parent.
+pub(crate) fn statement(name: &'static str, parent: Option<&Span>) -> Span {
     let Some(parent) = parent else {
         return Span::none();
     };
-    let span = span!(
+    span!(
+        parent: parent,
         otel.name = name,
         otel.kind = "client",
         otel.status_code = Empty,
         db.system.name = "postgresql",
         db.operation.name = name,
-    );
-    under(span, Some(parent))
+    )
 }
 
 /// A hint that is given to Redis. `destination` is the kind of channel, not the channel. It is linked

@@ -248,17 +248,18 @@ fn read(path: &str) -> Result<String, BadFilter> {
     Ok(text)
 }
 
-/// A lone word is a level: as the name of a module, which it could be too, it would silence everything
-/// else.
+/// A directive without a level is one: as the name of a module, which it could be too, it would silence
+/// everything else.
 fn parse(text: &str) -> Result<EnvFilter, BadFilter> {
     let text = text.trim();
     if text.len() > FILTER_BYTES_MAX {
         return Err(BadFilter::TooLong);
     }
-    let lone = |directive: &str| {
-        !directive.contains(['=', '[']) && directive.trim().parse::<LevelFilter>().is_err()
+    let has_level = |directive: &str| {
+        let level = directive.rsplit('=').next().unwrap_or_default().trim();
+        !level.is_empty() && level.parse::<LevelFilter>().is_ok()
     };
-    if text.is_empty() || text.split(',').any(lone) {
+    if !text.split(',').all(has_level) {
         return Err(BadFilter::Malformed);
     }
     let filter = EnvFilter::try_new(text).map_err(|_| BadFilter::Malformed)?;
@@ -291,7 +292,7 @@ mod tests {
         ] {
             assert!(parse(good).is_ok(), "{good}");
         }
-        for bad in ["", " ", "debgu", "info,chat", "a=b=c", "info,=", "x=loud"] {
+        for bad in ["", " ", "debgu", "info,chat", "a=b=c", "info,=", "x=loud", "x=", "x=5,"] {
             assert!(matches!(parse(bad), Err(BadFilter::Malformed)), "{bad}");
         }
         let long = "a=info,".repeat(1_000);

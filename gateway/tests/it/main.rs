@@ -14,9 +14,11 @@
 
 mod chats;
 mod cluster;
+mod explain;
 mod foreign_credentials;
 mod hostile;
 mod limits;
+mod logs;
 mod ops;
 mod postgres;
 mod rest;
@@ -24,5 +26,6 @@ mod secrets;
 mod socket;
 mod support;
 mod suspension;
+mod traces;
 mod unread_keys;
 mod wire;

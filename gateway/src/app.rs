@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     auth::Verifier,
-    bus::{Bus, NodeId},
+    bus::{Bus, NodeId, Publisher},
     chat::Chat,
     config::{self, Config},
     faces::{
@@ -22,8 +22,11 @@ use crate::{
     presence::Presence,
     store::Store,
     sweeper,
-    telemetry::Recorder,
-    transport::{Admin, Budget, Edge, Listener, Lobby, Nodes, Sessions, bind, engine, serve_admin},
+    telemetry::{Recorder, note_lateness},
+    transport::{
+        Admin, Budget, Edge, Listener, Lobby, Nodes, Sessions, bind, engine, note_pending,
+        serve_admin,
+    },
     workers::Workers,
 };
 
@@ -39,6 +42,8 @@ pub(crate) struct App {
     pub(crate) serving: Workers,
     /// Commits, publishes, listens: ends after serving has.
     pub(crate) working: Workers,
+    /// Answers probes and other nodes until the very end.
+    pub(crate) probed: Workers,
 }
 
 impl App {
@@ -53,6 +58,9 @@ impl App {
         let private = bind("ADMIN_ADDR", config.http.admin)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         let (serving, working) = (Workers::default(), Workers::default());
+        let probed = Workers::default();
+        recorder.note_build(Store::schema());
+        let gauges = recorder.clone();
         let admin = Admin::new(recorder, &health::DEPENDENCIES);
         // Of both ports, since what is passed on between nodes takes memory too.
         let bodies = Budget::new(config.http.bodies_bytes_max);
@@ -61,9 +69,10 @@ impl App {
             admin.clone(),
             bodies.clone(),
             (config.http.clone(), config.sockets),
-            working.clone(),
+            probed.clone(),
         );
-        working.run_to_end(probes);
+        probed.run_to_end(probes);
+        probed.run(note_lateness());
 
         health::refuse_unsuitable(&config.postgres).await?;
         let store = Store::new(&config.postgres)?;
@@ -76,6 +85,7 @@ impl App {
             .advertise
             .unwrap_or_else(|| reachable(admin_address));
         let bus = Bus::start(&config.redis, (&node, advertised), store.clone(), &working)?;
+        sample(&gauges, (&store, &verifier, &bus.publisher));
         let checked = health::Checked {
             store: store.clone(),
             bus: (node.clone(), bus.canary.clone()),
@@ -88,6 +98,8 @@ impl App {
         let limits = Limits::start(config.limits, &working);
         let rules = (config.rooms, limits);
         let chat = converse(bus, &store, rules, &working);
+        let waiting = chat.clone();
+        gauges.sample_with(move || waiting.note_waiting());
         let hub = chat.hub().clone();
         let edge = serve(
             (public, bodies),
@@ -105,8 +117,21 @@ impl App {
             store,
             serving,
             working,
+            probed,
         })
     }
+}
+
+/// Has those gauges set that are looked up when they are asked for.
+fn sample(recorder: &Recorder, (store, verifier, publisher): (&Store, &Arc<Verifier>, &Publisher)) {
+    let (store, verifier) = (store.clone(), Arc::clone(verifier));
+    let publisher = publisher.clone();
+    recorder.sample_with(move || {
+        store.note_connections();
+        verifier.note_age();
+        publisher.note_waiting();
+        note_pending();
+    });
 }
 
 /// Starts what is between the bus and the faces.

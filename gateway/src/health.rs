@@ -50,8 +50,6 @@ pub(crate) async fn watch(checked: Checked, admin: Admin) {
     let quiet_until = Instant::now() + GRACE_AT_START;
     let mut remind_at = [quiet_until; DEPENDENCIES.len()];
     loop {
-        // Before the checks, whose own connection would be among the busy ones.
-        note_connections(&store);
         let postgres = postgres(&store).await;
         let redis = redis(&store, &bus, quiet_until).await;
         let checks = [
@@ -70,13 +68,6 @@ pub(crate) async fn watch(checked: Checked, admin: Admin) {
         })
         .await;
     }
-}
-
-fn note_connections(store: &Store) {
-    let (open, idle) = store.connections();
-    let idle = u32::try_from(idle).unwrap_or(open).min(open);
-    metrics::gauge!(catalogue::DATABASE_CONNECTIONS, "state" => "idle").set(idle);
-    metrics::gauge!(catalogue::DATABASE_CONNECTIONS, "state" => "busy").set(open - idle);
 }
 
 fn tell(admin: &Admin, name: &'static str, problem: Option<String>, remind_at: &mut Instant) {
@@ -121,7 +112,10 @@ async fn postgres(store: &Store) -> Option<String> {
     let store = store.clone();
     // Not tracked: bounded by the store's own timeouts.
     let check = tokio::spawn(async move { store.ready().await });
-    match timeout(PATIENCE, check).await {
+    let checked = timeout(PATIENCE, check).await;
+    let read_only = matches!(&checked, Ok(Ok(Err(store::Error::ReadOnly))));
+    metrics::gauge!(catalogue::DATABASE_READ_ONLY).set(if read_only { 1.0 } else { 0.0 });
+    match checked {
         Ok(Ok(Ok(()))) => None,
         Ok(Ok(Err(error))) => Some(error.to_string()),
         Ok(Err(_)) => Some("the check failed".to_owned()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{app::App, live::CloseReason, telemetry::logs};
@@ -13,6 +13,8 @@ use crate::{app::App, live::CloseReason, telemetry::logs};
 const NOTICE: Duration = Duration::from_millis(500);
 /// Time for what is under way after all sockets are closed.
 const FINISH: Duration = Duration::from_secs(5);
+/// Time for answers of the admin port that are under way at the very end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Starts and runs until SIGTERM or SIGINT, then drains. A signal during the start, or a second one,
 /// ends it at once. After the first one this takes no longer than the drain and 8 s, whatever does
@@ -61,7 +63,7 @@ impl Signals {
 }
 
 /// Not ready, no new connections, sockets closed one after the other over the time given, then what
-/// is under way, then the workers.
+/// is under way, then the workers; the admin port goes last.
 async fn drain_all(app: App, drain: Duration) {
     let deadline = Instant::now() + drain.max(NOTICE);
     app.admin.drain();
@@ -89,4 +91,8 @@ async fn drain_all(app: App, drain: Duration) {
         tracing::warn!("work was still under way");
     }
     app.store.close().await;
+    // Last of all, so that the end can be watched to its end.
+    if timeout(LAST_WORDS, app.probed.end()).await.is_err() {
+        tracing::warn!("the admin port was still in use");
+    }
 }

@@ -66,8 +66,10 @@ const ROOTS: [&str; 7] = [
 const PROGRAMS: [&str; 2] = ["main", "bin"];
 
 /// Only these may name the library behind a layer.
-const LIBRARIES: [(&str, &[&str]); 6] = [
+const LIBRARIES: [(&str, &[&str]); 8] = [
     ("governor", &["limits.rs"]),
+    ("metrics_process", &["telemetry"]),
+    ("tikv_jemalloc", &["telemetry", "main.rs", "bin"]),
     ("socketioxide", &["transport/engine"]),
     ("fred::", &["bus"]),
     ("sqlx::", &["store", "health.rs"]),

@@ -40,6 +40,8 @@ struct Shared {
     known: ArcSwapOption<Keys>,
     /// Why it was not, as far as that is known.
     problem: StdMutex<String>,
+    /// When it was last read well.
+    learned: StdMutex<Option<Instant>>,
     /// When the set was last read; held while reading, so that many ask once.
     last_read: Mutex<Option<Instant>>,
 }
@@ -60,6 +62,7 @@ impl KeySet {
             place: Place::parse(place)?,
             known: ArcSwapOption::empty(),
             problem: StdMutex::new("the first read is not done".to_owned()),
+            learned: StdMutex::default(),
             last_read: Mutex::new(None),
         }));
         let reading = set.clone();
@@ -95,6 +98,14 @@ impl KeySet {
         Some(problem.unwrap_or_else(PoisonError::into_inner).clone())
     }
 
+    /// Sets the gauge of the set's age, once it has one.
+    pub(super) fn note_age(&self) {
+        let learned = self.0.learned.lock();
+        if let Some(learned) = *learned.unwrap_or_else(PoisonError::into_inner) {
+            metrics::gauge!(catalogue::KEY_SET_AGE).set(learned.elapsed().as_secs_f64());
+        }
+    }
+
     async fn read(&self, rest: Duration) {
         let mut last_read = self.0.last_read.lock().await;
         if last_read.is_some_and(|at| at.elapsed() < rest) {
@@ -122,6 +133,8 @@ impl KeySet {
 
     fn learn(&self, keys: Keys) {
         let (count, left_out) = (keys.count(), keys.left_out);
+        let learned = self.0.learned.lock();
+        *learned.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let before = self.0.known.swap(Some(Arc::new(keys)));
         let before = before.map(|keys| (keys.count(), keys.left_out));
         if before != Some((count, left_out)) {

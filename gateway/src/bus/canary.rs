@@ -97,9 +97,12 @@ async fn run(
     let mut heard_before = false;
     let mut rebuilt_at: Option<Instant> = None;
     loop {
-        canary.lock().sent = Some(Instant::now());
-        let canary_hint = (Topic::Node(node.clone()), Hint::Canary);
-        publisher.publish(Publication::new([canary_hint], None));
+        // One that cannot leave fails nothing that anybody needs; it is not heard, that is all.
+        if publisher.is_connected() {
+            canary.lock().sent = Some(Instant::now());
+            let hint = (Topic::Node(node.clone()), Hint::Canary);
+            publisher.publish(Publication::new([hint], None));
+        }
         let started = canary.has_ever_heard();
         sleep(if started { EVERY } else { EVERY_AT_START }).await;
         let hears = canary.hears();

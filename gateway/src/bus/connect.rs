@@ -1,6 +1,11 @@
 //! The two connections to Redis: one that publishes, one that listens.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use fred::{
     interfaces::{ClientLike, EventInterface},
@@ -33,6 +38,8 @@ const UNRESPONSIVE: Duration = Duration::from_secs(4);
 const INBOX_MESSAGES: usize = 16_384;
 /// Nobody listens to what the publishing connection could notify of.
 const OUTBOX_NOTIFICATIONS: usize = 64;
+/// The role of the connection that hints come over.
+const LISTENER: &str = "listener";
 /// Commands that may wait for a connection before they fail at once.
 const WAITING_COMMANDS_MAX: usize = 16_384;
 
@@ -72,8 +79,13 @@ impl Bus {
             .map_err(Error::BadUrl)?;
         let names = Names::new(&config.prefix);
         let (missed, told) = mpsc::channel(MISSED_MAX);
-        let subscriptions =
-            Subscriptions::start(listening.clone(), names.clone(), missed.clone(), workers);
+        let always = [Topic::Everybody, Topic::Node(node.clone())];
+        let subscriptions = Subscriptions::start(
+            listening.clone(),
+            (names.clone(), always.into()),
+            missed.clone(),
+            workers,
+        );
         let canary = Canary::default();
         let own = (names.clone(), node.clone());
         let inbox = Inbox::new(&listening, own.clone(), canary.clone(), told);
@@ -86,15 +98,9 @@ impl Bus {
         );
         let presences = Presences::new(publishing.clone(), names, node.clone());
         watch(&publishing, "publisher");
-        watch(&listening, "listener");
+        watch(&listening, LISTENER);
         publishing.connect();
         listening.connect();
-        let always = vec![Topic::Everybody, Topic::Node(node.clone())];
-        let listens = subscriptions.clone();
-        workers.run(async move {
-            // Owed until there is a connection, like every subscription.
-            listens.listen(always).await;
-        });
         let connections = Connections {
             publishing,
             listening,
@@ -156,10 +162,20 @@ fn watch(client: &impl EventInterface, role: &'static str) {
         );
         Ok(())
     });
-    client.on_reconnect(move |server| async move {
-        metrics::counter!(catalogue::REDIS_RECONNECTS).increment(1);
-        tracing::info!(role, %server, "connected to redis");
-        Ok(())
+    // A cluster has a connection for each of its servers, all of which are made when it begins.
+    let clustered = client.is_clustered();
+    let known = Arc::new(Mutex::new(HashSet::new()));
+    client.on_reconnect(move |server| {
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = known.contains(&server) || !clustered && !known.is_empty();
+        known.insert(server.clone());
+        async move {
+            if again && role == LISTENER {
+                metrics::counter!(catalogue::REDIS_RECONNECTS).increment(1);
+            }
+            tracing::info!(role, %server, "connected to redis");
+            Ok(())
+        }
     });
 }
 

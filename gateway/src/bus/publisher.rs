@@ -10,7 +10,7 @@ use fred::{
     interfaces::{ClientLike, PubsubInterface},
 };
 use roomwire_shared::MessageId;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -110,6 +110,13 @@ impl Publisher {
         }
     }
 
+    /// Sets the gauge of what waits.
+    pub(crate) fn note_waiting(&self) {
+        let waiting = self.waiting.max_capacity() - self.waiting.capacity();
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        metrics::gauge!(catalogue::PUBLISH_WAITING).set(waiting);
+    }
+
     /// Redis can be reached, so publishing is worth a try.
     pub(crate) fn is_connected(&self) -> bool {
         self.writer.client.is_connected()
@@ -134,7 +141,10 @@ impl Publisher {
             hints.extend(users);
         }
         for some in hints.chunks(TOGETHER_MAX) {
-            self.writer.publish(some.iter(), None).await?;
+            let published = self.writer.publish(some.iter(), None).await;
+            let result = if published.is_ok() { "ok" } else { "failed" };
+            note_published(result, some.len());
+            published?;
         }
         Ok(())
     }
@@ -195,7 +205,9 @@ impl HintWriter {
             count += 1;
         }
         if count > 0 {
+            let begun = Instant::now();
             pipeline.all::<Vec<i64>>().await.map_err(refused)?;
+            metrics::histogram!(catalogue::PUBLISH_DURATION).record(begun.elapsed().as_secs_f64());
         }
         Ok(count)
     }
@@ -227,8 +239,7 @@ async fn publish_all(
         journal::published(messages_of(&batch), outcome.is_ok());
         match outcome {
             Ok(count) => {
-                let count = u64::try_from(count).unwrap_or(u64::MAX);
-                metrics::counter!(catalogue::HINTS_PUBLISHED, "result" => "ok").increment(count);
+                note_published("ok", count);
                 for id in batch.drain(..).filter_map(|publication| publication.outbox) {
                     if published.send(id).await.is_err() {
                         return;
@@ -237,7 +248,11 @@ async fn publish_all(
             }
             Err(error) => {
                 // The rows stay in the outbox, and the sweeper publishes them.
-                metrics::counter!(catalogue::HINTS_PUBLISHED, "result" => "failed").increment(1);
+                let count = batch
+                    .iter()
+                    .map(|publication| publication.hints.len())
+                    .sum();
+                note_published("failed", count);
                 tracing::debug!(%error, "hints are left to the outbox");
                 batch.clear();
             }
@@ -255,6 +270,11 @@ fn messages_of(batch: &[Publication]) -> impl Iterator<Item = MessageId> {
         What::Written(message) => Some(message.id),
         _ => None,
     })
+}
+
+fn note_published(result: &'static str, hints: usize) {
+    let hints = u64::try_from(hints).unwrap_or(u64::MAX);
+    metrics::counter!(catalogue::HINTS_PUBLISHED, "result" => result).increment(hints);
 }
 
 async fn forget_all(store: Store, mut published: mpsc::Receiver<i64>) {

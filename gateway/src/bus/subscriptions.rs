@@ -38,22 +38,27 @@ enum Order {
 pub(crate) struct Subscriptions(mpsc::Sender<Order>);
 
 impl Subscriptions {
-    /// Starts the task. `missed` is told after each time everything was subscribed anew.
+    /// Starts the task, which listens to what is `always` listened to as soon as there is a
+    /// connection. `missed` is told after each time everything was subscribed anew: not the first
+    /// time, if nobody was told before that a subscription is owed.
     pub(super) fn start(
         client: SubscriberClient,
-        names: Names,
+        (names, always): (Names, HashSet<Topic>),
         missed: mpsc::Sender<&'static str>,
         workers: &Workers,
     ) -> Self {
         let (orders, received) = mpsc::channel(ORDERS_WAITING_MAX);
+        metrics::gauge!(catalogue::SUBSCRIPTIONS).set(count(always.len()));
         let keeper = Keeper {
             client,
             names,
-            wanted: HashSet::new(),
-            owed: HashSet::new(),
+            wanted: always.clone(),
+            owed: always,
             unwanted: HashSet::new(),
             waiting: Vec::new(),
             whole: true,
+            anew: false,
+            whole_once: false,
             missed,
         };
         workers.run(keeper.run(received));
@@ -89,6 +94,11 @@ struct Keeper {
     waiting: Vec<oneshot::Sender<bool>>,
     /// Nothing is owed for longer than a round takes: Redis answers.
     whole: bool,
+    /// Something may have been missed: a connection was lost, or somebody was told that a
+    /// subscription is owed.
+    anew: bool,
+    /// Nothing was owed at least once.
+    whole_once: bool,
     missed: mpsc::Sender<&'static str>,
 }
 
@@ -119,6 +129,7 @@ impl Keeper {
                         return;
                     }
                     self.owed.clone_from(&self.wanted);
+                    self.anew |= self.whole_once;
                     self.whole = false;
                     not_before = Instant::now();
                     if let Some(round) = &mut round {
@@ -161,6 +172,7 @@ impl Keeper {
                 if self.whole {
                     self.waiting.push(answer);
                 } else {
+                    self.anew = true;
                     // Nobody waits any more: fine, here and below.
                     answer.send(false).unwrap_or_default();
                 }
@@ -201,17 +213,22 @@ impl Keeper {
                 self.owed.remove(topic);
             }
         }
+        self.anew |= !done && (self.whole_once || !round.waiting.is_empty());
         for answer in round.waiting {
             answer.send(done).unwrap_or_default();
         }
+        self.whole_once |= done;
         let was_whole = std::mem::replace(&mut self.whole, done && self.owed.is_empty());
         if done && was_whole {
             // What was asked for meanwhile is only owed since.
             self.whole = true;
         } else if self.whole {
-            // A full queue already holds the same news.
-            self.missed.try_send("reconnect").unwrap_or_default();
+            if std::mem::take(&mut self.anew) {
+                // A full queue already holds the same news.
+                self.missed.try_send("reconnect").unwrap_or_default();
+            }
         } else {
+            self.anew |= !self.waiting.is_empty();
             for answer in self.waiting.drain(..) {
                 answer.send(false).unwrap_or_default();
             }

@@ -18,7 +18,7 @@ use crate::{
     bus::{Addressed, Hint, Publication, Publisher, Topic},
     domain::{ChatError, Kind, LogEntry, NewMessage, Stored, What},
     live::Hub,
-    store::{Appended, Store, Verdict, Writer},
+    store::{Appended, NotAppended, Store, Verdict, Writer},
     telemetry::{
         TraceContext, catalogue,
         journal::{self, Committed, Micros},
@@ -139,6 +139,16 @@ impl Lanes {
             .map_err(|_| ChatError::unavailable())?;
         Ok(Sent(sent))
     }
+
+    /// Sets the gauge of what waits in all lanes.
+    pub(super) fn note_waiting(&self) {
+        let lanes = self.0.iter();
+        let waiting: usize = lanes
+            .map(|lane| lane.max_capacity() - lane.capacity())
+            .sum();
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        metrics::gauge!(catalogue::APPEND_WAITING).set(waiting);
+    }
 }
 
 struct Committer {
@@ -208,8 +218,9 @@ impl Committer {
         metrics::histogram!(catalogue::APPEND_BATCH).record(f64::from(size));
         match appended {
             Ok(appended) => self.finish(messages, askers, appended),
-            Err(error) => {
-                metrics::counter!(catalogue::APPENDS, "result" => "failed")
+            Err(NotAppended { error, unknown }) => {
+                let result = if unknown { "unknown" } else { "failed" };
+                metrics::counter!(catalogue::APPENDS, "result" => result)
                     .increment(u64::from(size));
                 let error = ChatError::from(error);
                 for asker in askers {
@@ -224,7 +235,8 @@ impl Committer {
     async fn deliver_then_commit(&mut self, messages: Vec<NewMessage>, askers: Vec<Asker>) {
         let committed = async {
             self.writer.plain("begin").await?;
-            let appended = self.writer.append(&messages).await?;
+            let appended = self.writer.append(&messages).await;
+            let appended = appended.map_err(|failed| failed.error)?;
             let verdicts = messages.iter().zip(&appended.verdicts);
             let receipts: Vec<_> = verdicts.map(|(m, verdict)| receipt(m, verdict)).collect();
             self.finish(messages, Vec::new(), appended);

@@ -88,6 +88,11 @@ impl Chat {
         &self.0.limits
     }
 
+    /// Sets the gauge of the messages that wait to be committed.
+    pub(crate) fn note_waiting(&self) {
+        self.0.lanes.note_waiting();
+    }
+
     /// The sockets of this node.
     pub(crate) fn hub(&self) -> &Hub {
         &self.0.hub

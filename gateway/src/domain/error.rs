@@ -28,6 +28,19 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Malformed,
+        Self::Missing,
+        Self::Invalid,
+        Self::NotFound,
+        Self::UnknownUser,
+        Self::Forbidden,
+        Self::Conflict,
+        Self::TooMany,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
     /// As a metric label.
     pub(crate) fn label(self) -> &'static str {
         match self {

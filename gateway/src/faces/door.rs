@@ -33,7 +33,7 @@ impl Door {
         let user = principal.user.clone();
         let connection = Arc::new(Connection::new(id, user, audience, outlet));
         let refused = |error: ChatError| match error.kind {
-            Kind::Forbidden => suspended(),
+            Kind::Forbidden => suspended().for_suspension(),
             Kind::TooMany => Refused::new(ErrorName::TooManyRequests, error.message),
             _ => Refused::new(ErrorName::Unavailable, error.message),
         };

@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Instant,
 };
 
@@ -12,13 +12,13 @@ use roomwire_shared::error::{ErrorBody, ErrorName};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Handshake;
+use super::{Handshake, Tally};
 use crate::{
     chat::{Chat, Lane},
     domain::{ChatError, Origin, Principal},
     limits::Doing,
     live::{CloseReason, Connection, Frame, Outlet},
-    telemetry::{TraceContext, TraceId, catalogue},
+    telemetry::{TraceContext, TraceId},
 };
 
 /// One event from a client, arguments not yet parsed.
@@ -116,6 +116,8 @@ impl Done {
 pub(crate) struct Refused {
     pub(crate) text: String,
     pub(crate) body: ErrorBody,
+    /// Why, as a metric label.
+    pub(crate) label: &'static str,
 }
 
 impl Refused {
@@ -125,6 +127,7 @@ impl Refused {
         Self {
             text: format!("{}: {}", name.as_str(), body.message),
             body,
+            label: label(name),
         }
     }
 
@@ -133,7 +136,22 @@ impl Refused {
         Self {
             text: text.to_owned(),
             body: ErrorBody::new(name, text),
+            label: label(name),
         }
+    }
+
+    /// The user is suspended, which contracts say in different ways.
+    pub(super) fn for_suspension(mut self) -> Self {
+        self.label = "suspended";
+        self
+    }
+}
+
+fn label(name: ErrorName) -> &'static str {
+    match name {
+        ErrorName::Unauthorized | ErrorName::Forbidden => "unauthorized",
+        ErrorName::TooManyRequests => "too_many",
+        _ => "unavailable",
     }
 }
 
@@ -142,6 +160,8 @@ pub(crate) struct Session {
     pub(crate) principal: Principal,
     pub(crate) connection: Arc<Connection>,
     greeting: Mutex<Vec<Frame>>,
+    /// Once it was admitted.
+    tally: OnceLock<Arc<Tally>>,
     chat: Chat,
     /// The place in a trace that the client has connected from; boxed, since hardly anybody has one.
     trace: Option<Box<TraceContext>>,
@@ -156,13 +176,11 @@ impl Session {
         greeting: Vec<Frame>,
         chat: Chat,
     ) -> Self {
-        let face = connection.audience().face();
-        metrics::counter!(catalogue::CONNECTIONS_OPENED, "face" => face).increment(1);
-        metrics::gauge!(catalogue::CONNECTIONS, "face" => face).increment(1.0);
         Self {
             principal,
             connection,
             greeting: Mutex::new(greeting),
+            tally: OnceLock::new(),
             chat,
             trace: None,
             opened: Instant::now(),
@@ -180,6 +198,11 @@ impl Session {
         self.trace.as_deref()
     }
 
+    /// Counts it until it ends.
+    pub(crate) fn counts_as(&self, tally: Arc<Tally>) {
+        self.tally.set(tally).unwrap_or_default();
+    }
+
     /// What the socket is sent before everything else, in this order; the first call takes it, so
     /// that it is not kept for as long as the socket lives.
     pub(crate) fn take_greeting(&self) -> Vec<Frame> {
@@ -194,13 +217,12 @@ impl Session {
 
     /// Takes the connection out of all rooms at once. The first call counts, with its reason.
     pub(crate) fn end(&self, reason: &'static str) {
-        if self.chat.hub().leave(&self.connection) {
-            let face = self.connection.audience().face();
-            metrics::gauge!(catalogue::CONNECTIONS, "face" => face).decrement(1.0);
-            metrics::counter!(catalogue::CONNECTIONS_CLOSED, "face" => face, "reason" => reason)
-                .increment(1);
+        if self.chat.hub().leave(&self.connection)
+            && let Some(tally) = self.tally.get()
+        {
+            tally.close(reason);
+            let (face, socket) = (tally.face(), &*self.connection.id().0);
             let seconds = self.opened.elapsed().as_secs_f64();
-            let socket = &*self.connection.id().0;
             tracing::info!(face, reason, socket, seconds, "a connection ended");
         }
     }
@@ -219,6 +241,8 @@ pub(crate) trait Face: Send + Sync + 'static {
 
     /// As a metric label.
     const NAME: &'static str;
+    /// The events of the contract; others have the label `other`.
+    const EVENTS: &'static [&'static str];
 
     /// Checks the handshake and puts the socket into its rooms; only then it is told that it is
     /// connected.

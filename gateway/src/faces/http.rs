@@ -1,6 +1,6 @@
 //! What the REST sides of both contracts have in common.
 
-use std::{error::Error, future::Future, net::IpAddr, time::Instant};
+use std::{error::Error, net::IpAddr, time::Instant};
 
 use axum::{
     Json,
@@ -129,37 +129,39 @@ pub(super) fn failure(status: u16, envelope: &impl Serialize) -> Response {
 /// Runs a handler to its end even if the client goes away: a store call that is dropped half-way
 /// can spoil its connection, and a change must be announced once it is made. A handler that panics
 /// is answered with `panicked`.
-pub(super) fn run_to_end<F: IntoResponse>(
+pub(super) async fn run_to_end<F: IntoResponse>(
     request: Request,
     next: Next,
     panicked: impl FnOnce() -> F + Send,
-) -> impl Future<Output = Response> + Send {
+) -> Response {
+    // Not tracked: awaited right here. The panic itself was logged by the panic hook.
+    let handled = tokio::spawn(next.run(request)).await;
+    handled.unwrap_or_else(|_| panicked().into_response())
+}
+
+/// Takes the time of a request, whatever becomes of it. To be the outermost layer.
+pub(super) async fn measure(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = method_label(request.method());
     let template = route.as_ref().map_or("other", MatchedPath::as_str);
     let span = spans::request(method, template, traced(request.headers()).as_ref());
-    async move {
-        let handling = next.run(request).instrument(span.clone());
-        // Not tracked: awaited right here. The panic itself was logged by the panic hook.
-        let handled = tokio::spawn(handling).await;
-        let response = handled.unwrap_or_else(|_| panicked().into_response());
-        let status = response.status().as_u16();
-        spans::answered(&span, status);
-        span.in_scope(|| {
-            let route = route.as_ref().map_or("other", MatchedPath::as_str);
-            let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
-            tracing::info!(method, route, status, milliseconds, "request");
-        });
-        metrics::histogram!(
-            catalogue::HTTP_DURATION,
-            "route" => route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned()),
-            "method" => method,
-            "status" => response.status().as_u16().to_string(),
-        )
-        .record(begun.elapsed().as_secs_f64());
-        response
-    }
+    let response = next.run(request).instrument(span.clone()).await;
+    let status = response.status().as_u16();
+    spans::answered(&span, status);
+    let seconds = begun.elapsed().as_secs_f64();
+    span.in_scope(|| {
+        let milliseconds = seconds * 1e3;
+        tracing::info!(method, route = template, status, milliseconds, "request");
+    });
+    metrics::histogram!(
+        catalogue::HTTP_DURATION,
+        "http_request_method" => method,
+        "http_route" => template.to_owned(),
+        "http_response_status_code" => status.to_string(),
+    )
+    .record(seconds);
+    response
 }
 
 /// The place in a trace that a request names (W3C Trace Context).
@@ -168,12 +170,11 @@ fn traced(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(text("traceparent")?, text("tracestate"))
 }
 
+/// The methods of RFC 9110 and RFC 5789; any other is `_OTHER`, as OpenTelemetry has it.
 fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "DELETE" => "DELETE",
-        _ => "other",
-    }
+    const KNOWN: [&str; 9] = [
+        "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE",
+    ];
+    let known = KNOWN.into_iter().find(|known| *known == method.as_str());
+    known.unwrap_or("_OTHER")
 }

@@ -7,12 +7,14 @@ mod face;
 mod handshake;
 mod http;
 pub(crate) mod rooms;
+mod tally;
 
 pub(crate) use face::{Answer, Asked, Done, Event, Face, Refused, Reply, Session, Traced};
 pub(crate) use handshake::{
     Handshake, bare, bearers, credentials, query_value, query_values, texts,
 };
 pub(crate) use http::{BodyError, Peer, read_body};
+pub(crate) use tally::{Tally, Transport};
 
 use crate::live::Frame;
 

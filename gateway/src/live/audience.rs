@@ -33,14 +33,6 @@ impl Audience {
     pub(crate) fn has_meta(self) -> bool {
         self == Self::RoomsMeta
     }
-
-    /// The face, as a metric label.
-    pub(crate) fn face(self) -> &'static str {
-        match self {
-            Self::Rooms | Self::RoomsMeta => "rooms",
-            Self::Chats => "chats",
-        }
-    }
 }
 
 /// Something that is to be shown.

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use roomwire_shared::{RoomId, UserId};
+use roomwire_shared::{RoomId, Timestamp, UserId};
 
 use super::{Audience, Frame};
 use crate::domain::Origin;
@@ -51,6 +51,17 @@ pub(crate) trait Outlet: Send + Sync {
     /// Queues a frame; never waits. Frames arrive in the order of these calls. On [`Overflow`] the
     /// frame is lost and the caller must cut the connection, so that the client comes back and syncs.
     fn send(&self, frame: &Frame) -> Result<(), Overflow>;
+
+    /// Whether it can tell when a frame that is sent now has been written to the client.
+    fn can_time(&self) -> bool {
+        false
+    }
+
+    /// As [`Outlet::send`]; how long it took from `since` until the frame was written is recorded
+    /// then, where that can be told.
+    fn send_timed(&self, frame: &Frame, _since: Timestamp) -> Result<(), Overflow> {
+        self.send(frame)
+    }
 
     /// Ends the connection at once, whatever it is doing. Repeated calls do nothing.
     fn cut(&self, reason: CloseReason);
@@ -117,6 +128,18 @@ impl Connection {
         if self.outlet.send(frame).is_err() {
             self.outlet.cut(CloseReason::SlowConsumer);
         }
+    }
+
+    /// As [`Connection::send`], with the time taken until it is written.
+    pub(super) fn send_timed(&self, frame: &Frame, since: Timestamp) {
+        if self.outlet.send_timed(frame, since).is_err() {
+            self.outlet.cut(CloseReason::SlowConsumer);
+        }
+    }
+
+    /// Whether it can tell when a frame has been written.
+    pub(super) fn can_time(&self) -> bool {
+        self.outlet.can_time()
     }
 
     pub(crate) fn cut(&self, reason: CloseReason) {

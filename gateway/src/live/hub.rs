@@ -13,7 +13,7 @@ use super::{
     incoming,
     janitor::{self, Janitor},
     room::RoomState,
-    state::LiveState,
+    state::{Gap, LiveState},
 };
 use crate::{
     bus::{Inbox, Subscriptions, Topic},
@@ -191,7 +191,7 @@ impl Hub {
         if concerned {
             self.0.with_open(room, name, before, |hub, room, state| {
                 state.offer(entries, hub.context());
-                hub.mind_gap(room, state);
+                hub.mind_gap(room, state, Gap::Hint);
             });
         } else {
             self.0.offer(room, entries);

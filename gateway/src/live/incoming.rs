@@ -3,7 +3,7 @@
 use roomwire_shared::RoomId;
 use tracing::Span;
 
-use super::state::LiveState;
+use super::state::{Gap, LiveState};
 use crate::{
     bus::{Hint, Inbox, Incoming, Topic},
     telemetry::{TraceContext, spans},
@@ -84,12 +84,16 @@ fn joined(hub: &LiveState, room: RoomId, name: &str, position: i64) {
     let confirmed = hub.with_open(room, name, position - 1, |hub, room, state| {
         state.expect(position);
         if state.confirmed {
-            hub.mind_gap(room, state);
+            hub.mind_gap(room, state, Gap::Joining);
         }
         state.confirmed
     });
     if !confirmed {
-        settle(hub, room);
+        hub.spawn(async move |hub| {
+            if hub.settle(vec![room]).await {
+                Gap::Joining.count(1);
+            }
+        });
     }
 }
 

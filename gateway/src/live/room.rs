@@ -3,10 +3,9 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
 };
 
-use roomwire_shared::{RoomId, UserId, chats::event::Typing};
+use roomwire_shared::{RoomId, Timestamp, UserId, chats::event::Typing};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -279,7 +278,6 @@ impl State {
                 What::Written(message) => {
                     let recipients = self.show_written(entry, message, context);
                     journal::shown((message.id, self.id, entry.position), recipients, by);
-                    note_delay(message);
                     sent += recipients;
                 }
                 What::Edited { .. } | What::Deleted { .. } => {
@@ -333,7 +331,8 @@ impl State {
             }
             member.from < entry.position && message.origin.as_ref() != Some(member.connection.id())
         };
-        let sent = self.send(Scene::Entry(entry), wanted, context);
+        let timed = (Scene::Entry(entry), Some(message.at));
+        let sent = self.send_timed(timed, wanted, context);
         if of_chats {
             context.digest_queue.note(self.id);
         }
@@ -375,35 +374,48 @@ impl State {
     }
 
     /// Sends one scene to those members who are to get it, encoded once per audience.
-    fn send(
+    fn send(&self, scene: Scene<'_>, to: impl FnMut(&Member) -> bool, context: Context<'_>) -> u64 {
+        self.send_timed((scene, None), to, context)
+    }
+
+    /// As [`State::send`]. The last of them who can tell when it has it takes the time since then;
+    /// so its frame is held back until another one is found, or all have theirs.
+    fn send_timed(
         &self,
-        scene: Scene<'_>,
+        (scene, since): (Scene<'_>, Option<Timestamp>),
         mut to: impl FnMut(&Member) -> bool,
         context: Context<'_>,
     ) -> u64 {
         let mut frames = Frames::new(context.encoders, self.id, scene);
         let mut sent = 0;
+        let mut last: Option<&Connection> = None;
         for member in self.members.values() {
             if !to(member) {
                 continue;
             }
-            if let Some(frame) = frames.get(member.connection.audience()) {
-                member.connection.send(frame);
-                sent += 1;
+            let mut next = &*member.connection;
+            if frames.get(next.audience()).is_none() {
+                continue;
             }
+            sent += 1;
+            if since.is_some() && next.can_time() {
+                match last.replace(next) {
+                    Some(before) => next = before,
+                    None => continue,
+                }
+            }
+            if let Some(frame) = frames.get(next.audience()) {
+                next.send(frame);
+            }
+        }
+        if let (Some(last), Some(since)) = (last, since)
+            && let Some(frame) = frames.get(last.audience())
+        {
+            last.send_timed(frame, since);
         }
         if sent > 0 {
             metrics::counter!(catalogue::DELIVERIES).increment(sent);
         }
         sent
     }
-}
-
-fn note_delay(message: &Stored) {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let written = u64::try_from(message.at.unix_ms()).unwrap_or(0);
-    let delay = now.saturating_sub(std::time::Duration::from_millis(written));
-    metrics::histogram!(catalogue::DELIVERY_DURATION).record(delay.as_secs_f64());
 }

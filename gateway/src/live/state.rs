@@ -222,7 +222,7 @@ impl LiveState {
         let Some(room) = self.room(id) else { return 0 };
         let mut state = room.lock();
         let sent = state.offer(entries, self.context());
-        self.mind_gap(&room, &mut state);
+        self.mind_gap(&room, &mut state, Gap::Hint);
         sent
     }
 
@@ -230,7 +230,7 @@ impl LiveState {
         let Some(room) = self.room(id) else { return };
         let mut state = room.lock();
         state.expect(head);
-        self.mind_gap(&room, &mut state);
+        self.mind_gap(&room, &mut state, Gap::Outbox);
     }
 
     pub(super) fn show_read(&self, id: RoomId, user: &UserId, origin: Option<&Origin>) -> u64 {
@@ -265,7 +265,7 @@ impl LiveState {
     }
 
     /// If something is missing and nobody sees to it, waits a little and then reads the log.
-    pub(super) fn mind_gap(&self, room: &Arc<Room>, state: &mut State) {
+    pub(super) fn mind_gap(&self, room: &Arc<Room>, state: &mut State, gap: Gap) {
         if !state.has_gap() || state.filling {
             return;
         }
@@ -273,11 +273,11 @@ impl LiveState {
         let (hub, room) = (self.clone(), Arc::clone(room));
         self.0.workers.run(async move {
             sleep(GAP_PATIENCE).await;
-            hub.fill(&room).await;
+            hub.fill(&room, gap).await;
         });
     }
 
-    async fn fill(&self, room: &Room) {
+    async fn fill(&self, room: &Room, gap: Gap) {
         loop {
             {
                 let mut state = room.lock();
@@ -286,8 +286,9 @@ impl LiveState {
                     return;
                 }
             }
-            metrics::counter!(catalogue::GAPS_FILLED).increment(1);
-            if !self.0.catch_up.room(room.id()).await {
+            if self.0.catch_up.room(room.id()).await {
+                gap.count(1);
+            } else {
                 sleep(RETRY_AFTER).await;
             }
         }
@@ -296,8 +297,12 @@ impl LiveState {
     /// Compares everything here with the log: after a time in which hints may have been lost.
     pub(super) async fn resync(&self, cause: &'static str) {
         let one_at_a_time = self.0.resyncing.lock().await;
-        metrics::counter!(catalogue::RESYNCS, "cause" => cause).increment(1);
         let users = self.0.roster.users();
+        if users.is_empty() && self.rooms().is_empty() {
+            // Nobody can have missed anything.
+            return;
+        }
+        metrics::counter!(catalogue::RESYNCS, "cause" => cause).increment(1);
         for some in users.chunks(USERS_PER_READ) {
             self.refresh(some).await;
         }
@@ -323,7 +328,7 @@ impl LiveState {
     /// Catches up with those of the rooms whose log has moved on, or which were never confirmed.
     async fn compare(&self, rooms: &[RoomId]) {
         loop {
-            let behind = match self.0.store.heads(rooms).await {
+            let (behind, gaps) = match self.0.store.heads(rooms).await {
                 Ok(heads) => self.behind(rooms, &heads),
                 Err(error) => {
                     warn_of(&error, "the log");
@@ -332,23 +337,31 @@ impl LiveState {
                 }
             };
             if self.settle(behind).await {
+                Gap::Resync.count(gaps);
                 return;
             }
             sleep(RETRY_AFTER).await;
         }
     }
 
-    /// A room without a head is gone, which is for the read of its log to find.
-    fn behind(&self, rooms: &[RoomId], heads: &HashMap<RoomId, i64>) -> Vec<RoomId> {
+    /// The rooms to be read, and how many of them are known to lack something. A room without a head
+    /// is gone, which is for the read of its log to find.
+    fn behind(&self, rooms: &[RoomId], heads: &HashMap<RoomId, i64>) -> (Vec<RoomId>, u64) {
+        let mut gaps = 0;
         let is_behind = |id: &RoomId| {
             let Some(room) = self.room(*id) else {
                 return false;
             };
             let state = room.lock();
             let head = heads.get(id).copied();
-            !state.gone && (!state.confirmed || head.is_none_or(|head| head > state.cursor()))
+            if !state.gone && head.is_some_and(|head| head > state.cursor()) {
+                gaps += 1;
+                return true;
+            }
+            !state.gone && (!state.confirmed || head.is_none())
         };
-        rooms.iter().copied().filter(is_behind).collect()
+        let behind = rooms.iter().copied().filter(is_behind).collect();
+        (behind, gaps)
     }
 
     /// Reads the memberships of connected users anew and opens rooms that are missing here. Ends the
@@ -388,6 +401,32 @@ impl LiveState {
         for connection in suspended.iter().flat_map(|user| self.roster().of(user)) {
             connection.cut(CloseReason::Suspended);
         }
+    }
+}
+
+/// What told of a gap.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Gap {
+    /// An entry came before one that is ahead of it.
+    Hint,
+    /// Somebody's hints were published late, out of the outbox.
+    Outbox,
+    /// A user of this node became a member.
+    Joining,
+    /// All rooms were compared with the log.
+    Resync,
+}
+
+impl Gap {
+    /// That many were filled.
+    pub(super) fn count(self, gaps: u64) {
+        let cause = match self {
+            Self::Hint => "hint",
+            Self::Outbox => "outbox",
+            Self::Joining => "joining",
+            Self::Resync => "resync",
+        };
+        metrics::counter!(catalogue::GAPS_FILLED, "cause" => cause).increment(gaps);
     }
 }
 

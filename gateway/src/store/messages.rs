@@ -33,6 +33,37 @@ pub(crate) struct Appended {
     pub(crate) outbox: Option<i64>,
 }
 
+/// A batch for which there are no verdicts.
+#[derive(Debug)]
+pub(crate) struct NotAppended {
+    pub(crate) error: Error,
+    /// It was sent, and Postgres has not said what became of it.
+    pub(crate) unknown: bool,
+}
+
+impl NotAppended {
+    fn not_sent(error: Error) -> Self {
+        Self {
+            error,
+            unknown: false,
+        }
+    }
+
+    fn sent(error: impl Into<Error>) -> Self {
+        let error = error.into();
+        let refused = match &error {
+            Error::Unavailable(reason) | Error::Refused(reason) => {
+                reason.as_database_error().is_some()
+            }
+            _ => false,
+        };
+        Self {
+            error,
+            unknown: !refused,
+        }
+    }
+}
+
 /// An edit or a deletion that was made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Changed {
@@ -75,8 +106,8 @@ impl Writer {
 
     /// Writes a batch in one round trip and one transaction, with a verdict for every input.
     /// Positions are in the order of the inputs.
-    pub(crate) async fn append(&mut self, batch: &[NewMessage]) -> Result<Appended, Error> {
-        let mut borrowed = self.borrow().await?;
+    pub(crate) async fn append(&mut self, batch: &[NewMessage]) -> Result<Appended, NotAppended> {
+        let mut borrowed = self.borrow().await.map_err(NotAppended::not_sent)?;
         let deadline = borrowed.deadline();
         let rooms: Vec<&[u8]> = batch.iter().map(|m| m.room.as_bytes().as_slice()).collect();
         let ids: Vec<&[u8]> = batch.iter().map(|m| m.id.as_bytes().as_slice()).collect();
@@ -100,12 +131,12 @@ impl Writer {
             keys.as_slice() as &[Option<&str>],
             origins.as_slice() as &[Option<&str>],
         )
-        .fetch_all(borrowed.connection()?);
+        .fetch_all(borrowed.connection().map_err(NotAppended::sent)?);
         let rows = timeout_at(deadline, rows).await;
-        let rows = borrowed.judge(rows)?;
+        let rows = borrowed.judge(rows).map_err(NotAppended::sent)?;
         self.connection = Some(borrowed);
         if rows.len() != batch.len() {
-            return Err(Error::Inconsistent("append_messages"));
+            return Err(NotAppended::sent(Error::Inconsistent("append_messages")));
         }
         let outbox = rows.first().and_then(|row| row.outbox_id);
         let verdicts = rows
@@ -131,7 +162,8 @@ impl Writer {
                     _ => Err(Error::Inconsistent("append_messages")),
                 }
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, _>>()
+            .map_err(NotAppended::sent)?;
         Ok(Appended { verdicts, outbox })
     }
 

@@ -10,6 +10,7 @@ mod chats;
 mod error;
 mod evidence;
 mod feeds;
+mod measure;
 mod members;
 mod messages;
 mod nodes;
@@ -38,7 +39,7 @@ pub(crate) use error::Error;
 pub(crate) use evidence::Evidence;
 pub(crate) use feeds::{Absence, Feed, MissedMax};
 pub(crate) use members::Membership;
-pub(crate) use messages::{Appended, Changed, Verdict, Writer};
+pub(crate) use messages::{Appended, Changed, NotAppended, Verdict, Writer};
 pub(crate) use outbox::Unpublished;
 pub(crate) use read_marks::Readers;
 pub(crate) use rooms::{Added, Created, Opened, RoomRow};
@@ -52,6 +53,9 @@ static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
 /// The one encoding that holds every text that JSON can.
 const ENCODING: &str = "UTF8";
+/// Names of the pools, as metric labels.
+const PRIMARY: &str = "primary";
+const READ: &str = "read";
 /// How long all migrations together may take.
 const MIGRATE_PATIENCE: Duration = Duration::from_mins(10);
 /// How long the pools wait for running queries when they are closed.
@@ -69,10 +73,10 @@ impl Store {
     /// Prepares the pools; connects lazily, so that a start survives a database that is late.
     pub(crate) fn new(config: &config::Postgres) -> Result<Self, Error> {
         use secrecy::ExposeSecret;
-        let pool = |url| Ok::<_, Error>(Pool::new(options(url, config)?, config));
-        let primary = pool(config.url.expose_secret())?;
+        let pool = |name, url| Ok::<_, Error>(Pool::new(name, options(url, config)?, config));
+        let primary = pool(PRIMARY, config.url.expose_secret())?;
         let pages = match &config.read_url {
-            Some(url) => pool(url.expose_secret())?,
+            Some(url) => pool(READ, url.expose_secret())?,
             None => primary.clone(),
         };
         Ok(Self {
@@ -95,18 +99,15 @@ impl Store {
         let Ok(migrated) = migrated else {
             return Err(sqlx::Error::PoolTimedOut.into());
         };
-        migrated
+        migrated?;
+        borrowed.judge(Ok(Ok(())))?;
+        Ok(())
     }
 
     /// Checks that Postgres answers and takes writes, and that its database has the right encoding
     /// and a schema that is at least this version's. A server that does not take writes costs all
     /// connections to it, since the next ones may lead to one that does.
     pub(crate) async fn ready(&self) -> Result<(), Error> {
-        let newest = MIGRATOR
-            .iter()
-            .map(|migration| migration.version)
-            .max()
-            .unwrap_or(0);
         if examine(&self.pool).await? {
             self.pool.doubt_all();
             return Err(Error::ReadOnly);
@@ -116,7 +117,7 @@ impl Store {
                 .fetch_one(&self.pool)
                 .await
                 .or_else(none_of_a_new_database)?;
-        if applied.unwrap_or(0) < newest {
+        if applied.unwrap_or(0) < Self::schema() {
             return Err(Error::OldSchema);
         }
         Ok(())
@@ -138,9 +139,16 @@ impl Store {
         Ok(())
     }
 
-    /// Open and idle connections of the pool.
-    pub(crate) fn connections(&self) -> (u32, usize) {
-        self.pool.connections()
+    /// The newest migration, which this version needs.
+    pub(crate) fn schema() -> i64 {
+        let versions = MIGRATOR.iter().map(|migration| migration.version);
+        versions.max().unwrap_or(0)
+    }
+
+    /// Sets the gauges of the connections of all pools.
+    pub(crate) fn note_connections(&self) {
+        self.pool.note_connections();
+        self.pages.note_connections();
     }
 
     /// Closes the pools, after their running queries if these end soon.

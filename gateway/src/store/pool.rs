@@ -25,7 +25,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 
-use super::sqlstate;
+use super::{measure, sqlstate};
 use crate::{config, telemetry::catalogue};
 
 /// How much longer than the server's own timeout a use may take. The server's comes first where the
@@ -51,6 +51,8 @@ fn note_dropped(reason: &'static str) {
 /// for the connection included, ends within the statement timeout and a second.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
+    /// As a metric label.
+    name: &'static str,
     inner: PgPool,
     /// How long one use may take.
     patience: Duration,
@@ -59,7 +61,11 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Connects when it is first used, so that a start survives a database that is late.
-    pub(super) fn new(options: PgConnectOptions, config: &config::Postgres) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        options: PgConnectOptions,
+        config: &config::Postgres,
+    ) -> Self {
         let doubts = Arc::new(Doubts::new());
         let tested = Arc::clone(&doubts);
         let inner = PgPoolOptions::new()
@@ -71,7 +77,9 @@ impl Pool {
                 Box::pin(async move { Ok(doubts.allow(connection, &meta).await) })
             })
             .connect_lazy_with(options);
+        measure::start(name, config.max_connections);
         Self {
+            name,
             inner,
             patience: config.statement_timeout + BEYOND_STATEMENT,
             doubts,
@@ -85,11 +93,16 @@ impl Pool {
 
     /// As [`Pool::borrow`], for a use that may take so long.
     pub(super) async fn borrow_for(&self, patience: Duration) -> Result<Borrowed, sqlx::Error> {
-        let deadline = Instant::now() + patience;
+        let asked = Instant::now();
+        let deadline = asked + patience;
         // The pool has a timeout of its own, which is shorter where the settings are sane.
-        let connection = timeout_at(deadline, self.inner.acquire()).await;
+        let acquired = timeout_at(deadline, self.inner.acquire()).await;
+        let acquired = acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        measure::waited(self.name, asked, &acquired);
         Ok(Borrowed {
-            connection: Some(connection.map_err(|_| sqlx::Error::PoolTimedOut)??),
+            pool: self.name,
+            connection: Some(acquired?),
+            begun: Instant::now(),
             sound: false,
             why: ABANDONED,
             patience,
@@ -103,9 +116,9 @@ impl Pool {
         self.doubts.doubt_all();
     }
 
-    /// Open and idle connections.
-    pub(super) fn connections(&self) -> (u32, usize) {
-        (self.inner.size(), self.inner.num_idle())
+    /// Sets the gauges of its connections.
+    pub(super) fn note_connections(&self) {
+        measure::connections(self.name, self.inner.size(), self.inner.num_idle());
     }
 
     /// Lets nobody in any more and waits so long for those who have a connection.
@@ -120,8 +133,12 @@ impl Pool {
 /// done with it has been judged and was sound; otherwise its socket is closed.
 #[derive(Debug)]
 pub(super) struct Borrowed {
+    /// The pool's name.
+    pool: &'static str,
     /// None once it was thrown away.
     connection: Option<PoolConnection<Postgres>>,
+    /// When the last thing that is done with it began.
+    begun: Instant,
     sound: bool,
     /// Why it is thrown away, if it is, as a metric label.
     why: &'static str,
@@ -147,6 +164,7 @@ impl Borrowed {
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         self.sound = false;
         self.why = ABANDONED;
+        self.begun = Instant::now();
         let connection = self.connection.as_deref_mut();
         connection.ok_or(sqlx::Error::PoolClosed)
     }
@@ -157,6 +175,7 @@ impl Borrowed {
         &mut self,
         outcome: Result<Result<T, sqlx::Error>, Elapsed>,
     ) -> Result<T, sqlx::Error> {
+        measure::used(self.pool, self.begun, &outcome);
         let Ok(outcome) = outcome else {
             // Whatever made this one silent has most likely silenced the others too.
             self.doubts.doubt_all();
@@ -252,6 +271,20 @@ impl Doubts {
     }
 }
 
+/// One use of a connection of a pool: taken, used for as long as that may take, judged.
+macro_rules! once {
+    ($pool:expr, $connection:ident => $use:expr) => {{
+        let pool = $pool.clone();
+        async move {
+            let mut borrowed = pool.borrow().await?;
+            let deadline = borrowed.deadline();
+            let $connection = borrowed.connection()?;
+            let outcome = timeout_at(deadline, $use).await;
+            borrowed.judge(outcome)
+        }
+    }};
+}
+
 impl<'p> Executor<'p> for &Pool {
     type Database = Postgres;
 
@@ -263,15 +296,8 @@ impl<'p> Executor<'p> for &Pool {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let pool = self.clone();
         // Gathered first: a stream that its reader leaves half-way would keep the connection.
-        let all = async move {
-            let mut borrowed = pool.borrow().await?;
-            let deadline = borrowed.deadline();
-            let rows = borrowed.connection()?.fetch_many(query);
-            let rows = timeout_at(deadline, rows.try_collect::<Vec<_>>()).await;
-            borrowed.judge(rows)
-        };
+        let all = once!(self, connection => connection.fetch_many(query).try_collect::<Vec<_>>());
         let each = |rows: Vec<_>| stream::iter(rows.into_iter().map(Ok));
         stream::once(all).map_ok(each).try_flatten().boxed()
     }
@@ -284,14 +310,7 @@ impl<'p> Executor<'p> for &Pool {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let pool = self.clone();
-        Box::pin(async move {
-            let mut borrowed = pool.borrow().await?;
-            let deadline = borrowed.deadline();
-            let row = borrowed.connection()?.fetch_optional(query);
-            let row = timeout_at(deadline, row).await;
-            borrowed.judge(row)
-        })
+        Box::pin(once!(self, connection => connection.fetch_optional(query)))
     }
 
     fn prepare_with<'e>(
@@ -302,28 +321,14 @@ impl<'p> Executor<'p> for &Pool {
     where
         'p: 'e,
     {
-        let pool = self.clone();
-        Box::pin(async move {
-            let mut borrowed = pool.borrow().await?;
-            let deadline = borrowed.deadline();
-            let prepared = borrowed.connection()?.prepare_with(sql, parameters);
-            let prepared = timeout_at(deadline, prepared).await;
-            borrowed.judge(prepared)
-        })
+        Box::pin(once!(self, connection => connection.prepare_with(sql, parameters)))
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
     where
         'p: 'e,
     {
-        let pool = self.clone();
-        Box::pin(async move {
-            let mut borrowed = pool.borrow().await?;
-            let deadline = borrowed.deadline();
-            let described = borrowed.connection()?.describe(sql);
-            let described = timeout_at(deadline, described).await;
-            borrowed.judge(described)
-        })
+        Box::pin(once!(self, connection => connection.describe(sql)))
     }
 }
 

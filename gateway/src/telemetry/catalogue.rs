@@ -7,8 +7,7 @@ pub(crate) struct Metric {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     /// Names of its labels, beside those that Prometheus adds.
-    #[cfg(test)]
-    labels: &'static [&'static str],
+    pub(super) labels: &'static [&'static str],
     pub(crate) help: &'static str,
 }
 
@@ -41,7 +40,6 @@ macro_rules! catalogue {
             $(Metric {
                 name: $text,
                 kind: $kind,
-                #[cfg(test)]
                 labels: &$labels,
                 help: concat!($($help),+).trim_ascii_start() },)+
         ];
@@ -153,8 +151,8 @@ catalogue! {
     /// Log entries that came a second time and were dropped.
     DUPLICATES_DROPPED = "roomwire_duplicates_dropped_total", Kind::Counter, [];
     /// Gaps between what a room's sockets were shown and its log that a read of the log had to fill,
-    /// by what told of them: `hint` (one came too early), `outbox` (another node's were published
-    /// late), `joining`, `resync`.
+    /// by what told of them: `hint` (an entry came too early), `outbox` (hints were published late),
+    /// `joining` (of a user of this node), `resync`.
     GAPS_FILLED = "roomwire_gaps_filled_total", Kind::Counter, ["cause"];
     /// Reads of the log for rooms that may have missed something.
     CATCH_UPS = "roomwire_catch_ups_total", Kind::Counter, [];
@@ -186,8 +184,8 @@ catalogue! {
     DATABASE_WAIT = "roomwire_database_wait_seconds", Kind::Histogram(LATENCY), ["pool"];
     /// Seconds that statements took once they had a connection, by pool.
     DATABASE_DURATION = "roomwire_database_duration_seconds", Kind::Histogram(LATENCY), ["pool"];
-    /// Uses of Postgres that failed, by pool and reason: `no_connection` in time, `silent`,
-    /// `read_only`, `refused` by the server, `broken` connection.
+    /// Uses of Postgres that failed, by pool and reason: `no_connection` could be had,
+    /// `silent` (no answer in time), `read_only`, `refused` by the server, `broken` connection.
     DATABASE_ERRORS = "roomwire_database_errors_total", Kind::Counter, ["pool", "reason"];
     /// 1 while Postgres can be read but not written.
     DATABASE_READ_ONLY = "roomwire_database_read_only", Kind::Gauge, [];

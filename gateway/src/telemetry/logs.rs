@@ -292,7 +292,17 @@ mod tests {
         ] {
             assert!(parse(good).is_ok(), "{good}");
         }
-        for bad in ["", " ", "debgu", "info,chat", "a=b=c", "info,=", "x=loud", "x=", "x=5,"] {
+        for bad in [
+            "",
+            " ",
+            "debgu",
+            "info,chat",
+            "a=b=c",
+            "info,=",
+            "x=loud",
+            "x=",
+            "x=5,",
+        ] {
             assert!(matches!(parse(bad), Err(BadFilter::Malformed)), "{bad}");
         }
         let long = "a=info,".repeat(1_000);

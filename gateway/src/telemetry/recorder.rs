@@ -1,24 +1,55 @@
 //! Installs the metrics recorder and renders what it holds.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::{
     catalogue::{self, Kind},
-    journal,
+    closed_sets::{self, MAY_BE_ABSENT},
+    journal, sampled,
 };
 
-/// Renders all metrics in the Prometheus text format.
+/// Sets the gauges of one part of the node.
+type Sampler = Box<dyn Fn() + Send>;
+
+/// Renders all metrics in the Prometheus text format; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Recorder(PrometheusHandle);
+pub(crate) struct Recorder {
+    handle: PrometheusHandle,
+    samplers: Arc<Mutex<Vec<Sampler>>>,
+}
 
 impl Recorder {
     /// The exposition of this moment.
     pub(crate) fn render(&self) -> String {
+        for sampler in &*self.samplers() {
+            sampler();
+        }
         journal::measure();
-        self.0.run_upkeep();
-        self.0.render()
+        sampled::sample();
+        self.handle.run_upkeep();
+        self.handle.render() + &sampled::fractions()
+    }
+
+    /// Has gauges set whenever they are asked for. `sampler` must neither block nor wait.
+    pub(crate) fn sample_with(&self, sampler: impl Fn() + Send + 'static) {
+        self.samplers().push(Box::new(sampler));
+    }
+
+    /// Says what was built, and for which schema.
+    pub(crate) fn note_build(&self, schema: i64) {
+        metrics::gauge!(
+            catalogue::BUILD_INFO,
+            "version" => env!("CARGO_PKG_VERSION"),
+            "commit" => option_env!("ROOMWIRE_COMMIT").unwrap_or("unknown"),
+            "schema" => schema.to_string(),
+        )
+        .set(1.0);
+    }
+
+    fn samplers(&self) -> std::sync::MutexGuard<'_, Vec<Sampler>> {
+        self.samplers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -54,7 +85,25 @@ fn install() -> Result<Recorder, String> {
             Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
             Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
         }
+        start(metric);
     }
-    metrics::gauge!(catalogue::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    Ok(Recorder(handle))
+    closed_sets::start_all();
+    Ok(Recorder {
+        handle,
+        samplers: Arc::default(),
+    })
+}
+
+/// Shows a metric without labels before there is anything to tell.
+fn start(metric: &catalogue::Metric) {
+    let name = metric.name;
+    let is_fraction = [catalogue::RUNTIME_BUSY, catalogue::PROCESS_CPU].contains(&name);
+    if !metric.labels.is_empty() || MAY_BE_ABSENT.contains(&name) || is_fraction {
+        return;
+    }
+    match metric.kind {
+        Kind::Counter => metrics::counter!(name).absolute(0),
+        Kind::Gauge => metrics::gauge!(name).set(0.0),
+        Kind::Histogram(_) => drop(metrics::histogram!(name)),
+    }
 }

@@ -1,23 +1,29 @@
-//! The admin port, never exposed: `/livez`, `/readyz`, `/startupz`, `/metrics`, and requests that
-//! other nodes pass on.
+//! The admin port, never exposed: `/livez` (which is `/healthz` too), `/readyz`, `/startupz`,
+//! `/metrics`, and requests that other nodes pass on.
 
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{RawQuery, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::{Budget, Edge, Listener, Tools};
-use crate::{config, telemetry::Recorder, workers::Workers};
+use crate::{
+    config,
+    telemetry::{Recorder, catalogue},
+    workers::Workers,
+};
 
 /// What the probes answer from; kept up to date by whoever checks.
 #[derive(Clone)]
@@ -34,6 +40,22 @@ struct Health {
     checks: BTreeMap<&'static str, Option<String>>,
     started: bool,
     draining: bool,
+}
+
+impl Health {
+    fn is_ready(&self) -> bool {
+        !self.draining && self.checks.values().all(Option::is_none)
+    }
+
+    /// Sets the gauge, so that it says what the probe says.
+    fn changed(&self) {
+        metrics::gauge!(catalogue::READY).set(flag(self.is_ready()));
+    }
+}
+
+/// As the value of a gauge.
+fn flag(state: bool) -> f64 {
+    if state { 1.0 } else { 0.0 }
 }
 
 impl Admin {
@@ -54,10 +76,13 @@ impl Admin {
 
     /// Notes the outcome of a check; true if it is another one than before.
     pub(crate) fn note(&self, dependency: &'static str, problem: Option<String>) -> bool {
+        let up = flag(problem.is_none());
+        metrics::gauge!(catalogue::DEPENDENCY_UP, "dependency" => dependency).set(up);
         let mut health = self.lock();
         let changed = health.checks.get(dependency) != Some(&problem);
         health.checks.insert(dependency, problem);
         health.started |= health.checks.values().all(Option::is_none);
+        health.changed();
         changed
     }
 
@@ -78,7 +103,13 @@ impl Admin {
 
     /// Not ready from now on, whatever the checks say.
     pub(crate) fn drain(&self) {
-        self.lock().draining = true;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs_f64();
+        metrics::gauge!(catalogue::DRAIN_STARTED).set(now);
+        metrics::gauge!(catalogue::DRAINING).set(1.0);
+        let mut health = self.lock();
+        health.draining = true;
+        health.changed();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Health> {
@@ -97,6 +128,7 @@ pub(crate) async fn serve_admin(
     let tools = admin.tools().clone().router();
     let router = Router::new()
         .route("/livez", get(livez))
+        .route("/healthz", get(livez))
         .route("/readyz", get(readyz))
         .route("/startupz", get(startupz))
         .route("/metrics", get(exposition))
@@ -117,37 +149,82 @@ async fn forwarded(State(admin): State<Admin>, request: Request) -> Response {
 
 /// The process runs and its event loop turns. Never depends on Postgres or Redis: restarting a
 /// gateway mends neither.
-async fn livez() -> &'static str {
-    "ok\n"
+async fn livez(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    answer(true, &admin.lock(), Details::none(&headers))
 }
 
-async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> impl IntoResponse {
+async fn readyz(
+    State(admin): State<Admin>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     let health = admin.lock();
-    let ready = !health.draining && health.checks.values().all(Option::is_none);
-    let mut text = String::new();
-    let verbose = query.is_some_and(|query| query.contains("verbose"));
-    if verbose || !ready {
-        for (name, problem) in &health.checks {
-            let state = problem.as_deref().unwrap_or("ok");
-            writeln!(text, "{name}: {state}").unwrap_or_default();
-        }
-        if health.draining {
-            text.push_str("draining\n");
+    let ready = health.is_ready();
+    let query = query.unwrap_or_default();
+    let verbose = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "verbose");
+    let details = Details {
+        json: wants_json(&headers),
+        checks: verbose || !ready || wants_json(&headers),
+    };
+    answer(ready, &health, details)
+}
+
+async fn startupz(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    let health = admin.lock();
+    answer(health.started, &health, Details::none(&headers))
+}
+
+/// How much is told, and in which form.
+#[derive(Clone, Copy)]
+struct Details {
+    json: bool,
+    /// Each check, and whether the node drains.
+    checks: bool,
+}
+
+impl Details {
+    fn none(headers: &HeaderMap) -> Self {
+        Self {
+            json: wants_json(headers),
+            checks: false,
         }
     }
-    answer(ready, text)
 }
 
-async fn startupz(State(admin): State<Admin>) -> impl IntoResponse {
-    answer(admin.lock().started, String::new())
+/// Whether one of the accepted types is JSON. Probes that accept anything get text.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).into_iter();
+    let mut types = accepted.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    types.any(|one| {
+        let name = one.split(|byte| *byte == b';').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    })
 }
 
-fn answer(good: bool, details: String) -> (StatusCode, String) {
-    if good {
-        (StatusCode::OK, details + "ok\n")
+fn answer(good: bool, health: &Health, details: Details) -> Response {
+    let (status, word) = if good {
+        (StatusCode::OK, "ok")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, details + "not ok\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "not ok")
+    };
+    let checks = health.checks.iter().filter(|_| details.checks);
+    if details.json {
+        let checks = checks.map(
+            |(name, problem)| json!({"name": name, "ok": problem.is_none(), "problem": problem}),
+        );
+        let checks: Vec<_> = checks.collect();
+        let body = json!({"status": word, "draining": health.draining, "checks": checks});
+        return (status, Json(body)).into_response();
     }
+    let mut text = String::new();
+    for (name, problem) in checks {
+        let state = problem.as_deref().unwrap_or("ok");
+        writeln!(text, "{name}: {state}").unwrap_or_default();
+    }
+    if details.checks && health.draining {
+        text.push_str("draining\n");
+    }
+    (status, format!("{text}{word}\n")).into_response()
 }
 
 async fn exposition(State(admin): State<Admin>) -> impl IntoResponse {

@@ -177,7 +177,7 @@ impl Edge {
             let entry = Arc::new(Entry::new(handshake, handle(&request)));
             self.lobby.expect(&entry);
             let strip = |request| opening::strip(request, query, &entry);
-            return upgrade::accept(request, strip, (sockets, legacy::is_legacy(query)));
+            return upgrade::accept(request, strip, (sockets, legacy::is_legacy(query)), None);
         }
         let opens = request.method() == Method::GET;
         let entry = Arc::new(Entry::new(handshake, None));
@@ -215,7 +215,8 @@ impl Edge {
                 self.sessions.upgraded(named.plain, &handle);
             }
             let is_legacy = legacy::is_legacy(named.query);
-            return upgrade::accept(request, |request| request, (sockets, is_legacy));
+            let session = Some(&entry);
+            return upgrade::accept(request, |request| request, (sockets, is_legacy), session);
         }
         match *request.method() {
             Method::POST => self.post(sockets, request, (named, &entry)).await,

@@ -3,12 +3,15 @@
 //! Lives exactly as long as the library keeps the session, with whose request it travels.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use super::{guard::Handle, sessions::Sessions};
-use crate::faces::Handshake;
+use crate::faces::{Handshake, Tally};
+
+/// Whether the library reaches a socket by a websocket by now.
+pub(super) type IsUpgraded = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// One session of either face.
 pub(crate) struct Entry {
@@ -21,6 +24,8 @@ pub(crate) struct Entry {
     admitted: AtomicUsize,
     /// A namespace has refused it.
     refused: AtomicBool,
+    /// Its sockets, if it began by polling.
+    sockets: Mutex<Vec<(Weak<Tally>, IsUpgraded)>>,
 }
 
 impl Entry {
@@ -31,7 +36,35 @@ impl Entry {
             sid: OnceLock::new(),
             admitted: AtomicUsize::new(0),
             refused: AtomicBool::new(false),
+            sockets: Mutex::default(),
         }
+    }
+
+    /// A namespace has let one in that began by polling. It may have been upgraded meanwhile.
+    pub(super) fn holds(&self, tally: &Arc<Tally>, is_upgraded: IsUpgraded) {
+        let mut sockets = self.sockets();
+        sockets.retain(|(tally, _)| tally.strong_count() > 0);
+        if is_upgraded() {
+            tally.is_upgraded();
+        }
+        sockets.push((Arc::downgrade(tally), is_upgraded));
+    }
+
+    /// Looks whether it has been upgraded, and counts its sockets accordingly. False also while that
+    /// cannot be told, because it has no socket.
+    pub(super) fn is_upgraded(&self) -> bool {
+        let mut any = false;
+        for (tally, is_upgraded) in &*self.sockets() {
+            if let Some(tally) = tally.upgrade().filter(|_| is_upgraded()) {
+                tally.is_upgraded();
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, Vec<(Weak<Tally>, IsUpgraded)>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes the id under which it polls.

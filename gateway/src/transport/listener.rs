@@ -11,7 +11,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, ServiceExt};
@@ -21,6 +21,7 @@ use super::{
     Edge,
     body::{Budget, PacedBody},
     guard::{self, Timeouts},
+    slot::Slot,
 };
 use crate::{
     config::{self, CorsOrigins},
@@ -72,6 +73,8 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// A port that serves HTTP/1.1.
 pub(crate) struct Listener<S> {
+    /// As a metric label.
+    port: &'static str,
     tcp: TcpListener,
     service: S,
     permits: Arc<Semaphore>,
@@ -93,7 +96,7 @@ impl Listener<Cors<Edge>> {
             head: http.head_timeout,
             idle: http.keep_alive,
         };
-        Self::new((tcp, service), http, timeouts, bodies)
+        Self::new(("public", tcp, service), http, timeouts, bodies)
     }
 }
 
@@ -110,7 +113,7 @@ impl Listener<Router> {
             head: PEER_HEAD_TIMEOUT,
             idle: PEER_IDLE_TIMEOUT,
         };
-        Self::new((tcp, router), http, timeouts, bodies)
+        Self::new(("admin", tcp, router), http, timeouts, bodies)
     }
 }
 
@@ -124,12 +127,15 @@ where
 {
     /// Serves at most `connections_max` connections at a time; more are turned away.
     fn new(
-        (tcp, service): (TcpListener, S),
+        (port, tcp, service): (&'static str, TcpListener, S),
         http: &config::Http,
         timeouts: Timeouts,
         bodies: Budget,
     ) -> Self {
+        let max = u32::try_from(http.connections_max).unwrap_or(u32::MAX);
+        metrics::gauge!(catalogue::TCP_CONNECTIONS_MAX, "port" => port).set(max);
         Self {
+            port,
             tcp,
             service,
             permits: Arc::new(Semaphore::new(http.connections_max)),
@@ -149,7 +155,8 @@ where
                 Ok((stream, peer)) => match Arc::clone(&self.permits).try_acquire_owned() {
                     Ok(permit) => {
                         let stop = workers.stopping().clone();
-                        workers.run_to_end(self.serve((stream, peer), permit, stop));
+                        let slot = Slot::new(self.port, permit);
+                        workers.run_to_end(self.serve((stream, peer), slot, stop));
                     }
                     Err(_) => metrics::counter!(catalogue::TCP_REFUSED).increment(1),
                 },
@@ -164,13 +171,13 @@ where
     fn serve(
         &self,
         (stream, peer): (TcpStream, SocketAddr),
-        permit: OwnedSemaphorePermit,
+        slot: Slot,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + use<S> {
         // Without it, small frames wait for the peer's delayed acknowledgement. A socket that
         // refuses is about to fail anyway.
         stream.set_nodelay(true).unwrap_or_default();
-        let guarded = guard::Guarded::new(stream, self.timeouts);
+        let guarded = guard::Guarded::new(stream, self.timeouts).holding(slot);
         let handle = guarded.handle();
         let (service, bodies) = (self.service.clone(), self.bodies.clone());
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
@@ -188,8 +195,6 @@ where
             }
         });
         async move {
-            let open = metrics::gauge!(catalogue::TCP_CONNECTIONS);
-            open.increment(1.0);
             // Without a timer of its own: the guard keeps the time.
             let connection = http1::Builder::new()
                 .max_buf_size(BUFFER_BYTES_MAX)
@@ -206,8 +211,6 @@ where
             if let Err(error) = served {
                 tracing::debug!(%error, "a connection ended early");
             }
-            open.decrement(1.0);
-            drop(permit);
         }
     }
 }

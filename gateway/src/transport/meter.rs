@@ -8,10 +8,23 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use crate::telemetry::catalogue;
+
+/// What waits for all clients together.
+static PENDING: AtomicU64 = AtomicU64::new(0);
+
+/// Sets the gauge of what waits for all clients together.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub(crate) fn note_pending() {
+    metrics::gauge!(catalogue::PENDING_BYTES).set(PENDING.load(Ordering::Relaxed) as f64);
+}
+
 /// What has gone out to a client, over one connection or one polling session.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     written: AtomicU64,
+    /// What was added since the writing stood still and has not gone out; part of the sum above.
+    waiting: AtomicU64,
     /// Nothing goes out at the moment.
     blocked: AtomicBool,
 }
@@ -19,19 +32,59 @@ pub(super) struct Meter {
 impl Meter {
     /// Of a polling session: it stands still whenever nobody polls.
     pub(super) fn of_polling() -> Self {
-        Self {
-            blocked: AtomicBool::new(true),
-            ..Self::default()
-        }
+        let meter = Self::default();
+        meter.set_blocked(true);
+        meter
     }
 
     /// So many bytes went out.
     pub(super) fn wrote(&self, bytes: u64) {
         self.written.fetch_add(bytes, Ordering::Relaxed);
+        if self.waiting() > 0 {
+            let less = |waiting: u64| Some(waiting.saturating_sub(bytes));
+            let before = self
+                .waiting
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            let gone = before.unwrap_or_default().min(bytes);
+            PENDING.fetch_sub(gone, Ordering::Relaxed);
+        }
+    }
+
+    /// So many bytes wait to go out, beside those that wait already.
+    fn waits(&self, bytes: u64) {
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        PENDING.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Its client has gone: nothing waits any more.
+    pub(super) fn gives_up(&self) {
+        let waiting = self.waiting.swap(0, Ordering::Relaxed);
+        PENDING.fetch_sub(waiting, Ordering::Relaxed);
+    }
+
+    /// How many bytes have gone out so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes wait, as far as they matter.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Nothing goes out at the moment.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_blocked(&self, blocked: bool) {
         self.blocked.store(blocked, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.gives_up();
     }
 }
 
@@ -73,8 +126,13 @@ impl Backlog {
             counts.base = written;
             self.behind.store(true, Ordering::Relaxed);
         }
-        counts.added += u64::try_from(bytes).unwrap_or(u64::MAX / 2);
-        counts.added - (written - counts.base) <= max
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX / 2);
+        counts.added += bytes;
+        let fits = counts.added - (written - counts.base) <= max;
+        if fits {
+            meter.waits(bytes);
+        }
+        fits
     }
 }
 
@@ -109,6 +167,24 @@ mod tests {
         meter.set_blocked(false);
         assert!(backlog.add(200, &meter, 1_000));
         assert!(!backlog.add(1, &meter, 1_000));
+    }
+
+    #[test]
+    fn what_waits_is_known_until_it_has_gone_out_or_its_client_has_gone() {
+        let (backlog, meter) = (Backlog::default(), Meter::of_polling());
+        assert!(backlog.add(900, &meter, 1_000));
+        assert!(
+            !backlog.add(200, &meter, 1_000),
+            "refused, so it does not wait"
+        );
+        assert_eq!(meter.waiting(), 900);
+        meter.wrote(600);
+        assert_eq!(meter.waiting(), 300);
+        meter.wrote(600);
+        assert_eq!(meter.waiting(), 0);
+        assert!(backlog.add(500, &meter, 1_000));
+        meter.gives_up();
+        assert_eq!(meter.waiting(), 0);
     }
 
     #[test]

@@ -20,9 +20,11 @@ mod origin;
 mod peers;
 mod refusal;
 mod sessions;
+mod slot;
 mod tools;
 mod unknown;
 mod upgrade;
+mod upgrading;
 
 pub(crate) use admin::{Admin, serve_admin};
 pub(crate) use body::Budget;
@@ -30,5 +32,6 @@ pub(crate) use edge::Edge;
 pub(crate) use forward::Nodes;
 pub(crate) use listener::{Listener, bind};
 pub(crate) use lobby::Lobby;
+pub(crate) use meter::note_pending;
 pub(crate) use sessions::Sessions;
 pub(crate) use tools::Tools;

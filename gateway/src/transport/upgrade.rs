@@ -1,12 +1,14 @@
 //! The websocket handshake (RFC 6455, section 4.2), and the stream that the library gets.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tower::Service as _;
 
-use super::{engine, legacy, refusal::Outgoing};
+use super::{engine, entry::Entry, legacy, refusal::Outgoing, upgrading::Upgrading};
 use crate::faces::query_value;
 
 /// The one version that there is.
@@ -24,12 +26,14 @@ pub(super) fn is_announced(query: &str) -> bool {
     query_value(query, "transport").as_deref() == Some("websocket")
 }
 
-/// Upgrades a request and hands its stream to the library, with what `strip` leaves of it. Whatever
-/// is no handshake is answered as a bad request.
+/// Upgrades a request and hands its stream to the library, with what `strip` leaves of it: the stream
+/// of a session that began by polling, if one is named. Whatever is no handshake is answered as a bad
+/// request.
 pub(super) fn accept(
     mut request: Request<Body>,
     strip: impl FnOnce(Request<Body>) -> Request<Body>,
     (mut sockets, is_legacy): (engine::Service, bool),
+    session: Option<&Arc<Entry>>,
 ) -> Response<Body> {
     let Some(answer) = agreement(&request) else {
         return refuse(
@@ -39,10 +43,11 @@ pub(super) fn accept(
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let request = strip(request).map(|_| ());
+    let session = session.map(Arc::downgrade);
     // Not tracked: ends with the connection, which is.
     tokio::spawn(async move {
         let stream = match upgraded.await {
-            Ok(upgraded) => TokioIo::new(upgraded),
+            Ok(upgraded) => Upgrading::new(TokioIo::new(upgraded), session),
             Err(error) => {
                 tracing::debug!(%error, "an upgrade failed");
                 return;

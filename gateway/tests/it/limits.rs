@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Deployment, eventually, token};
+use crate::support::{Deployment, eventually_told, token};
 
 const ON: (&str, &str) = ("RATE_LIMITS", "on");
 
@@ -84,11 +84,8 @@ async fn a_user_has_only_so_many_sockets() {
     deployment.socket("bob").open().await;
     first.disconnect().await;
     let admin = deployment.admin();
-    eventually("room for another", async || {
-        let metrics = admin.get("/metrics").await.text;
-        metrics.contains("roomwire_connections{face=\"rooms\"} 1\n")
-    })
-    .await;
+    let open = ("roomwire_connections", &[("face", "rooms")][..]);
+    eventually_told(&admin, open, 1.0).await;
     deployment.socket("alice").open().await;
 }
 

@@ -126,7 +126,7 @@ async fn migrations_may_be_applied_by_many_at_once_and_again() {
 async fn probes_and_metrics_are_on_the_admin_port_only() {
     let deployment = Deployment::start(1).await;
     let (admin, public) = (deployment.admin(), deployment.rest("alice"));
-    for path in ["/livez", "/readyz", "/startupz", "/metrics"] {
+    for path in ["/livez", "/healthz", "/readyz", "/startupz", "/metrics"] {
         let answer = admin.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
         public.get(path).await.error(404, "NOT_FOUND");
@@ -158,7 +158,8 @@ async fn metrics_bear_the_products_name_and_describe_themselves() {
             described.push(help.split(' ').next().unwrap());
         } else if !line.starts_with('#') {
             let name = line.split([' ', '{']).next().unwrap();
-            assert!(name.starts_with("roomwire_"), "{line}");
+            let starts = ["roomwire_", "process_", "http_server_"];
+            assert!(starts.iter().any(|start| name.starts_with(start)), "{line}");
             assert!(
                 described.iter().any(|known| name.starts_with(known)),
                 "no help: {line}"

@@ -57,7 +57,7 @@ async fn one_trace_runs_from_a_socket_through_postgres_and_redis_to_the_other_no
             "{span:?}"
         );
     }
-    assert_eq!(process.links, [send.id.clone()]);
+    assert_eq!(process.links, std::slice::from_ref(&send.id));
     assert_ne!(process.node, event.node);
     assert_eq!(process.attribute("roomwire.recipients"), "8");
     assert_eq!(statement.attribute("db.system.name"), "postgresql");

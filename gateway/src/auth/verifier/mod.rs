@@ -120,6 +120,13 @@ impl Verifier {
         }
     }
 
+    /// Sets the gauge of the key set's age, if there is one.
+    pub(crate) fn note_age(&self) {
+        if let Keys::Set(set) = &self.keys {
+            set.note_age();
+        }
+    }
+
     /// Accepts the first of the candidates that verifies, or says what is wrong with the first.
     ///
     /// The keys that are known are tried with all of them before the set is read anew for one that

@@ -43,6 +43,7 @@ impl Face for ChatsFace {
     type Command = Command;
 
     const NAME: &'static str = "chats";
+    const EVENTS: &'static [&'static str] = &commands::EVENTS;
 
     async fn admit(
         &self,
@@ -62,8 +63,8 @@ impl Face for ChatsFace {
     }
 
     fn label(&self, event: &str) -> &'static str {
-        let known = commands::EVENTS.into_iter().find(|known| *known == event);
-        known.unwrap_or("other")
+        let known = Self::EVENTS.iter().find(|known| **known == event);
+        known.copied().unwrap_or("other")
     }
 
     fn decode(&self, event: &Event<'_>) -> Result<Command, ChatError> {

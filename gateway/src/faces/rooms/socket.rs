@@ -44,6 +44,7 @@ impl Face for RoomsFace {
     type Command = Command;
 
     const NAME: &'static str = "rooms";
+    const EVENTS: &'static [&'static str] = &[event::MESSAGE, event::MESSAGES_READ, event::SYNC];
 
     async fn admit(
         &self,
@@ -61,10 +62,8 @@ impl Face for RoomsFace {
     }
 
     fn label(&self, event: &str) -> &'static str {
-        [event::MESSAGE, event::MESSAGES_READ, event::SYNC]
-            .into_iter()
-            .find(|known| *known == event)
-            .unwrap_or("other")
+        let known = Self::EVENTS.iter().find(|known| **known == event);
+        known.copied().unwrap_or("other")
     }
 
     fn decode(&self, event: &Event<'_>) -> Result<Command, ChatError> {

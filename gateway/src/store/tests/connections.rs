@@ -31,7 +31,8 @@ async fn a_connection_that_cannot_write_is_refused_once_and_then_replaced() {
         .unwrap();
     let batch = [message(room, "ann", "one", None)];
     let refused = writer.append(&batch).await;
-    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    let failed = refused.unwrap_err();
+    assert!(matches!(failed.error, Error::Unavailable(_)), "{failed:?}");
     writer.append(&batch).await.unwrap();
 }
 

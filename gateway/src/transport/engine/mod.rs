@@ -23,7 +23,13 @@ use self::{
     namespace::{Namespace, open_root},
 };
 use super::{lobby::Lobby, sessions::Sessions};
-use crate::{config, faces::Face, workers::Workers};
+use crate::{
+    config,
+    domain::Kind,
+    faces::Face,
+    telemetry::{catalogue, start_counter, start_histogram},
+    workers::Workers,
+};
 
 /// Frames that may wait for one connection before it counts as too slow. Costs nothing while idle.
 const FRAMES_WAITING_MAX: usize = 4_096;
@@ -55,6 +61,7 @@ pub(crate) fn build<F: Face>(
     (sessions, lobby): (&Sessions, &Lobby),
     workers: &Workers,
 ) -> Service {
+    show_events::<F>();
     let registry = Registry::default();
     let parser = ParserConfig::common()
         .max_incoming_binaries(ATTACHMENTS_MAX)
@@ -94,4 +101,15 @@ pub(crate) fn build<F: Face>(
         Arc::clone(&namespace).open(&io, path);
     }
     service
+}
+
+/// Shows every event with every outcome before it happens.
+fn show_events<F: Face>() {
+    let events: Vec<_> = F::EVENTS.iter().copied().chain(["other"]).collect();
+    let kinds = Kind::ALL.iter().map(|kind| kind.label());
+    let results: Vec<_> = kinds.chain(["ok"]).collect();
+    let of_face = [("face", &[F::NAME][..]), ("event", &events)];
+    start_histogram(catalogue::EVENT_DURATION, &of_face);
+    let [face, event] = of_face;
+    start_counter(catalogue::EVENTS, &[face, event, ("result", &results)]);
 }

@@ -1,16 +1,19 @@
 //! A face's namespaces: who is let in, and what happens to who is not.
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    sync::{Arc, Weak},
+};
 
 use roomwire_shared::error::ErrorName;
 use serde_json::Value;
 use socketioxide::{
-    SocketIo,
+    ProtocolVersion, SocketIo, TransportType,
     extract::{SocketRef, TryData},
-    handler::ConnectHandler,
-    socket::DisconnectReason,
+    handler::{ConnectHandler, FromConnectParts},
+    socket::{DisconnectReason, Socket},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     adapter::{Registry, SocketAdapter},
@@ -22,8 +25,9 @@ use super::{
 use crate::{
     config,
     domain::Origin,
-    faces::{Face, Refused, Session},
+    faces::{Face, Refused, Session, Tally, Transport},
     live::CloseReason,
+    telemetry::catalogue,
     transport::{entry::Entry, guard::Handle, lobby::Lobby, refusal, sessions::Sessions},
 };
 
@@ -32,6 +36,27 @@ use crate::{
 struct Ready {
     way: Way,
     session: Arc<Session>,
+}
+
+/// A socket that may be asked for its transport, without keeping it.
+struct Held(Weak<Socket<SocketAdapter>>);
+
+impl FromConnectParts<SocketAdapter> for Held {
+    type Error = Infallible;
+
+    fn from_connect_parts(
+        socket: &Arc<Socket<SocketAdapter>>,
+        _: &Option<socketioxide_core::Value>,
+    ) -> Result<Self, Infallible> {
+        Ok(Self(Arc::downgrade(socket)))
+    }
+}
+
+impl Held {
+    fn is_websocket(&self) -> bool {
+        let socket = self.0.upgrade();
+        socket.is_some_and(|socket| socket.transport_type() == TransportType::Websocket)
+    }
 }
 
 /// A refusal as the library passes it on.
@@ -75,10 +100,14 @@ impl<F: Face> Namespace<F> {
 
     /// Opens a namespace that serves the face.
     pub(super) fn open(self: Arc<Self>, io: &SocketIo<SocketAdapter>, path: &'static str) {
-        let admit = move |socket: SocketRef<SocketAdapter>, TryData(auth): TryData<Value>| {
-            let namespace = Arc::clone(&self);
-            async move { namespace.admit(socket, auth.ok()).await.map_err(Told::from) }
-        };
+        let admit =
+            move |socket: SocketRef<SocketAdapter>, held: Held, TryData(auth): TryData<Value>| {
+                let namespace = Arc::clone(&self);
+                async move {
+                    let admitted = namespace.admit((socket, held), auth.ok()).await;
+                    admitted.map_err(Told::from)
+                }
+            };
         // Everything is set up before the client is told that it is connected.
         let connected = |socket: SocketRef<SocketAdapter>| {
             if let Some(ready) = socket.extensions.remove::<Ready>() {
@@ -89,30 +118,25 @@ impl<F: Face> Namespace<F> {
         io.ns(path, connected.with(admit));
     }
 
+    /// Lets a socket in or not, and counts that.
     async fn admit(
         &self,
-        socket: SocketRef<SocketAdapter>,
+        (socket, held): (SocketRef<SocketAdapter>, Held),
         auth: Option<Value>,
     ) -> Result<(), Refused> {
-        let unavailable = |what| Refused::new(ErrorName::Unavailable, what);
-        let entry = entry(&socket).ok_or_else(|| unavailable("no handshake"))?;
-        let adapter = self
-            .registry
-            .get(socket.ns())
-            .ok_or_else(|| unavailable("the namespace is not open yet"))?;
-        let direct = entry.websocket.clone();
-        let way = self.way(&socket, adapter, direct);
-        let sid = socket.id.to_string();
-        let mut handshake = entry.handshake.clone();
-        handshake.auth = auth;
-        let id = Origin(sid.as_str().into());
-        let session = match self.face.admit(&handshake, id, Box::new(way.clone())).await {
-            Ok(session) => Arc::new(session),
-            Err(refused) => {
-                self.lobby.keep(&entry);
-                return Err(refused);
-            }
-        };
+        let begun = Instant::now();
+        let entered = self.enter(&socket, auth).await;
+        let result = entered
+            .as_ref()
+            .map_or_else(|refused| refused.label, |_| "ok");
+        metrics::histogram!(catalogue::HANDSHAKE_DURATION, "face" => F::NAME)
+            .record(begun.elapsed().as_secs_f64());
+        metrics::counter!(catalogue::HANDSHAKES, "face" => F::NAME, "result" => result)
+            .increment(1);
+        let (entry, way, session) = entered?;
+        let tally = tally::<F>(&socket, &entry, held);
+        way.counts_as(&tally);
+        session.counts_as(tally);
         entry.enters();
         way.belongs_to(&session);
         let farewell = self.face.farewell(CloseReason::TokenExpired);
@@ -123,6 +147,32 @@ impl<F: Face> Namespace<F> {
         });
         self.listen(&socket, way, session);
         Ok(())
+    }
+
+    async fn enter(
+        &self,
+        socket: &SocketRef<SocketAdapter>,
+        auth: Option<Value>,
+    ) -> Result<(Arc<Entry>, Way, Arc<Session>), Refused> {
+        let unavailable = |what| Refused::new(ErrorName::Unavailable, what);
+        let entry = entry(socket).ok_or_else(|| unavailable("no handshake"))?;
+        let adapter = self
+            .registry
+            .get(socket.ns())
+            .ok_or_else(|| unavailable("the namespace is not open yet"))?;
+        let direct = entry.websocket.clone();
+        let way = self.way(socket, adapter, direct);
+        let sid = socket.id.to_string();
+        let mut handshake = entry.handshake.clone();
+        handshake.auth = auth;
+        let id = Origin(sid.as_str().into());
+        match self.face.admit(&handshake, id, Box::new(way.clone())).await {
+            Ok(session) => Ok((entry, way, Arc::new(session))),
+            Err(refused) => {
+                self.lobby.keep(&entry);
+                Err(refused)
+            }
+        }
     }
 
     fn listen(&self, socket: &SocketRef<SocketAdapter>, way: Way, session: Arc<Session>) {
@@ -183,6 +233,20 @@ fn entry(socket: &SocketRef<SocketAdapter>) -> Option<Arc<Entry>> {
         .extensions
         .get::<Arc<Entry>>()
         .map(Arc::clone)
+}
+
+/// Counts a socket that was let in.
+fn tally<F: Face>(socket: &SocketRef<SocketAdapter>, entry: &Entry, held: Held) -> Arc<Tally> {
+    let protocol = match socket.protocol() {
+        ProtocolVersion::V4 => "eio3",
+        ProtocolVersion::V5 => "eio4",
+    };
+    if entry.websocket.is_some() {
+        return Tally::open(F::NAME, protocol, Transport::Websocket);
+    }
+    let tally = Tally::open(F::NAME, protocol, Transport::Polling);
+    entry.holds(&tally, Box::new(move || held.is_websocket()));
+    tally
 }
 
 fn label(reason: DisconnectReason) -> &'static str {

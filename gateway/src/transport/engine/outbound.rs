@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
+use roomwire_shared::Timestamp;
 use socketioxide_core::Sid;
 
 use super::adapter::SocketAdapter;
 use crate::{
-    faces::Session,
+    faces::{Session, Tally},
     live::{CloseReason, Frame, Outlet, Overflow},
     telemetry::catalogue,
     transport::{
@@ -43,6 +44,8 @@ struct Inner {
     direct: Option<Arc<Handle>>,
     sessions: Sessions,
     session: OnceLock<Weak<Session>>,
+    /// Knows whether it has been upgraded.
+    tally: OnceLock<Arc<Tally>>,
     why: OnceLock<CloseReason>,
     /// The client has been told to go.
     parted: AtomicBool,
@@ -74,6 +77,7 @@ impl Way {
             direct,
             sessions,
             session: OnceLock::new(),
+            tally: OnceLock::new(),
             why: OnceLock::new(),
             parted: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -84,6 +88,20 @@ impl Way {
             bytes_max,
             overflow: OnceLock::new(),
         }))
+    }
+
+    /// Notes how it is counted.
+    pub(super) fn counts_as(&self, tally: &Arc<Tally>) {
+        self.0.tally.set(Arc::clone(tally)).unwrap_or_default();
+    }
+
+    /// The websocket by which the client is reached, if it is by one.
+    fn websocket(&self) -> Option<Arc<Handle>> {
+        if let Some(direct) = &self.0.direct {
+            return Some(Arc::clone(direct));
+        }
+        let upgraded = self.0.tally.get()?.is_websocket();
+        upgraded.then(|| self.0.sessions.websocket(&self.0.sid.to_string()))?
     }
 
     /// Notes whose way it is, for ending it where the library would not notice for a while.
@@ -179,6 +197,18 @@ impl Way {
 }
 
 impl Outlet for Way {
+    fn can_time(&self) -> bool {
+        let upgraded = || self.0.tally.get().is_some_and(|tally| tally.is_websocket());
+        self.0.opened.load(Ordering::Acquire) && (self.0.direct.is_some() || upgraded())
+    }
+
+    fn send_timed(&self, frame: &Frame, since: Timestamp) -> Result<(), Overflow> {
+        if let Some(websocket) = self.websocket() {
+            websocket.time_next(since, frame.bytes());
+        }
+        self.send(frame)
+    }
+
     fn send(&self, frame: &Frame) -> Result<(), Overflow> {
         if !self.0.opened.load(Ordering::Acquire) {
             let mut early = self.early();

@@ -4,12 +4,14 @@ use std::{
     io,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
 };
 
 use futures_util::task::AtomicWaker;
+use roomwire_shared::Timestamp;
 
+use super::marks::Marks;
 use crate::{telemetry::catalogue, transport::meter::Meter};
 
 /// The head of a request; also before the first.
@@ -31,6 +33,9 @@ pub(crate) struct Handle {
     pub(super) reader: AtomicWaker,
     pub(super) writer: AtomicWaker,
     meter: Meter,
+    /// Bytes of the last write that were not taken.
+    standing: AtomicU64,
+    pub(super) marks: Marks,
     /// Of the session that was upgraded to this connection.
     session: OnceLock<Arc<Meter>>,
 }
@@ -87,6 +92,28 @@ impl Handle {
     pub(super) fn wrote(&self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.meters().for_each(|meter| meter.wrote(bytes));
+        self.marks.written(self.meter.written());
+    }
+
+    /// So many bytes of a write were not taken.
+    pub(super) fn stands(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.standing.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes the time from `since` until a frame of this size is written, which is about to be queued.
+    /// If nothing waits, that is the next write.
+    pub(in crate::transport) fn time_next(&self, since: Timestamp, bytes: usize) {
+        let standing = self.standing.load(Ordering::Relaxed);
+        let waiting = self.meters().map(Meter::waiting).max().unwrap_or_default();
+        let ahead = standing.saturating_add(waiting);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let more = match ahead {
+            0 if !self.meter.is_blocked() => 1,
+            ahead => ahead.saturating_add(bytes),
+        };
+        self.marks
+            .add(since, self.meter.written().saturating_add(more));
     }
 
     pub(super) fn meters(&self) -> impl Iterator<Item = &Meter> {

@@ -6,6 +6,7 @@
 //! and HTTP above it has one time for the head of a request and the pause before it.
 
 mod handle;
+mod marks;
 mod stream;
 
 pub(crate) use handle::Handle;

@@ -17,7 +17,10 @@ use tokio::{
 };
 
 use super::handle::{HEAD, Handle, IDLE};
-use crate::telemetry::catalogue;
+use crate::{
+    telemetry::catalogue,
+    transport::{meter::Meter, slot::Slot},
+};
 
 /// How long a peer may take.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +44,8 @@ pub(crate) struct Guarded {
     expecting: Option<Pin<Box<Sleep>>>,
     /// When an answer was last written: the pause before the next request begins with its end.
     answered: Instant,
+    /// Its place at the port, given back with the connection.
+    slot: Option<Slot>,
 }
 
 impl Guarded {
@@ -52,7 +57,14 @@ impl Guarded {
             stalled: None,
             expecting: None,
             answered: Instant::now(),
+            slot: None,
         }
+    }
+
+    /// Keeps its place at the port for as long as it is open.
+    pub(in crate::transport) fn holding(mut self, slot: Slot) -> Self {
+        self.slot = Some(slot);
+        self
     }
 
     pub(crate) fn handle(&self) -> Arc<Handle> {
@@ -75,6 +87,14 @@ impl Guarded {
         if self.handle.phase.load(Ordering::Relaxed) == IDLE {
             self.answered = Instant::now();
         }
+    }
+
+    fn note_standing(&self, given: usize, written: &Poll<io::Result<usize>>) {
+        let taken = match written {
+            Poll::Ready(Ok(taken)) => *taken,
+            _ => 0,
+        };
+        self.handle.stands(given.saturating_sub(taken));
     }
 
     /// Nothing can be read now. Ready when that has been so for too long.
@@ -167,6 +187,7 @@ impl AsyncWrite for Guarded {
         let written = self
             .as_mut()
             .write_step(cx, |io, cx| io.poll_write(cx, buf));
+        self.note_standing(buf.len(), &written);
         let written = ready!(written)?;
         self.note_written(written);
         Poll::Ready(Ok(written))
@@ -180,6 +201,8 @@ impl AsyncWrite for Guarded {
         let written = self
             .as_mut()
             .write_step(cx, |io, cx| io.poll_write_vectored(cx, bufs));
+        let bytes = bufs.iter().map(|buf| buf.len()).sum();
+        self.note_standing(bytes, &written);
         let written = ready!(written)?;
         self.note_written(written);
         Poll::Ready(Ok(written))
@@ -189,8 +212,10 @@ impl AsyncWrite for Guarded {
         self.io.is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write_step(cx, AsyncWrite::poll_flush)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().write_step(cx, AsyncWrite::poll_flush))?;
+        self.handle.marks.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -204,6 +229,7 @@ impl Drop for Guarded {
         // served the connection, for as long as anybody holds the handle.
         drop(self.handle.reader.take());
         drop(self.handle.writer.take());
+        self.handle.meters().for_each(Meter::gives_up);
         let gently = self.handle.gently.load(Ordering::Acquire);
         if self.handle.dead.load(Ordering::Acquire) && !gently {
             // Without lingering the kernel keeps what was never read for minutes. If it refuses,
@@ -217,6 +243,7 @@ impl Drop for Guarded {
 
 #[cfg(test)]
 mod tests {
+    use roomwire_shared::Timestamp;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -273,6 +300,52 @@ mod tests {
         let writing = async move { guarded.write_all(&much).await.map_err(|error| error.kind()) };
         let written = timeout(SOON, writing).await.unwrap();
         assert_eq!(written, Err(io::ErrorKind::TimedOut));
+    }
+
+    #[tokio::test]
+    async fn a_message_behind_a_write_that_stands_still_is_not_out_before_it_moves() {
+        let (mut guarded, mut client) = pair(PATIENT).await;
+        let handle = guarded.handle();
+        let (much, message) = (vec![0; 16 * 1024 * 1024], [1; 100]);
+        let all = much.len() + message.len();
+        let mut at = 0;
+        while let Poll::Ready(written) = poll_once(&mut guarded, &much[at..]).await {
+            at += written.unwrap();
+        }
+        handle.time_next(Timestamp::from_unix_ms(0), message.len());
+        let writing = async {
+            guarded.write_all(&much[at..]).await.unwrap();
+            assert_eq!(
+                handle.marks.count(),
+                1,
+                "the message itself is not written yet"
+            );
+            guarded.write_all(&message).await.unwrap();
+            assert_eq!(handle.marks.count(), 0);
+        };
+        let mut read = vec![0; all];
+        let (_, read) = timeout(SOON, async {
+            tokio::join!(writing, client.read_exact(&mut read))
+        })
+        .await
+        .unwrap();
+        assert_eq!(read.unwrap(), all);
+    }
+
+    #[tokio::test]
+    async fn a_message_for_which_nothing_is_in_the_way_is_out_with_the_next_write() {
+        let (mut guarded, _client) = pair(PATIENT).await;
+        let handle = guarded.handle();
+        guarded.write_all(b"before").await.unwrap();
+        handle.time_next(Timestamp::from_unix_ms(0), 100);
+        assert_eq!(handle.marks.count(), 1);
+        guarded.write_all(b"with it").await.unwrap();
+        assert_eq!(handle.marks.count(), 0);
+    }
+
+    async fn poll_once(guarded: &mut Guarded, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut writing = std::pin::pin!(guarded.write(bytes));
+        std::future::poll_fn(|cx| Poll::Ready(writing.as_mut().poll(cx))).await
     }
 
     #[tokio::test]

@@ -46,7 +46,8 @@ async fn connections_that_broke_in_a_quiet_moment_are_nobodys_error() {
     let admin = deployment.admin();
     let all_given_back = async || {
         let metrics = admin.get("/metrics").await.text;
-        metrics.contains("roomwire_database_connections{state=\"busy\"} 0\n")
+        let none = "roomwire_database_connections{pool=\"primary\",state=\"busy\"} 0\n";
+        metrics.contains(none)
     };
     eventually("was a connection kept", async || {
         alice.say(&room, "before").await;

@@ -3,6 +3,7 @@
 mod chats;
 mod collector;
 mod deployment;
+mod figures;
 mod js;
 mod keys;
 mod program;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub(crate) use chats::{data, refusal, said};
 pub(crate) use collector::{Collector, Span};
 pub(crate) use deployment::Deployment;
+pub(crate) use figures::{Figures, eventually_told};
 pub(crate) use js::{Client, Connect, Generation, Transports};
 pub(crate) use keys::{Issuer, ONES, THREES, TWOS, key_set};
 pub(crate) use program::{run, text};

@@ -51,6 +51,7 @@ pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
             http::limit::<Failed>,
         ))
         .layer(map_response(http::no_store))
+        .layer(from_fn(http::measure))
         .with_state(Context { chat, verifier })
 }
 

@@ -67,9 +67,10 @@ impl Node {
                 }
                 _ => {
                     if let Some(label) = name.strip_prefix("roomwire_sessions_unknown_total") {
-                        counts.unknown += count.parse::<u64>().unwrap();
-                        let reason = label.split('"').nth(1).unwrap();
-                        counts.reasons.insert(reason.to_owned());
+                        let count = count.parse::<u64>().unwrap();
+                        counts.unknown += count;
+                        let reason = label.split('"').nth(1).filter(|_| count > 0);
+                        counts.reasons.extend(reason.map(str::to_owned));
                     }
                 }
             }

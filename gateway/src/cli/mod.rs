@@ -11,7 +11,7 @@ use crate::{
     bus::NodeId,
     config::{Config, Problems, ServeArgs},
     lifecycle,
-    telemetry::{self, LogsArgs, logs},
+    telemetry::{self, LogsArgs, Recorder, logs},
 };
 use tools::Tool;
 
@@ -81,7 +81,11 @@ fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn serve(config: Config, logs: &LogsArgs) -> anyhow::Result<()> {
-    let recorder = telemetry::start_recorder()?;
+    let recorder = if config.metrics {
+        telemetry::start_recorder()?
+    } else {
+        Recorder::off()
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

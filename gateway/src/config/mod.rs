@@ -27,6 +27,7 @@ pub(crate) use show::show;
 pub(crate) use sockets::{Sockets, SocketsArgs};
 pub(crate) use traces::TracesArgs;
 
+use self::problems::Switch;
 use crate::telemetry::Destination;
 
 /// Everything `serve` can be told, as text.
@@ -49,6 +50,9 @@ pub(crate) struct ServeArgs {
     pub(crate) sockets: SocketsArgs,
     #[command(flatten)]
     pub(crate) limits: LimitsArgs,
+    /// `off` counts nothing, and there is no `/metrics`: to measure what counting costs.
+    #[arg(long, env = "METRICS", default_value = "on", help_heading = "Metrics")]
+    pub(crate) metrics: String,
     #[command(flatten)]
     pub(crate) traces: TracesArgs,
 }
@@ -64,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) rooms: Rooms,
     pub(crate) sockets: Sockets,
     pub(crate) limits: Limits,
+    /// Metrics are recorded.
+    pub(crate) metrics: bool,
     /// Where traces go, if anywhere.
     pub(crate) traces: Option<Destination>,
 }
@@ -79,15 +85,17 @@ impl ServeArgs {
         let rooms = self.rooms.resolve(&mut problems);
         let sockets = self.sockets.resolve(&mut problems);
         let limits = self.limits.resolve(&mut problems);
+        let metrics = problems.parse("METRICS", &self.metrics, Switch::EXPECTED);
         let traces = self.traces.resolve(&mut problems);
-        match (http, postgres, redis, auth, rooms, sockets.zip(limits)) {
+        let rest = limits.zip(metrics);
+        match (http, postgres, redis, auth, rooms, sockets.zip(rest)) {
             (
                 Some(http),
                 Some(postgres),
                 Some(redis),
                 Some(auth),
                 Some(rooms),
-                Some((sockets, limits)),
+                Some((sockets, (limits, Switch(metrics)))),
             ) if problems.is_empty()
                 && agree(&rooms, &sockets, &mut problems)
                 && fits(&http, &sockets, &mut problems) =>
@@ -101,6 +109,7 @@ impl ServeArgs {
                     rooms: rooms.within(sockets.pending_bytes_max),
                     sockets,
                     limits,
+                    metrics,
                     traces,
                 })
             }

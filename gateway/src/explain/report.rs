@@ -154,7 +154,7 @@ fn doubts(evidence: Option<&Evidence>, nodes: &[Node]) -> Vec<String> {
     for node in nodes {
         match &node.room {
             _ if node.lives && !node.answered => {
-                doubts.push(format!("node {} does not answer", node.name))
+                doubts.push(format!("node {} does not answer", node.name));
             }
             Some(room) if room.sockets > 0 && room.cursor < evidence.position => {
                 doubts.push(format!(

@@ -227,7 +227,10 @@ fn answer(good: bool, health: &Health, details: Details) -> Response {
     (status, format!("{text}{word}\n")).into_response()
 }
 
-async fn exposition(State(admin): State<Admin>) -> impl IntoResponse {
+async fn exposition(State(admin): State<Admin>) -> Response {
     let format = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, format)], admin.recorder.render())
+    match admin.recorder.render() {
+        Some(text) => ([(header::CONTENT_TYPE, format)], text).into_response(),
+        None => (StatusCode::NOT_FOUND, "metrics are off\n").into_response(),
+    }
 }

@@ -122,6 +122,19 @@ pub(crate) fn statement(name: &'static str, parent: Option<&Span>) -> Span {
     )
 }
 
+/// Whatever else is asked of Postgres, the wait for a connection included; none outside of a trace that
+/// is kept.
+pub(crate) fn query() -> Span {
+    if TraceContext::current().is_none() {
+        return Span::none();
+    }
+    span!(
+        otel.name = "query",
+        otel.kind = "client",
+        db.system.name = "postgresql",
+    )
+}
+
 /// A hint that is given to Redis. `destination` is the kind of channel, not the channel. It is linked
 /// to all but the first of those whose changes it tells of.
 pub(crate) fn publish(destination: &'static str, causes: &[TraceContext]) -> Span {

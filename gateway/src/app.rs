@@ -49,7 +49,11 @@ pub(crate) struct App {
 impl App {
     /// Binds both ports and starts everything. Postgres and Redis may be away: the probes say so,
     /// and everything that needs them is tried until they are there.
-    pub(crate) async fn start(config: Config, recorder: Recorder) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        config: Config,
+        node: NodeId,
+        recorder: Recorder,
+    ) -> anyhow::Result<Self> {
         let public = bind("LISTEN_ADDR", config.http.listen)?;
         let private = bind("ADMIN_ADDR", config.http.admin)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
@@ -76,7 +80,6 @@ impl App {
             health::migrate_when_possible(&store).await?;
         }
         let verifier = Arc::new(Verifier::start(&config.auth, &working)?);
-        let node = NodeId::random();
         let advertised = config
             .http
             .advertise
@@ -106,6 +109,7 @@ impl App {
             (&serving, &working),
         );
         admin.serve_sockets(edge);
+        admin.tools().serve(node.clone(), hub.clone());
         tracing::info!(%node, %address, %admin_address, "serving");
         Ok(Self {
             hub,

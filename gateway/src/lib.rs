@@ -14,6 +14,7 @@ mod check;
 mod cli;
 mod config;
 mod domain;
+mod explain;
 mod faces;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

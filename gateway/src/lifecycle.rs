@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use crate::{app::App, live::CloseReason};
+use crate::{app::App, live::CloseReason, telemetry::logs};
 
 /// Time that load balancers get to notice, out of the drain's.
 const NOTICE: Duration = Duration::from_millis(500);
@@ -25,6 +25,8 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     // First of all: as the first process of a container, who does not listen is not ended.
     let mut signals = Signals::new()?;
+    // Not tracked: as long as the process.
+    tokio::spawn(logs::follow(signal(SignalKind::hangup())?));
     let app = tokio::select! {
         app = start => app?,
         () = signals.next() => return Ok(()),

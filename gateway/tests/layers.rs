@@ -52,7 +52,15 @@ const LAYERS: [(&str, &[&str]); 16] = [
 const ANYWHERE: [&str; 3] = ["telemetry", "workers", "planted"];
 
 /// These put the layers together and see all of them; no layer sees these.
-const ROOTS: [&str; 6] = ["app", "check", "cli", "fuzzing", "lib", "lifecycle"];
+const ROOTS: [&str; 7] = [
+    "app",
+    "check",
+    "cli",
+    "explain",
+    "fuzzing",
+    "lib",
+    "lifecycle",
+];
 
 /// Programs are crates of their own, which see what the library shows everybody, and no layer.
 const PROGRAMS: [&str; 2] = ["main", "bin"];

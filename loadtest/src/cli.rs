@@ -83,6 +83,9 @@ pub enum Bench {
     /// What a member who stops reading costs the gateway, and what the others notice of it
     #[command(after_help = AFTER_HELP)]
     Stall(Stall),
+    /// Server CPU per delivery with metrics and traces, next to the same without either
+    #[command(after_help = AFTER_HELP)]
+    Telemetry(Telemetry),
 }
 
 impl Bench {
@@ -95,6 +98,7 @@ impl Bench {
             Self::Appends(of) => &of.target,
             Self::Chats(of) => &of.target,
             Self::Stall(of) => &of.target,
+            Self::Telemetry(of) => &of.target,
         }
     }
 }
@@ -179,6 +183,38 @@ pub struct Deliveries {
     /// Seconds of each of the two floor measurements, before and after; 0 for none
     #[arg(long, value_name = "S", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=600))]
     pub floor_seconds: u32,
+}
+
+/// Flags of `bench telemetry`.
+#[derive(Args)]
+pub struct Telemetry {
+    /// The common flags; --url makes no sense here, since it needs two gateways of its own.
+    #[command(flatten)]
+    pub target: TargetFlags,
+
+    /// Rooms and members of each, such as 4x100
+    #[arg(long, value_name = "ROOMSxMEMBERS", default_value = "4x100")]
+    pub shape: Shape,
+
+    /// Messages a second, in all rooms together
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
+
+    /// Bytes of each text
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = text_bytes)]
+    pub text_bytes: usize,
+
+    /// Seconds of each slice
+    #[arg(long, value_name = "S", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub seconds: u32,
+
+    /// Measured slices of each gateway
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub slices: u32,
+
+    /// Part of the traces that is kept, from 0 to 1
+    #[arg(long, value_name = "PART", default_value_t = 0.01)]
+    pub kept: f64,
 }
 
 /// Flags of `bench idle`.

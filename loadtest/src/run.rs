@@ -4,13 +4,15 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::bench::stall::{self, Stall};
+use crate::bench::telemetry::{self, Side, Sink, TelemetryPlan};
 use crate::bench::{BenchError, appends, chats, deliveries, idle};
-use crate::cli::{Bench, Chats, Cli, Command};
+use crate::cli::{Bench, Chats, Cli, Command, TargetFlags, Telemetry};
 use crate::client::{Target, TargetError};
 use crate::cohort::Access;
 use crate::drill::{DrillError, drill};
 use crate::process::Processes;
 use crate::report::Report;
+use crate::rest::Rest;
 use crate::stack::{LocalStack, StackError};
 use crate::tokens::Signer;
 use crate::verify::flags::VerifyFlags;
@@ -48,6 +50,9 @@ pub async fn run(cli: &Cli) -> Result<Report, RunError> {
         Command::Verify(flags) => return check(flags).await,
         Command::Drill(flags) => return Ok(Box::pin(drill(flags)).await?),
     };
+    if let Bench::Telemetry(flags) = bench {
+        return Box::pin(compare(flags)).await;
+    }
     let flags = bench.target();
     if !flags.url.is_empty() {
         let secret = flags.jwt_secret.clone();
@@ -62,8 +67,7 @@ pub async fn run(cli: &Cli) -> Result<Report, RunError> {
         let access = access(bench, &flags.url, &secret).await?;
         return Ok(Box::pin(measure(bench, &access, None)).await?);
     }
-    let random = || SecretString::from(format!("{:032x}", rand::random::<u128>()));
-    let secret = flags.jwt_secret.clone().unwrap_or_else(random);
+    let secret = secret(flags);
     let gateway = flags.gateway.clone();
     let stack = match bench {
         Bench::Chats(_) => Box::pin(LocalStack::start_counting(gateway, &secret)).await?,
@@ -75,6 +79,55 @@ pub async fn run(cli: &Cli) -> Result<Report, RunError> {
     let access = access(bench, &[stack.url().to_owned()], &secret).await?;
     let report = Box::pin(measure(bench, &access, Some(&stack))).await;
     stack.stop().await?;
+    Ok(report?)
+}
+
+/// The secret that was named, or one of this run.
+fn secret(flags: &TargetFlags) -> SecretString {
+    let random = || SecretString::from(format!("{:032x}", rand::random::<u128>()));
+    flags.jwt_secret.clone().unwrap_or_else(random)
+}
+
+/// Two stacks next to each other, which differ in their telemetry.
+async fn compare(flags: &Telemetry) -> Result<Report, RunError> {
+    if !flags.target.url.is_empty() {
+        return Err(RunError::Usage("bench telemetry starts its own gateways"));
+    }
+    let plan = TelemetryPlan {
+        shape: flags.shape,
+        per_second: flags.rate,
+        text_bytes: flags.text_bytes,
+        slice_seconds: flags.seconds,
+        slices: flags.slices,
+        kept: flags.kept,
+    };
+    let sink = Sink::start().await.map_err(BenchError::Floor)?;
+    let secret = secret(&flags.target);
+    let start = |settings| {
+        let gateway = flags.target.gateway.clone();
+        LocalStack::start_with(gateway, &secret, settings)
+    };
+    let on = Box::pin(start(plan.on(sink.url()))).await?;
+    let off = Box::pin(start(TelemetryPlan::off())).await?;
+    let users = |stack: &LocalStack| (stack.url().to_owned(), Processes::new(vec![stack.pid()]));
+    let ((on_url, on_process), (off_url, off_process)) = (users(&on), users(&off));
+    let on_access = access_to(&flags.target, &[on_url], &secret).await?;
+    let off_access = access_to(&flags.target, &[off_url], &secret).await?;
+    let sides = (
+        Side {
+            access: &on_access,
+            processes: on_process,
+            admin: Some(Rest::new(Target::resolve(on.admin_url()).await?)),
+        },
+        Side {
+            access: &off_access,
+            processes: off_process,
+            admin: None,
+        },
+    );
+    let report = Box::pin(telemetry::run(sides, &sink, &plan)).await;
+    on.stop().await?;
+    off.stop().await?;
     Ok(report?)
 }
 
@@ -91,7 +144,14 @@ async fn access(
     urls: &[String],
     secret: &SecretString,
 ) -> Result<Access, TargetError> {
-    let flags = bench.target();
+    access_to(bench.target(), urls, secret).await
+}
+
+async fn access_to(
+    flags: &TargetFlags,
+    urls: &[String],
+    secret: &SecretString,
+) -> Result<Access, TargetError> {
     let mut targets = Vec::new();
     for url in urls {
         targets.push(Target::resolve(url).await?);
@@ -160,6 +220,7 @@ async fn measure(
             let processes = processes(bench, access, stack)?;
             Box::pin(measure_stall(flags, access, (&processes, stack))).await
         }
+        Bench::Telemetry(_) => Err(BenchError::Generator("it needs two gateways")),
     }
 }
 

@@ -100,10 +100,8 @@ async fn run(
         // One that cannot leave fails nothing that anybody needs; it is not heard, that is all.
         if publisher.is_connected() {
             canary.lock().sent = Some(Instant::now());
-            publisher.publish(Publication {
-                hints: vec![(Topic::Node(node.clone()), Hint::Canary)],
-                outbox: None,
-            });
+            let hint = (Topic::Node(node.clone()), Hint::Canary);
+            publisher.publish(Publication::new([hint], None));
         }
         let started = canary.has_ever_heard();
         sleep(if started { EVERY } else { EVERY_AT_START }).await;

@@ -7,7 +7,10 @@ use roomwire_shared::{RoomId, UserId, chats::event::Typing};
 use serde::{Deserialize, Serialize};
 
 use super::names::NodeId;
-use crate::domain::{LogEntry, Origin};
+use crate::{
+    domain::{LogEntry, Origin},
+    telemetry::TraceContext,
+};
 
 /// Version of this form. A node that meets another one reads the log instead.
 const VERSION: &str = "1";
@@ -83,19 +86,39 @@ struct Meta {
     tracestate: Option<String>,
 }
 
+impl Meta {
+    fn of(trace: &TraceContext) -> Self {
+        let (traceparent, tracestate) = trace.headers();
+        Self {
+            traceparent,
+            tracestate,
+        }
+    }
+
+    fn read(&self) -> Option<TraceContext> {
+        TraceContext::parse(&self.traceparent, self.tracestate.as_deref())
+    }
+}
+
 /// A received payload.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Opened {
     /// Sent by this node, which has acted on it already.
     Own,
-    Hint(Hint),
+    /// With the sending's place in its trace, if it is kept.
+    Hint(Hint, Option<TraceContext>),
     /// Of another version, or broken.
     Unreadable,
 }
 
 /// Writes a hint as `from` sends it, or as a hint for everybody.
-pub(super) fn seal(hint: &Hint, from: Option<&NodeId>) -> Result<String, serde_json::Error> {
-    let json = serde_json::to_string(&Envelope { hint, meta: None })?;
+pub(super) fn seal(
+    hint: &Hint,
+    from: Option<&NodeId>,
+    trace: Option<&TraceContext>,
+) -> Result<String, serde_json::Error> {
+    let meta = trace.map(Meta::of);
+    let json = serde_json::to_string(&Envelope { hint, meta })?;
     Ok(format!(
         "{VERSION} {} {json}",
         from.map_or(EVERYBODY, NodeId::as_str)
@@ -111,8 +134,10 @@ pub(super) fn open(payload: &str, node: &NodeId) -> Opened {
     if from == node.as_str() {
         return Opened::Own;
     }
-    serde_json::from_str::<Envelope<Hint>>(json)
-        .map_or(Opened::Unreadable, |envelope| Opened::Hint(envelope.hint))
+    serde_json::from_str::<Envelope<Hint>>(json).map_or(Opened::Unreadable, |envelope| {
+        let trace = envelope.meta.as_ref().and_then(Meta::read);
+        Opened::Hint(envelope.hint, trace)
+    })
 }
 
 #[cfg(test)]
@@ -141,23 +166,25 @@ mod tests {
     #[test]
     fn a_hint_reads_back_on_another_node_and_is_passed_over_on_its_own() {
         let (here, there) = (NodeId::random(), NodeId::random());
-        let payload = seal(&written(), Some(&here)).unwrap();
-        assert_eq!(open(&payload, &there), Opened::Hint(written()));
+        let payload = seal(&written(), Some(&here), None).unwrap();
+        assert_eq!(open(&payload, &there), Opened::Hint(written(), None));
         assert_eq!(open(&payload, &here), Opened::Own);
     }
 
     #[test]
     fn a_hint_for_everybody_is_read_on_every_node() {
-        let payload = seal(&Hint::Head(3), None).unwrap();
+        let payload = seal(&Hint::Head(3), None, None).unwrap();
         assert_eq!(
             open(&payload, &NodeId::random()),
-            Opened::Hint(Hint::Head(3))
+            Opened::Hint(Hint::Head(3), None)
         );
     }
 
     #[test]
     fn another_version_is_unreadable() {
-        let payload = seal(&Hint::Head(3), None).unwrap().replacen('1', "2", 1);
+        let payload = seal(&Hint::Head(3), None, None)
+            .unwrap()
+            .replacen('1', "2", 1);
         assert_eq!(open(&payload, &NodeId::random()), Opened::Unreadable);
     }
 
@@ -166,7 +193,7 @@ mod tests {
         fn any_payload_is_read_or_refused_without_panic(payload: String, cut in 0_usize..200) {
             let node = NodeId::random();
             open(&payload, &node);
-            let sealed = seal(&written(), None).unwrap();
+            let sealed = seal(&written(), None, None).unwrap();
             let cut: String = sealed.chars().take(cut).collect();
             if cut != sealed {
                 prop_assert_eq!(open(&cut, &node), Opened::Unreadable);

@@ -24,20 +24,20 @@ pub(crate) fn hint(data: &[u8]) {
         assert_eq!(names.channel(&topic), channel);
     }
     let here = NodeId::parse(HERE).expect("an id");
-    if let Opened::Hint(hint) = open(payload, &here) {
+    if let Opened::Hint(hint, _) = open(payload, &here) {
         reads_back(hint, &here);
     }
     assert_eq!(
         open(payload, &here) == Opened::Own,
         payload.starts_with(&format!("1 {HERE} "))
     );
-    if let Opened::Hint(hint) = open(&format!("1 {THERE} {payload}"), &here) {
+    if let Opened::Hint(hint, _) = open(&format!("1 {THERE} {payload}"), &here) {
         reads_back(hint, &here);
     }
 }
 
 /// What was understood is written and understood again as the same.
 fn reads_back(hint: Hint, here: &NodeId) {
-    let sealed = seal(&hint, None).expect("a hint that was read can be written");
-    assert_eq!(open(&sealed, here), Opened::Hint(hint));
+    let sealed = seal(&hint, None, None).expect("a hint that was read can be written");
+    assert_eq!(open(&sealed, here), Opened::Hint(hint, None));
 }

@@ -20,7 +20,7 @@ use super::{
     envelope::{self, Hint, Opened},
     names::{Names, NodeId, Topic},
 };
-use crate::telemetry::catalogue;
+use crate::telemetry::{TraceContext, catalogue};
 
 /// How often to look whether there is a connection.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -28,7 +28,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Something that arrived.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    Hint(Topic, Hint),
+    /// With the sending's place in its trace, if it is kept.
+    Hint(Topic, Hint, Option<TraceContext>),
     /// Something about this topic that cannot be read: ask the log.
     Unreadable(Topic),
     /// Hints may have been missed, of any topic.
@@ -112,25 +113,25 @@ impl Inbox {
             });
         let kind = match &opened {
             Opened::Own => "own",
-            Opened::Hint(Hint::Entries(_)) => "entries",
-            Opened::Hint(Hint::Head(_)) => "head",
-            Opened::Hint(Hint::Read { .. }) => "read",
-            Opened::Hint(Hint::Joined { .. }) => "joined",
-            Opened::Hint(Hint::Memberships) => "memberships",
-            Opened::Hint(Hint::Typing { .. }) => "typing",
-            Opened::Hint(Hint::Presence(_)) => "presence",
-            Opened::Hint(Hint::Compare) => "compare",
-            Opened::Hint(Hint::Canary) => "canary",
+            Opened::Hint(Hint::Entries(_), _) => "entries",
+            Opened::Hint(Hint::Head(_), _) => "head",
+            Opened::Hint(Hint::Read { .. }, _) => "read",
+            Opened::Hint(Hint::Joined { .. }, _) => "joined",
+            Opened::Hint(Hint::Memberships, _) => "memberships",
+            Opened::Hint(Hint::Typing { .. }, _) => "typing",
+            Opened::Hint(Hint::Presence(_), _) => "presence",
+            Opened::Hint(Hint::Compare, _) => "compare",
+            Opened::Hint(Hint::Canary, _) => "canary",
             Opened::Unreadable => "unreadable",
         };
         metrics::counter!(catalogue::HINTS_RECEIVED, "kind" => kind).increment(1);
         match opened {
             Opened::Own => None,
-            Opened::Hint(Hint::Canary) => {
+            Opened::Hint(Hint::Canary, _) => {
                 self.canary.heard();
                 None
             }
-            Opened::Hint(hint) => Some(Incoming::Hint(topic, hint)),
+            Opened::Hint(hint, trace) => Some(Incoming::Hint(topic, hint, trace)),
             Opened::Unreadable => {
                 metrics::counter!(catalogue::HINTS_MALFORMED).increment(1);
                 Some(Incoming::Unreadable(topic))

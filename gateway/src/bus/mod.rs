@@ -5,6 +5,7 @@
 
 mod canary;
 mod connect;
+mod directory;
 mod envelope;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -18,11 +19,12 @@ mod subscriptions;
 
 pub(crate) use canary::Canary;
 pub(crate) use connect::Bus;
+pub(crate) use directory::directory;
 pub(crate) use envelope::{Hint, Transition};
 pub(crate) use inbox::{Inbox, Incoming};
 pub(crate) use leases::Leases;
 pub(crate) use names::{NodeId, Topic};
 pub(crate) use presence::{Gone, Presences, Stale};
 pub(crate) use probe::probe;
-pub(crate) use publisher::{Publication, Publisher};
+pub(crate) use publisher::{Addressed, Publication, Publisher};
 pub(crate) use subscriptions::Subscriptions;

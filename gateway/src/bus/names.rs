@@ -46,6 +46,18 @@ pub(crate) enum Topic {
     Node(NodeId),
 }
 
+impl Topic {
+    /// What kind of channel it is, for traces.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Room(_) => "room",
+            Self::User(_) => "user",
+            Self::Everybody => "everybody",
+            Self::Node(_) => "node",
+        }
+    }
+}
+
 /// Spells names under the deployment's prefix.
 #[derive(Debug, Clone)]
 pub(super) struct Names {

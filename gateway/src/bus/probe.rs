@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// One message is expected.
 const NOTIFICATIONS: usize = 16;
 
-/// Redis cannot serve as the bus.
+/// Redis cannot serve as the bus, or be asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProbeError {
     #[error(transparent)]

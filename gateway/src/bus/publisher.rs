@@ -9,6 +9,7 @@ use fred::{
     clients::Client,
     interfaces::{ClientLike, PubsubInterface},
 };
+use roomwire_shared::MessageId;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +18,9 @@ use super::{
     names::{Names, NodeId, Topic},
 };
 use crate::{
+    domain::What,
     store::{Store, Unpublished},
-    telemetry::catalogue,
+    telemetry::{TraceContext, catalogue, journal, spans},
     workers::Workers,
 };
 
@@ -31,11 +33,41 @@ const FORGET_MAX: usize = 2_048;
 /// How long published rows gather before they are forgotten; well below the sweeper's age.
 const FORGET_AFTER: Duration = Duration::from_millis(100);
 
+/// A hint, and where it goes.
+#[derive(Debug)]
+pub(crate) struct Addressed {
+    pub(crate) topic: Topic,
+    pub(crate) hint: Hint,
+    /// Places in the traces of those whose changes it tells of, as far as they are kept.
+    pub(crate) causes: Vec<TraceContext>,
+}
+
+impl From<(Topic, Hint)> for Addressed {
+    /// The trace is that which the caller is in, if any.
+    fn from((topic, hint): (Topic, Hint)) -> Self {
+        Self {
+            topic,
+            hint,
+            causes: TraceContext::current().into_iter().collect(),
+        }
+    }
+}
+
 /// The hints of one change, and the outbox row that owes them.
 #[derive(Debug, Default)]
 pub(crate) struct Publication {
-    pub(crate) hints: Vec<(Topic, Hint)>,
+    pub(crate) hints: Vec<Addressed>,
     pub(crate) outbox: Option<i64>,
+}
+
+impl Publication {
+    /// Of the trace that the caller is in, if any.
+    pub(crate) fn new(hints: impl IntoIterator<Item = (Topic, Hint)>, outbox: Option<i64>) -> Self {
+        Self {
+            hints: hints.into_iter().map(Addressed::from).collect(),
+            outbox,
+        }
+    }
 }
 
 /// Redis did not take the hints.
@@ -95,17 +127,17 @@ impl Publisher {
         let mut hints = Vec::new();
         for change in changes {
             if change.rooms.is_empty() && change.users.is_empty() {
-                hints.push((Topic::Everybody, Hint::Compare));
+                hints.push((Topic::Everybody, Hint::Compare).into());
             }
             let heads = change
                 .rooms
                 .into_iter()
-                .map(|(room, head)| (Topic::Room(room), Hint::Head(head)));
+                .map(|(room, head)| (Topic::Room(room), Hint::Head(head)).into());
             hints.extend(heads);
             let users = change
                 .users
                 .into_iter()
-                .map(|user| (Topic::User(user), Hint::Memberships));
+                .map(|user| (Topic::User(user), Hint::Memberships).into());
             hints.extend(users);
         }
         for some in hints.chunks(TOGETHER_MAX) {
@@ -129,7 +161,7 @@ struct HintWriter {
 impl HintWriter {
     async fn publish<'a>(
         &self,
-        hints: impl Iterator<Item = &'a (Topic, Hint)>,
+        hints: impl Iterator<Item = &'a Addressed>,
         from: Option<&NodeId>,
     ) -> Result<usize, NotPublished> {
         let refused = |error: fred::error::Error| NotPublished(error.details().to_owned());
@@ -138,13 +170,26 @@ impl HintWriter {
         }
         let pipeline = self.client.pipeline();
         let mut count = 0;
-        for (topic, hint) in hints {
+        // Ended when Redis has answered.
+        let mut spans = Vec::new();
+        for Addressed {
+            topic,
+            hint,
+            causes,
+        } in hints
+        {
             let from = from.filter(|_| !hint.concerns_its_sender());
             #[cfg(feature = "planted-faults")]
             if crate::planted::drops_hint(hint) {
                 continue;
             }
-            let payload = seal(hint, from).map_err(|error| NotPublished(error.to_string()))?;
+            let span = spans::publish(topic.kind(), causes);
+            let sending = TraceContext::of(&span);
+            let payload = seal(hint, from, sending.as_ref());
+            let payload = payload.map_err(|error| NotPublished(error.to_string()))?;
+            if sending.is_some() {
+                spans.push(span);
+            }
             let channel = self.names.channel(topic);
             if self.client.is_clustered() {
                 pipeline
@@ -190,7 +235,9 @@ async fn publish_all(
         let hints = batch
             .iter()
             .flat_map(|publication: &Publication| &publication.hints);
-        match writer.publish(hints, Some(&writer.node)).await {
+        let outcome = writer.publish(hints, Some(&writer.node)).await;
+        journal::published(messages_of(&batch), outcome.is_ok());
+        match outcome {
             Ok(count) => {
                 note_published("ok", count);
                 for id in batch.drain(..).filter_map(|publication| publication.outbox) {
@@ -211,6 +258,18 @@ async fn publish_all(
             }
         }
     }
+}
+
+fn messages_of(batch: &[Publication]) -> impl Iterator<Item = MessageId> {
+    let hints = batch.iter().flat_map(|publication| &publication.hints);
+    let entries = hints.filter_map(|addressed| match &addressed.hint {
+        Hint::Entries(entries) => Some(entries),
+        _ => None,
+    });
+    entries.flatten().filter_map(|entry| match &entry.what {
+        What::Written(message) => Some(message.id),
+        _ => None,
+    })
 }
 
 fn note_published(result: &'static str, hints: usize) {

@@ -12,13 +12,18 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use crate::{
-    bus::{Hint, Publication, Publisher, Topic},
+    bus::{Addressed, Hint, Publication, Publisher, Topic},
     domain::{ChatError, Kind, LogEntry, NewMessage, Stored, What},
     live::Hub,
     store::{Appended, NotAppended, Store, Verdict, Writer},
-    telemetry::catalogue,
+    telemetry::{
+        TraceContext, catalogue,
+        journal::{self, Committed, Micros},
+        spans,
+    },
     workers::Workers,
 };
 
@@ -71,7 +76,25 @@ impl Sent {
 
 struct Waiting {
     message: NewMessage,
+    asker: Asker,
+}
+
+/// Who waits for what became of a message.
+struct Asker {
     done: oneshot::Sender<Result<Receipt, ChatError>>,
+    accepted: Micros,
+    /// Of the message on its way, if its trace is kept.
+    span: Span,
+}
+
+impl Asker {
+    fn tell(self, receipt: Result<Receipt, ChatError>) {
+        if receipt.is_err() {
+            spans::failed(&self.span);
+        }
+        // Who is gone needs no answer.
+        self.done.send(receipt).unwrap_or_default();
+    }
 }
 
 /// All lanes of the node.
@@ -106,7 +129,12 @@ impl Lanes {
             .get(usize::from(lane))
             .ok_or_else(ChatError::internal)?;
         let (done, sent) = oneshot::channel();
-        lane.send(Waiting { message, done })
+        let asker = Asker {
+            done,
+            accepted: journal::now(),
+            span: spans::append(message.id),
+        };
+        lane.send(Waiting { message, asker })
             .await
             .map_err(|_| ChatError::unavailable())?;
         Ok(Sent(sent))
@@ -150,12 +178,12 @@ impl Committer {
                 return;
             }
             let mut messages = Vec::with_capacity(waiting.len().min(BATCH_MAX) + 1);
-            let mut writers = Vec::with_capacity(messages.capacity());
+            let mut askers = Vec::with_capacity(messages.capacity());
             let mut bytes = 0;
-            while let Some(Waiting { message, done }) = next {
+            while let Some(Waiting { message, asker }) = next {
                 bytes += message.text.as_str().len();
                 messages.push(message);
-                writers.push(done);
+                askers.push(asker);
                 next = if messages.len() < BATCH_MAX {
                     waiting.try_recv().ok()
                 } else {
@@ -166,34 +194,37 @@ impl Committer {
                     held = next.take();
                 }
             }
-            self.commit(messages, writers).await;
+            self.commit(messages, askers).await;
         }
     }
 
-    async fn commit(
-        &mut self,
-        messages: Vec<NewMessage>,
-        writers: Vec<oneshot::Sender<Result<Receipt, ChatError>>>,
-    ) {
+    async fn commit(&mut self, messages: Vec<NewMessage>, askers: Vec<Asker>) {
         #[cfg(feature = "planted-faults")]
         if crate::planted::delivers_before_commit() {
-            return self.deliver_then_commit(messages, writers).await;
+            return self.deliver_then_commit(messages, askers).await;
         }
+        let traced = || {
+            askers
+                .iter()
+                .map(|asker| &asker.span)
+                .filter(|span| !span.is_disabled())
+        };
+        spans::batched(traced(), messages.len());
+        let statement = spans::statement("append_messages", traced().next());
         let begun = Instant::now();
-        let appended = self.writer.append(&messages).await;
+        let appended = self.writer.append(&messages).instrument(statement).await;
         metrics::histogram!(catalogue::APPEND_DURATION).record(begun.elapsed().as_secs_f64());
         let size = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         metrics::histogram!(catalogue::APPEND_BATCH).record(f64::from(size));
         match appended {
-            Ok(appended) => self.finish(messages, writers, appended),
+            Ok(appended) => self.finish(messages, askers, appended),
             Err(NotAppended { error, unknown }) => {
                 let result = if unknown { "unknown" } else { "failed" };
                 metrics::counter!(catalogue::APPENDS, "result" => result)
                     .increment(u64::from(size));
                 let error = ChatError::from(error);
-                for writer in writers {
-                    // A writer that is gone needs no answer.
-                    writer.send(Err(error.clone())).unwrap_or_default();
+                for asker in askers {
+                    asker.tell(Err(error.clone()));
                 }
             }
         }
@@ -201,11 +232,7 @@ impl Committer {
 
     /// The planted bug: what others are shown may never come to be.
     #[cfg(feature = "planted-faults")]
-    async fn deliver_then_commit(
-        &mut self,
-        messages: Vec<NewMessage>,
-        writers: Vec<oneshot::Sender<Result<Receipt, ChatError>>>,
-    ) {
+    async fn deliver_then_commit(&mut self, messages: Vec<NewMessage>, askers: Vec<Asker>) {
         let committed = async {
             self.writer.plain("begin").await?;
             let appended = self.writer.append(&messages).await;
@@ -219,35 +246,34 @@ impl Committer {
         };
         let receipts = committed.await.unwrap_or_default().into_iter();
         let lost = std::iter::repeat_with(|| Err(ChatError::unavailable()));
-        for (writer, receipt) in writers.into_iter().zip(receipts.chain(lost)) {
-            writer.send(receipt).unwrap_or_default();
+        for (asker, receipt) in askers.into_iter().zip(receipts.chain(lost)) {
+            asker.tell(receipt);
         }
     }
 
     /// Shows, publishes and answers, in that order: a writer who has the receipt may rely on the
     /// message being on its way.
-    fn finish(
-        &self,
-        messages: Vec<NewMessage>,
-        writers: Vec<oneshot::Sender<Result<Receipt, ChatError>>>,
-        appended: Appended,
-    ) {
+    fn finish(&self, messages: Vec<NewMessage>, askers: Vec<Asker>, appended: Appended) {
+        note_committed(&messages, &askers, &appended.verdicts);
         let mut receipts = Vec::with_capacity(messages.len());
-        let mut rooms: Vec<(RoomId, Vec<LogEntry>)> = Vec::new();
-        for (message, verdict) in messages.into_iter().zip(appended.verdicts) {
+        let mut rooms: Vec<Written> = Vec::new();
+        let written = messages.into_iter().zip(appended.verdicts).enumerate();
+        for (place, (message, verdict)) in written {
             let room = message.room;
             receipts.push(receipt(&message, &verdict));
-            if let Some(entry) = entry(message, &verdict) {
-                match rooms.iter_mut().find(|(id, _)| *id == room) {
-                    Some((_, entries)) => entries.push(entry),
-                    None => rooms.push((room, vec![entry])),
-                }
+            let Some(entry) = entry(message, &verdict) else {
+                continue;
+            };
+            let cause = askers.get(place).and_then(|a| TraceContext::of(&a.span));
+            match rooms.iter_mut().find(|written| written.room == room) {
+                Some(written) => written.add(entry, cause),
+                None => rooms.push(Written::new(room, entry, cause)),
             }
         }
         let mut hints = Vec::with_capacity(rooms.len());
-        for (room, entries) in rooms {
-            self.hub.offer(room, entries.clone());
-            hints.extend(split(entries).map(|part| (Topic::Room(room), Hint::Entries(part))));
+        for written in rooms {
+            self.show(&written);
+            hints.extend(written.hints());
         }
         if !hints.is_empty() {
             self.publisher.publish(Publication {
@@ -255,11 +281,77 @@ impl Committer {
                 outbox: appended.outbox,
             });
         }
-        for (writer, receipt) in writers.into_iter().zip(receipts) {
-            // A writer that is gone needs no answer.
-            writer.send(receipt).unwrap_or_default();
+        for (asker, receipt) in askers.into_iter().zip(receipts) {
+            asker.tell(receipt);
         }
     }
+
+    fn show(&self, written: &Written) {
+        let cause = written.causes.first();
+        let span = cause.map_or_else(Span::none, spans::deliver);
+        let entries = written.entries.clone();
+        let recipients = span.in_scope(|| self.hub.offer(written.room, entries));
+        spans::recipients(&span, recipients);
+    }
+}
+
+/// What a batch has written into one room.
+struct Written {
+    room: RoomId,
+    entries: Vec<LogEntry>,
+    causes: Vec<TraceContext>,
+}
+
+impl Written {
+    fn new(room: RoomId, entry: LogEntry, cause: Option<TraceContext>) -> Self {
+        Self {
+            room,
+            entries: vec![entry],
+            causes: cause.into_iter().collect(),
+        }
+    }
+
+    fn add(&mut self, entry: LogEntry, cause: Option<TraceContext>) {
+        self.entries.push(entry);
+        self.causes.extend(cause);
+    }
+
+    /// Hints of bounded size, order kept.
+    fn hints(self) -> impl Iterator<Item = Addressed> {
+        let Self {
+            room,
+            entries,
+            causes,
+        } = self;
+        split(entries).map(move |part| Addressed {
+            topic: Topic::Room(room),
+            hint: Hint::Entries(part),
+            causes: causes.clone(),
+        })
+    }
+}
+
+fn note_committed(messages: &[NewMessage], askers: &[Asker], verdicts: &[Verdict]) {
+    let all = messages.iter().zip(askers).zip(verdicts);
+    let traces: Vec<Option<TraceContext>> = askers
+        .iter()
+        .map(|asker| TraceContext::of(&asker.span))
+        .collect();
+    let stored = all
+        .zip(&traces)
+        .filter_map(|(((message, asker), verdict), trace)| {
+            let Verdict::Stored { position, .. } = *verdict else {
+                return None;
+            };
+            Some(Committed {
+                message: message.id,
+                room: message.room,
+                position,
+                accepted: asker.accepted,
+                trace: trace.as_ref(),
+            })
+        });
+    journal::committed(stored);
 }
 
 fn receipt(message: &NewMessage, verdict: &Verdict) -> Result<Receipt, ChatError> {
@@ -314,7 +406,7 @@ fn entry(message: NewMessage, verdict: &Verdict) -> Option<LogEntry> {
     })
 }
 
-/// Cuts a room's entries into hints of bounded size, order kept.
+/// Cuts a room's entries into parts of bounded size, order kept.
 fn split(entries: Vec<LogEntry>) -> impl Iterator<Item = Vec<LogEntry>> {
     let mut parts = vec![Vec::new()];
     let mut bytes = 0;

@@ -135,10 +135,9 @@ impl Chat {
             what: What::Left { user: by.clone() },
         };
         self.0.hub.offer(room, vec![left.clone()]);
-        self.0.publisher.publish(Publication {
-            hints: vec![(Topic::Room(room), Hint::Entries(vec![left]))],
-            outbox: Some(departure.outbox),
-        });
+        let hint = (Topic::Room(room), Hint::Entries(vec![left]));
+        let publication = Publication::new([hint], Some(departure.outbox));
+        self.0.publisher.publish(publication);
         self.0.hub.reach(room, departure.position).await;
         Ok(())
     }
@@ -166,12 +165,10 @@ impl Chat {
             }))
             .collect();
         let to_room = (Topic::Room(room), Hint::Entries(entries.clone()));
-        let hints = std::iter::once(to_room).chain(to_users).collect();
+        let hints = std::iter::once(to_room).chain(to_users);
+        let publication = Publication::new(hints, Some(outbox));
         self.0.hub.offer_joinings(room, name, entries);
-        self.0.publisher.publish(Publication {
-            hints,
-            outbox: Some(outbox),
-        });
+        self.0.publisher.publish(publication);
     }
 }
 

@@ -66,9 +66,8 @@ impl Chat {
             what,
         };
         self.0.hub.offer(changed.room, vec![entry.clone()]);
-        self.0.publisher.publish(Publication {
-            hints: vec![(Topic::Room(changed.room), Hint::Entries(vec![entry]))],
-            outbox: Some(changed.outbox),
-        });
+        let hint = (Topic::Room(changed.room), Hint::Entries(vec![entry]));
+        let publication = Publication::new([hint], Some(changed.outbox));
+        self.0.publisher.publish(publication);
     }
 }

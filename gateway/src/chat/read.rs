@@ -29,11 +29,8 @@ impl Chat {
                 user: user.clone(),
                 origin,
             };
-            let hints = vec![(Topic::Room(room), hint)];
-            self.0.publisher.publish(Publication {
-                hints,
-                outbox: None,
-            });
+            let publication = Publication::new([(Topic::Room(room), hint)], None);
+            self.0.publisher.publish(publication);
         }
         Ok(mark.position)
     }

@@ -26,10 +26,8 @@ impl Chat {
             typing,
             message,
         };
-        self.0.publisher.publish(Publication {
-            hints: vec![(Topic::Room(room), hint)],
-            outbox: None,
-        });
+        let publication = Publication::new([(Topic::Room(room), hint)], None);
+        self.0.publisher.publish(publication);
         Ok(())
     }
 

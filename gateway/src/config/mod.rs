@@ -12,6 +12,7 @@ mod redis;
 mod rooms;
 mod show;
 mod sockets;
+mod traces;
 
 pub(crate) use auth::{Auth, AuthArgs, KeySource};
 pub(crate) use http::{CorsOrigins, Http, HttpArgs};
@@ -24,6 +25,10 @@ pub(crate) use redis::{Redis, RedisArgs};
 pub(crate) use rooms::{Rooms, RoomsArgs, UnknownUsers};
 pub(crate) use show::show;
 pub(crate) use sockets::{Sockets, SocketsArgs};
+pub(crate) use traces::TracesArgs;
+
+use self::problems::Switch;
+use crate::telemetry::Destination;
 
 /// Everything `serve` can be told, as text.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,6 +50,11 @@ pub(crate) struct ServeArgs {
     pub(crate) sockets: SocketsArgs,
     #[command(flatten)]
     pub(crate) limits: LimitsArgs,
+    /// `off` counts nothing, and there is no `/metrics`: to measure what counting costs.
+    #[arg(long, env = "METRICS", default_value = "on", help_heading = "Metrics")]
+    pub(crate) metrics: String,
+    #[command(flatten)]
+    pub(crate) traces: TracesArgs,
 }
 
 /// A configuration without contradictions.
@@ -58,6 +68,10 @@ pub(crate) struct Config {
     pub(crate) rooms: Rooms,
     pub(crate) sockets: Sockets,
     pub(crate) limits: Limits,
+    /// Metrics are recorded.
+    pub(crate) metrics: bool,
+    /// Where traces go, if anywhere.
+    pub(crate) traces: Option<Destination>,
 }
 
 impl ServeArgs {
@@ -71,14 +85,17 @@ impl ServeArgs {
         let rooms = self.rooms.resolve(&mut problems);
         let sockets = self.sockets.resolve(&mut problems);
         let limits = self.limits.resolve(&mut problems);
-        match (http, postgres, redis, auth, rooms, sockets.zip(limits)) {
+        let metrics = problems.parse("METRICS", &self.metrics, Switch::EXPECTED);
+        let traces = self.traces.resolve(&mut problems);
+        let rest = limits.zip(metrics);
+        match (http, postgres, redis, auth, rooms, sockets.zip(rest)) {
             (
                 Some(http),
                 Some(postgres),
                 Some(redis),
                 Some(auth),
                 Some(rooms),
-                Some((sockets, limits)),
+                Some((sockets, (limits, Switch(metrics)))),
             ) if problems.is_empty()
                 && agree(&rooms, &sockets, &mut problems)
                 && fits(&http, &sockets, &mut problems) =>
@@ -92,6 +109,8 @@ impl ServeArgs {
                     rooms: rooms.within(sockets.pending_bytes_max),
                     sockets,
                     limits,
+                    metrics,
+                    traces,
                 })
             }
             _ => Err(problems),

@@ -41,7 +41,7 @@ pub(crate) struct Redis {
 }
 
 impl RedisArgs {
-    pub(super) fn resolve(self, problems: &mut Problems) -> Option<Redis> {
+    pub(crate) fn resolve(self, problems: &mut Problems) -> Option<Redis> {
         let url = problems.required_secret("REDIS_URL", self.redis_url, self.redis_url_file);
         problems.check_url("REDIS_URL", url.as_ref(), &SCHEMES);
         let prefix = self.redis_prefix;

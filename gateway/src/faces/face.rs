@@ -5,6 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Instant,
 };
 
 use roomwire_shared::error::{ErrorBody, ErrorName};
@@ -17,6 +18,7 @@ use crate::{
     domain::{ChatError, Origin, Principal},
     limits::Doing,
     live::{CloseReason, Connection, Frame, Outlet},
+    telemetry::{TraceContext, TraceId},
 };
 
 /// One event from a client, arguments not yet parsed.
@@ -33,6 +35,26 @@ pub(crate) struct Asked {
     /// The event's name, from a closed list.
     pub(crate) label: &'static str,
     pub(crate) wants_ack: bool,
+    /// What the answer names as its trace: there is one, and the client has asked for such things.
+    pub(crate) trace: Option<TraceId>,
+}
+
+/// A payload with the id of its trace.
+#[derive(Serialize)]
+pub(crate) struct Traced<'a, T> {
+    #[serde(flatten)]
+    payload: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<TraceId>,
+}
+
+impl<'a, T> Traced<'a, T> {
+    pub(crate) fn new(payload: &'a T, asked: Asked) -> Self {
+        Self {
+            payload,
+            trace_id: asked.trace,
+        }
+    }
 }
 
 /// What goes back to the one who sent an event.
@@ -46,8 +68,12 @@ pub(crate) enum Answer {
 
 impl Answer {
     /// An ack with one argument.
-    pub(crate) fn ack<T: Serialize>(argument: &T) -> Result<Self, serde_json::Error> {
-        serde_json::to_string(&[argument]).map(Self::Ack)
+    pub(crate) fn ack<T: Serialize>(argument: &T, asked: Asked) -> Result<Self, serde_json::Error> {
+        let json = match asked.trace {
+            Some(_) => serde_json::to_string(&[Traced::new(argument, asked)]),
+            None => serde_json::to_string(&[argument]),
+        };
+        json.map(Self::Ack)
     }
 }
 
@@ -71,7 +97,7 @@ impl Done {
         let answer = match result {
             Err(error) => return failed(&error, asked),
             Ok(_) if !asked.wants_ack => Answer::Nothing,
-            Ok(ack) => match Answer::ack(&ack) {
+            Ok(ack) => match Answer::ack(&ack, asked) {
                 Ok(ack) => ack,
                 Err(_) => return failed(&ChatError::internal(), asked),
             },
@@ -137,6 +163,9 @@ pub(crate) struct Session {
     /// Once it was admitted.
     tally: OnceLock<Arc<Tally>>,
     chat: Chat,
+    /// The place in a trace that the client has connected from; boxed, since hardly anybody has one.
+    trace: Option<Box<TraceContext>>,
+    opened: Instant,
 }
 
 impl Session {
@@ -153,7 +182,20 @@ impl Session {
             greeting: Mutex::new(greeting),
             tally: OnceLock::new(),
             chat,
+            trace: None,
+            opened: Instant::now(),
         }
+    }
+
+    /// Everything that its events lead to belongs to this trace, if there is one.
+    pub(crate) fn within(mut self, trace: Option<TraceContext>) -> Self {
+        self.trace = trace.map(Box::new);
+        self
+    }
+
+    /// See [`Session::within`].
+    pub(crate) fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_deref()
     }
 
     /// Counts it until it ends.
@@ -179,6 +221,9 @@ impl Session {
             && let Some(tally) = self.tally.get()
         {
             tally.close(reason);
+            let (face, socket) = (tally.face(), &*self.connection.id().0);
+            let seconds = self.opened.elapsed().as_secs_f64();
+            tracing::info!(face, reason, socket, seconds, "a connection ended");
         }
     }
 }

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, header};
 use serde_json::Value;
 
+use crate::telemetry::TraceContext;
+
 /// Where contract B may have the token.
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
@@ -40,6 +42,13 @@ impl Handshake {
     pub(crate) fn auth_text(&self, key: &str) -> Option<&str> {
         let text = self.auth.as_ref()?.get(key)?.as_str()?;
         (!text.is_empty()).then_some(text)
+    }
+
+    /// The place in a trace that the CONNECT payload names (W3C Trace Context, as texts instead of
+    /// headers).
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        let parent = self.auth_text("traceparent")?;
+        TraceContext::parse(parent, self.auth_text("tracestate"))
     }
 
     /// The values of all cookies of a name (RFC 6265, section 4.2.1), without the quotes that they

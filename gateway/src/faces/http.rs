@@ -6,15 +6,20 @@ use axum::{
     Json,
     body::{Body, Bytes},
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use serde::Serialize;
+use tracing::Instrument as _;
 
-use crate::{domain::ChatError, limits::Limits, telemetry::catalogue};
+use crate::{
+    domain::ChatError,
+    limits::Limits,
+    telemetry::{TraceContext, catalogue, spans},
+};
 
 /// Where a request comes from; put there by the listener.
 #[derive(Debug, Clone, Copy)]
@@ -139,15 +144,30 @@ pub(super) async fn measure(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = method_label(request.method());
-    let response = next.run(request).await;
+    let template = route.as_ref().map_or("other", MatchedPath::as_str);
+    let span = spans::request(method, template, traced(request.headers()).as_ref());
+    let response = next.run(request).instrument(span.clone()).await;
+    let status = response.status().as_u16();
+    spans::answered(&span, status);
+    let seconds = begun.elapsed().as_secs_f64();
+    span.in_scope(|| {
+        let milliseconds = seconds * 1e3;
+        tracing::info!(method, route = template, status, milliseconds, "request");
+    });
     metrics::histogram!(
         catalogue::HTTP_DURATION,
         "http_request_method" => method,
-        "http_route" => route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned()),
-        "http_response_status_code" => response.status().as_u16().to_string(),
+        "http_route" => template.to_owned(),
+        "http_response_status_code" => status.to_string(),
     )
-    .record(begun.elapsed().as_secs_f64());
+    .record(seconds);
     response
+}
+
+/// The place in a trace that a request names (W3C Trace Context).
+fn traced(headers: &HeaderMap) -> Option<TraceContext> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    TraceContext::parse(text("traceparent")?, text("tracestate"))
 }
 
 /// The methods of RFC 9110 and RFC 5789; any other is `_OTHER`, as OpenTelemetry has it.

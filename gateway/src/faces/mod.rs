@@ -9,7 +9,7 @@ mod http;
 pub(crate) mod rooms;
 mod tally;
 
-pub(crate) use face::{Answer, Asked, Done, Event, Face, Refused, Reply, Session};
+pub(crate) use face::{Answer, Asked, Done, Event, Face, Refused, Reply, Session, Traced};
 pub(crate) use handshake::{
     Handshake, bare, bearers, credentials, query_value, query_values, texts,
 };

@@ -66,6 +66,10 @@ impl Tally {
         *self.lock() == Some(Transport::Websocket)
     }
 
+    pub(super) fn face(&self) -> &'static str {
+        self.face
+    }
+
     /// It is closed; the first call counts.
     pub(crate) fn close(&self, reason: &'static str) {
         if let Some(transport) = self.lock().take() {

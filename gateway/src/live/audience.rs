@@ -28,6 +28,11 @@ impl Audience {
             Self::Chats => 2,
         }
     }
+
+    /// Its clients have asked for what their contract leaves out.
+    pub(crate) fn has_meta(self) -> bool {
+        self == Self::RoomsMeta
+    }
 }
 
 /// Something that is to be shown.

@@ -12,6 +12,7 @@ use super::{
     catch_up::{self, CatchUp},
     incoming,
     janitor::{self, Janitor},
+    room::RoomState,
     state::{Gap, LiveState},
 };
 use crate::{
@@ -132,6 +133,11 @@ impl Hub {
         room.is_some_and(|room| room.lock().has(connection))
     }
 
+    /// Where a room stands on this node; `None` if no socket here is in it.
+    pub(crate) fn room_state(&self, room: RoomId) -> Option<RoomState> {
+        self.0.room(room).map(|room| room.lock().state())
+    }
+
     /// The connections of contract B in a room.
     pub(crate) fn chat_connections(&self, room: RoomId) -> Vec<Arc<Connection>> {
         let room = self.0.room(room);
@@ -167,9 +173,9 @@ impl Hub {
         true
     }
 
-    /// Takes entries that this node has committed itself.
-    pub(crate) fn offer(&self, room: RoomId, entries: Vec<LogEntry>) {
-        self.0.offer(room, entries);
+    /// Takes entries that this node has committed itself. Returns how many frames went to sockets.
+    pub(crate) fn offer(&self, room: RoomId, entries: Vec<LogEntry>) -> u64 {
+        self.0.offer(room, entries)
     }
 
     /// Takes the entries by which users became members, opening the room if one of them is

@@ -24,3 +24,4 @@ pub(crate) use connection::{CloseReason, Connection, Outlet, Overflow};
 pub(crate) use digest_queue::DigestQueue;
 pub(crate) use frame::Frame;
 pub(crate) use hub::Hub;
+pub(crate) use room::RoomState;

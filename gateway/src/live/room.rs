@@ -6,6 +6,7 @@ use std::{
 };
 
 use roomwire_shared::{RoomId, Timestamp, UserId, chats::event::Typing};
+use serde::{Deserialize, Serialize};
 
 use super::{
     Audience, Connection, Encoders, Scene,
@@ -16,7 +17,10 @@ use super::{
 };
 use crate::{
     domain::{LogEntry, Origin, Stored, What},
-    telemetry::catalogue,
+    telemetry::{
+        catalogue,
+        journal::{self, By},
+    },
 };
 
 /// Departures remembered per room, against a membership read that is older than the departure.
@@ -28,6 +32,13 @@ pub(super) struct Context<'a> {
     pub(super) encoders: &'a Encoders,
     pub(super) roster: &'a Roster,
     pub(super) digest_queue: &'a DigestQueue,
+}
+
+/// How far a node has shown a room, and to how many sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RoomState {
+    pub(crate) cursor: i64,
+    pub(crate) sockets: usize,
 }
 
 /// A room with a socket on this node, or about to have one.
@@ -113,6 +124,14 @@ impl State {
         self.sequence.expect(head);
     }
 
+    /// Where it stands, for operators.
+    pub(super) fn state(&self) -> RoomState {
+        RoomState {
+            cursor: self.sequence.cursor(),
+            sockets: self.members.len(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
@@ -170,8 +189,9 @@ impl State {
         }
     }
 
-    /// Takes entries of the log in any order and shows what is due.
-    pub(super) fn offer(&mut self, entries: Vec<LogEntry>, context: Context<'_>) {
+    /// Takes entries of the log in any order and shows what is due. Returns how many frames went to
+    /// sockets, here and below.
+    pub(super) fn offer(&mut self, entries: Vec<LogEntry>, context: Context<'_>) -> u64 {
         let mut due = Vec::with_capacity(entries.len());
         let mut duplicates = 0;
         for entry in entries {
@@ -182,7 +202,7 @@ impl State {
         if duplicates > 0 {
             metrics::counter!(catalogue::DUPLICATES_DROPPED).increment(duplicates);
         }
-        self.show(&due, context);
+        self.show(&due, By::Itself, context)
     }
 
     /// Takes what a read of the log after the cursor found, and shows it.
@@ -195,7 +215,7 @@ impl State {
     ) {
         let mut due = Vec::with_capacity(entries.len());
         self.sequence.catch_up(entries, upto, head, &mut due);
-        self.show(&due, context);
+        self.show(&due, By::Log, context);
     }
 
     /// Starts or ends the feed of a connection of contract B; false if it is not in the room.
@@ -220,9 +240,14 @@ impl State {
     }
 
     /// Shows that a user has read the room to everybody but the socket that said so.
-    pub(super) fn show_read(&self, user: &UserId, origin: Option<&Origin>, context: Context<'_>) {
+    pub(super) fn show_read(
+        &self,
+        user: &UserId,
+        origin: Option<&Origin>,
+        context: Context<'_>,
+    ) -> u64 {
         let others = |member: &Member| Some(member.connection.id()) != origin;
-        self.send(Scene::Read(user), others, context);
+        self.send(Scene::Read(user), others, context)
     }
 
     /// Shows to everybody else that a user types, or has stopped.
@@ -231,29 +256,32 @@ impl State {
         user: &UserId,
         (typing, message): (Typing, &str),
         context: Context<'_>,
-    ) {
+    ) -> u64 {
         let others = |member: &Member| member.connection.user() != user;
-        self.send(Scene::Typing(typing, message), others, context);
+        self.send(Scene::Typing(typing, message), others, context)
     }
 
-    fn show(&mut self, due: &[LogEntry], context: Context<'_>) {
+    fn show(&mut self, due: &[LogEntry], by: By, context: Context<'_>) -> u64 {
         self.dismiss_rejoined(due);
+        let mut sent = 0;
         for entry in due {
             match &entry.what {
                 What::Joined { user } => self.show_joined(user, entry.position, context),
                 What::Left { user } => {
                     self.show_left(user, entry.position);
-                    self.show_entry(entry, context);
+                    sent += self.show_entry(entry, context);
                 }
                 What::Named { name } => {
                     self.name.clone_from(name);
-                    self.show_entry(entry, context);
+                    sent += self.show_entry(entry, context);
                 }
                 What::Written(message) => {
-                    self.show_written(entry, message, context);
+                    let recipients = self.show_written(entry, message, context);
+                    journal::shown((message.id, self.id, entry.position), recipients, by);
+                    sent += recipients;
                 }
                 What::Edited { .. } | What::Deleted { .. } => {
-                    self.show_entry(entry, context);
+                    sent += self.show_entry(entry, context);
                     // Their contract knows no such change, but its newest state does.
                     if self.of_chats().next().is_some() {
                         context.digest_queue.note(self.id);
@@ -261,6 +289,7 @@ impl State {
                 }
             }
         }
+        sent
     }
 
     /// Who is in the room and joins it must have left it before, which a read of the log does not
@@ -286,17 +315,14 @@ impl State {
         });
     }
 
-    fn show_entry(&self, entry: &LogEntry, context: Context<'_>) {
+    fn show_entry(&self, entry: &LogEntry, context: Context<'_>) -> u64 {
         let position = entry.position;
-        self.send(
-            Scene::Entry(entry),
-            |member| member.from < position,
-            context,
-        );
+        let wanted = |member: &Member| member.from < position;
+        self.send(Scene::Entry(entry), wanted, context)
     }
 
     /// The sender's own socket is left out by contract A, and not by contract B.
-    fn show_written(&self, entry: &LogEntry, message: &Stored, context: Context<'_>) {
+    fn show_written(&self, entry: &LogEntry, message: &Stored, context: Context<'_>) -> u64 {
         let mut of_chats = false;
         let wanted = |member: &Member| {
             if member.is_of_chats() {
@@ -305,10 +331,12 @@ impl State {
             }
             member.from < entry.position && message.origin.as_ref() != Some(member.connection.id())
         };
-        self.send_timed((Scene::Entry(entry), Some(message.at)), wanted, context);
+        let timed = (Scene::Entry(entry), Some(message.at));
+        let sent = self.send_timed(timed, wanted, context);
         if of_chats {
             context.digest_queue.note(self.id);
         }
+        sent
     }
 
     fn show_joined(&mut self, user: &UserId, position: i64, context: Context<'_>) {
@@ -346,8 +374,8 @@ impl State {
     }
 
     /// Sends one scene to those members who are to get it, encoded once per audience.
-    fn send(&self, scene: Scene<'_>, to: impl FnMut(&Member) -> bool, context: Context<'_>) {
-        self.send_timed((scene, None), to, context);
+    fn send(&self, scene: Scene<'_>, to: impl FnMut(&Member) -> bool, context: Context<'_>) -> u64 {
+        self.send_timed((scene, None), to, context)
     }
 
     /// As [`State::send`]. The last of them who can tell when it has it takes the time since then;
@@ -357,7 +385,7 @@ impl State {
         (scene, since): (Scene<'_>, Option<Timestamp>),
         mut to: impl FnMut(&Member) -> bool,
         context: Context<'_>,
-    ) {
+    ) -> u64 {
         let mut frames = Frames::new(context.encoders, self.id, scene);
         let mut sent = 0;
         let mut last: Option<&Connection> = None;
@@ -388,5 +416,6 @@ impl State {
         if sent > 0 {
             metrics::counter!(catalogue::DELIVERIES).increment(sent);
         }
+        sent
     }
 }

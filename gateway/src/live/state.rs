@@ -217,11 +217,13 @@ impl LiveState {
         read
     }
 
-    pub(super) fn offer(&self, id: RoomId, entries: Vec<LogEntry>) {
-        let Some(room) = self.room(id) else { return };
+    /// Returns how many frames went to sockets, here and below.
+    pub(super) fn offer(&self, id: RoomId, entries: Vec<LogEntry>) -> u64 {
+        let Some(room) = self.room(id) else { return 0 };
         let mut state = room.lock();
-        state.offer(entries, self.context());
+        let sent = state.offer(entries, self.context());
         self.mind_gap(&room, &mut state, Gap::Hint);
+        sent
     }
 
     pub(super) fn expect(&self, id: RoomId, head: i64) {
@@ -231,16 +233,18 @@ impl LiveState {
         self.mind_gap(&room, &mut state, Gap::Outbox);
     }
 
-    pub(super) fn show_read(&self, id: RoomId, user: &UserId, origin: Option<&Origin>) {
-        if let Some(room) = self.room(id) {
-            room.lock().show_read(user, origin, self.context());
-        }
+    pub(super) fn show_read(&self, id: RoomId, user: &UserId, origin: Option<&Origin>) -> u64 {
+        let room = self.room(id);
+        room.map_or(0, |room| {
+            room.lock().show_read(user, origin, self.context())
+        })
     }
 
-    pub(super) fn show_typing(&self, id: RoomId, user: &UserId, typing: (Typing, &str)) {
-        if let Some(room) = self.room(id) {
-            room.lock().show_typing(user, typing, self.context());
-        }
+    pub(super) fn show_typing(&self, id: RoomId, user: &UserId, typing: (Typing, &str)) -> u64 {
+        let room = self.room(id);
+        room.map_or(0, |room| {
+            room.lock().show_typing(user, typing, self.context())
+        })
     }
 
     /// Shows who came and who went to the connections of contract B that share one of the rooms,

@@ -69,9 +69,7 @@ impl Announcer {
     }
 
     fn publish(&self, transitions: Vec<Transition>) {
-        self.publisher.publish(Publication {
-            hints: vec![(Topic::Everybody, Hint::Presence(transitions))],
-            outbox: None,
-        });
+        let hint = (Topic::Everybody, Hint::Presence(transitions));
+        self.publisher.publish(Publication::new([hint], None));
     }
 }

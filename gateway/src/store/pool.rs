@@ -24,9 +24,13 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
 use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
+use tracing::Instrument as _;
 
 use super::{measure, sqlstate};
-use crate::{config, telemetry::catalogue};
+use crate::{
+    config,
+    telemetry::{catalogue, spans},
+};
 
 /// How much longer than the server's own timeout a use may take. The server's comes first where the
 /// server can speak, and says more.
@@ -275,13 +279,14 @@ impl Doubts {
 macro_rules! once {
     ($pool:expr, $connection:ident => $use:expr) => {{
         let pool = $pool.clone();
-        async move {
+        let used = async move {
             let mut borrowed = pool.borrow().await?;
             let deadline = borrowed.deadline();
             let $connection = borrowed.connection()?;
             let outcome = timeout_at(deadline, $use).await;
             borrowed.judge(outcome)
-        }
+        };
+        used.instrument(spans::query())
     }};
 }
 

@@ -1,8 +1,31 @@
-//! Logs: JSON lines off a terminal, readable ones on it.
+//! Logs: JSON lines off a terminal, readable ones on it; and their filter, which can be changed while
+//! the process runs.
 
-use std::io::{IsTerminal, stderr};
+use std::{
+    fs::File,
+    io::{IsTerminal, Read as _, stderr},
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
-use tracing_subscriber::{EnvFilter, fmt};
+use json_subscriber::FieldWriter;
+use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry_otlp::ExporterBuildError;
+use tokio::signal::unix::Signal;
+use tracing::{Event, Level, Subscriber, dispatcher};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::LevelFilter,
+    fmt,
+    layer::{Context, SubscriberExt as _},
+    registry::LookupSpan,
+    reload,
+    util::SubscriberInitExt as _,
+};
+
+use super::{
+    catalogue,
+    traces::{self, Destination, Traces},
+};
 
 /// Log format and filter.
 #[derive(Debug, Clone, clap::Args)]
@@ -14,6 +37,10 @@ pub(crate) struct LogsArgs {
     /// Filter directives, as in `info,roomwire_gateway=debug`.
     #[arg(long, env = "RUST_LOG", default_value = "info", global = true)]
     rust_log: String,
+    /// File that holds the directives, instead of `RUST_LOG`; read again at each SIGHUP. Without one,
+    /// SIGHUP switches the gateway's own details on and off.
+    #[arg(long, env = "RUST_LOG_FILE", global = true)]
+    rust_log_file: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,8 +50,9 @@ enum LogFormat {
 }
 
 /// Libraries that write what they carry when they are asked for details: texts and tokens. Whatever
-/// the filter says, these details stay off.
-const QUIET: [&str; 7] = [
+/// the filter says, these details stay off. Spans for traces are let through, since they have no lines
+/// but lend their ids to those within.
+const ALWAYS: [&str; 11] = [
     "tungstenite=info",
     "tokio_tungstenite=info",
     "hyper=info",
@@ -33,32 +61,251 @@ const QUIET: [&str; 7] = [
     // Says which parameter of the database's URL it does not know, with its value.
     "sqlx_postgres::options::parse=off",
     "h2=info",
+    "tonic=info",
+    "tower=info",
+    "reqwest=info",
+    "roomwire_trace=info",
 ];
 
-/// Starts logging to standard error. A second call changes nothing.
-pub(crate) fn start_logs(args: &LogsArgs) {
-    let mut filter = EnvFilter::try_new(&args.rust_log).unwrap_or_else(|_| EnvFilter::new("info"));
-    for directive in QUIET {
+/// What SIGHUP adds, and takes away again.
+const DETAILS: &str = "roomwire_gateway=debug";
+/// Longest filter, in bytes.
+pub(crate) const FILTER_BYTES_MAX: usize = 4_096;
+
+/// Directives that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadFilter {
+    #[error("expected directives such as info,roomwire_gateway=debug")]
+    Malformed,
+    #[error("the filter is longer than {FILTER_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("the file of the filter cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    #[error("this process does not log")]
+    NotStarted,
+}
+
+/// The filter in force, and where it came from.
+struct Switch {
+    handle: reload::Handle<EnvFilter, Registry>,
+    now: Mutex<String>,
+    /// As it was at the start.
+    first: String,
+    file: Option<String>,
+}
+
+static SWITCH: OnceLock<Switch> = OnceLock::new();
+
+/// Starts logging to standard error, and traces of this node if they have a destination: then on the
+/// runtime of the process. A second call changes nothing.
+pub(crate) fn start(
+    args: &LogsArgs,
+    to: Option<(Destination, &str)>,
+) -> Result<Option<Traces>, ExporterBuildError> {
+    let file = args.rust_log_file.clone().filter(|path| !path.is_empty());
+    let directives = match &file {
+        Some(path) => read(path),
+        None => Ok(args.rust_log.clone()),
+    };
+    let parsed = directives.and_then(|text| Ok((parse(&text)?, text)));
+    let (problem, (filter, text)) = match parsed {
+        Ok(parsed) => (None, parsed),
+        Err(problem) => (
+            Some(problem),
+            (with_always(EnvFilter::new("info")), "info".to_owned()),
+        ),
+    };
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = if is_pretty(args.log_format) {
+        fmt::layer().with_writer(stderr).with_filter(filter).boxed()
+    } else {
+        json().with_filter(filter).boxed()
+    };
+    let traces = to.map(|(to, node)| Traces::start(to, node)).transpose()?;
+    let subscriber = tracing_subscriber::registry()
+        .with(lines)
+        .with(Counting.with_filter(LevelFilter::WARN))
+        .with(traces.as_ref().map(Traces::layer));
+    if subscriber.try_init().is_err() {
+        tracing::debug!("logging was started before");
+        return Ok(traces);
+    }
+    let switch = Switch {
+        handle,
+        now: Mutex::new(text.clone()),
+        first: text,
+        file,
+    };
+    SWITCH.set(switch).unwrap_or_default();
+    if let Some(problem) = problem {
+        tracing::warn!(%problem, "the filter of the log is info");
+    }
+    Ok(traces)
+}
+
+fn is_pretty(format: Option<LogFormat>) -> bool {
+    match format {
+        Some(format) => format == LogFormat::Pretty,
+        None => stderr().is_terminal(),
+    }
+}
+
+/// One flat object a line. Of spans it shows the ids of the trace that a line belongs to.
+fn json<S>() -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let mut lines = json_subscriber::layer()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(stderr);
+    let ids = |event: &Event<'_>, context: &Context<'_, S>, line: &mut FieldWriter<'_>| {
+        if !traces::are_on() {
+            return;
+        }
+        let Some(span) = context.event_span(event) else {
+            return;
+        };
+        let found = dispatcher::get_default(|dispatch| {
+            tracing_opentelemetry::get_otel_context(&span.id(), dispatch)
+        });
+        if let Some(found) = found {
+            let place = found.span().span_context().clone();
+            // A line without them is still a line.
+            line.write_field("trace_id", place.trace_id().to_string())
+                .unwrap_or_default();
+            line.write_field("span_id", place.span_id().to_string())
+                .unwrap_or_default();
+        }
+    };
+    lines.inner_layer_mut().add_multiple_dynamic_fields(ids);
+    lines
+}
+
+/// Counts warnings and errors.
+struct Counting;
+
+impl<S: Subscriber> Layer<S> for Counting {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let level = match *event.metadata().level() {
+            Level::ERROR => "error",
+            _ => "warn",
+        };
+        metrics::counter!(catalogue::LOG_LINES, "level" => level).increment(1);
+    }
+}
+
+/// The directives in force.
+pub(crate) fn filter() -> Option<String> {
+    let now = SWITCH.get()?.now.lock();
+    Some(now.unwrap_or_else(PoisonError::into_inner).clone())
+}
+
+/// Puts other directives in force, until the next change or the end of the process.
+pub(crate) fn set_filter(text: &str) -> Result<(), BadFilter> {
+    let switch = SWITCH.get().ok_or(BadFilter::NotStarted)?;
+    let filter = parse(text)?;
+    switch
+        .handle
+        .reload(filter)
+        .map_err(|_| BadFilter::NotStarted)?;
+    let mut now = switch.now.lock().unwrap_or_else(PoisonError::into_inner);
+    text.trim().clone_into(&mut now);
+    tracing::info!(filter = text.trim(), "the filter of the log has changed");
+    Ok(())
+}
+
+/// Changes the filter at each SIGHUP: to what its file says now, or without one to more details and
+/// back.
+pub(crate) async fn follow(mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        if let Err(problem) = refilter() {
+            tracing::warn!(%problem, "the filter of the log stays as it is");
+        }
+    }
+}
+
+fn refilter() -> Result<(), BadFilter> {
+    let switch = SWITCH.get().ok_or(BadFilter::NotStarted)?;
+    if let Some(path) = &switch.file {
+        return set_filter(&read(path)?);
+    }
+    let detailed = format!("{},{DETAILS}", switch.first);
+    if filter().as_ref() == Some(&detailed) {
+        set_filter(&switch.first)
+    } else {
+        set_filter(&detailed)
+    }
+}
+
+fn read(path: &str) -> Result<String, BadFilter> {
+    let bound = u64::try_from(FILTER_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    File::open(path)?
+        .take(bound.saturating_add(1))
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// A directive without a level is one: as the name of a module, which it could be too, it would silence
+/// everything else.
+fn parse(text: &str) -> Result<EnvFilter, BadFilter> {
+    let text = text.trim();
+    if text.len() > FILTER_BYTES_MAX {
+        return Err(BadFilter::TooLong);
+    }
+    let has_level = |directive: &str| {
+        let level = directive.rsplit('=').next().unwrap_or_default().trim();
+        !level.is_empty() && level.parse::<LevelFilter>().is_ok()
+    };
+    if !text.split(',').all(has_level) {
+        return Err(BadFilter::Malformed);
+    }
+    let filter = EnvFilter::try_new(text).map_err(|_| BadFilter::Malformed)?;
+    Ok(with_always(filter))
+}
+
+fn with_always(mut filter: EnvFilter) -> EnvFilter {
+    for directive in ALWAYS {
         // These are valid, and a filter without one of them still filters.
         if let Ok(directive) = directive.parse() {
             filter = filter.add_directive(directive);
         }
     }
-    let pretty = match args.log_format {
-        Some(format) => format == LogFormat::Pretty,
-        None => stderr().is_terminal(),
-    };
-    let builder = fmt().with_env_filter(filter).with_writer(stderr);
-    let started = if pretty {
-        builder.try_init()
-    } else {
-        builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .try_init()
-    };
-    if started.is_err() {
-        tracing::debug!("logging was started before");
+    filter
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_are_levels_and_modules_with_levels() {
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            "info,roomwire_gateway=debug",
+            " debug ",
+            "roomwire_gateway::live=trace",
+        ] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "debgu",
+            "info,chat",
+            "a=b=c",
+            "info,=",
+            "x=loud",
+            "x=",
+            "x=5,",
+        ] {
+            assert!(matches!(parse(bad), Err(BadFilter::Malformed)), "{bad}");
+        }
+        let long = "a=info,".repeat(1_000);
+        assert!(matches!(parse(&long), Err(BadFilter::TooLong)));
     }
 }

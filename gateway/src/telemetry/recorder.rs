@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use super::{
     catalogue::{self, Kind},
     closed_sets::{self, MAY_BE_ABSENT},
-    sampled,
+    journal, sampled,
 };
 
 /// Sets the gauges of one part of the node.
@@ -16,19 +16,30 @@ type Sampler = Box<dyn Fn() + Send>;
 /// Renders all metrics in the Prometheus text format; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Recorder {
-    handle: PrometheusHandle,
+    /// None where metrics are off.
+    handle: Option<PrometheusHandle>,
     samplers: Arc<Mutex<Vec<Sampler>>>,
 }
 
 impl Recorder {
-    /// The exposition of this moment.
-    pub(crate) fn render(&self) -> String {
+    /// Records nothing.
+    pub(crate) fn off() -> Self {
+        Self {
+            handle: None,
+            samplers: Arc::default(),
+        }
+    }
+
+    /// The exposition of this moment; `None` where metrics are off.
+    pub(crate) fn render(&self) -> Option<String> {
+        let handle = self.handle.as_ref()?;
         for sampler in &*self.samplers() {
             sampler();
         }
+        journal::measure();
         sampled::sample();
-        self.handle.run_upkeep();
-        self.handle.render() + &sampled::fractions()
+        handle.run_upkeep();
+        Some(handle.render() + &sampled::fractions())
     }
 
     /// Has gauges set whenever they are asked for. `sampler` must neither block nor wait.
@@ -88,7 +99,7 @@ fn install() -> Result<Recorder, String> {
     }
     closed_sets::start_all();
     Ok(Recorder {
-        handle,
+        handle: Some(handle),
         samplers: Arc::default(),
     })
 }

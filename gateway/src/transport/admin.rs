@@ -18,7 +18,7 @@ use axum::{
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::{Budget, Edge, Listener};
+use super::{Budget, Edge, Listener, Tools};
 use crate::{
     config,
     telemetry::{Recorder, catalogue},
@@ -31,6 +31,7 @@ pub(crate) struct Admin {
     health: Arc<Mutex<Health>>,
     recorder: Recorder,
     sockets: Arc<OnceLock<Edge>>,
+    tools: Tools,
 }
 
 #[derive(Default)]
@@ -69,6 +70,7 @@ impl Admin {
             health: Arc::new(Mutex::new(health)),
             recorder,
             sockets: Arc::default(),
+            tools: Tools::default(),
         }
     }
 
@@ -87,6 +89,11 @@ impl Admin {
     /// Serves forwarded requests from now on; before, nobody can know a session of this node.
     pub(crate) fn serve_sockets(&self, edge: Edge) {
         self.sockets.set(edge).unwrap_or_default();
+    }
+
+    /// What operators ask of the node.
+    pub(crate) fn tools(&self) -> &Tools {
+        &self.tools
     }
 
     /// Everything was there at least once.
@@ -118,6 +125,7 @@ pub(crate) async fn serve_admin(
     (http, sockets): (config::Http, config::Sockets),
     workers: Workers,
 ) {
+    let tools = admin.tools().clone().router();
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/healthz", get(livez))
@@ -125,7 +133,8 @@ pub(crate) async fn serve_admin(
         .route("/startupz", get(startupz))
         .route("/metrics", get(exposition))
         .fallback(forwarded)
-        .with_state(admin);
+        .with_state(admin)
+        .merge(tools);
     Listener::private(tcp, router, bodies, (&http, sockets))
         .run(workers)
         .await;
@@ -218,7 +227,10 @@ fn answer(good: bool, health: &Health, details: Details) -> Response {
     (status, format!("{text}{word}\n")).into_response()
 }
 
-async fn exposition(State(admin): State<Admin>) -> impl IntoResponse {
+async fn exposition(State(admin): State<Admin>) -> Response {
     let format = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, format)], admin.recorder.render())
+    match admin.recorder.render() {
+        Some(text) => ([(header::CONTENT_TYPE, format)], text).into_response(),
+        None => (StatusCode::NOT_FOUND, "metrics are off\n").into_response(),
+    }
 }

@@ -14,9 +14,11 @@
 
 mod chats;
 mod cluster;
+mod explain;
 mod foreign_credentials;
 mod hostile;
 mod limits;
+mod logs;
 mod metrics;
 mod ops;
 mod postgres;
@@ -26,5 +28,6 @@ mod secrets;
 mod socket;
 mod support;
 mod suspension;
+mod traces;
 mod unread_keys;
 mod wire;

@@ -6,7 +6,8 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::support::{
-    DEADLINE, Database, Deployment, SECRET, Transports, run, servers, text, token, token_for,
+    Collector, DEADLINE, Database, Deployment, SECRET, Transports, eventually, run, servers, text,
+    token, token_for,
 };
 
 #[test]
@@ -208,8 +209,10 @@ async fn metrics_have_the_labels_that_their_page_says() {
 }
 
 #[tokio::test]
-async fn neither_tokens_nor_texts_reach_logs_or_metrics() {
-    let settings = [("RUST_LOG", "debug")];
+async fn neither_tokens_nor_texts_reach_logs_metrics_or_traces() {
+    let collector = Collector::start().await;
+    let mut settings = collector.settings().to_vec();
+    settings.push(("RUST_LOG", "debug"));
     let Some(deployment) = Deployment::with_clients_and_settings(1, &settings).await else {
         return;
     };
@@ -247,6 +250,13 @@ async fn neither_tokens_nor_texts_reach_logs_or_metrics() {
         }
         let line = written.lines().find(|line| line.contains("swordfish"));
         assert_eq!(line, None, "in the {place}");
+    }
+    let refused = "GET /chat/rooms";
+    let received = || collector.spans().iter().any(|span| span.name == refused);
+    eventually("received", async || received()).await;
+    for secret in [&good, &old, SECRET, "swordfish"] {
+        let tail = secret.rsplit('.').next().unwrap();
+        assert!(!collector.has_received(tail), "a secret is in the traces");
     }
 }
 

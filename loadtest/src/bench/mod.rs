@@ -10,6 +10,7 @@ mod floor;
 pub mod idle;
 mod memory;
 pub mod stall;
+pub mod telemetry;
 mod traffic;
 
 use std::time::Duration;

@@ -32,7 +32,7 @@ pub(super) fn envelope(error: &ChatError) -> Failure {
 pub(super) fn answer(error: &ChatError, asked: Asked) -> Done {
     let failure = envelope(error);
     let answer = if asked.wants_ack {
-        Answer::ack(&failure)
+        Answer::ack(&failure, asked)
     } else {
         let event = asked.label.into();
         Frame::event(event::REQUEST_FAILED, &Failed { event, failure }).map(Answer::Emit)

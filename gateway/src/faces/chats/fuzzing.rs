@@ -58,8 +58,12 @@ pub(super) fn refused(failed: &ChatError) {
     ));
     assert!(failed.message.len() <= ERROR_BYTES_MAX);
     for wants_ack in [true, false] {
-        let label = "other";
-        let done = error::answer(failed, Asked { label, wants_ack });
+        let asked = Asked {
+            label: "other",
+            wants_ack,
+            trace: None,
+        };
+        let done = error::answer(failed, asked);
         match done.answer {
             Answer::Ack(_) => assert!(wants_ack),
             Answer::Emit(_) => assert!(!wants_ack),

@@ -58,7 +58,8 @@ impl Face for ChatsFace {
         let success = Frame::event(event::SUCCESS, &views::welcome(&principal)).ok();
         let greeting = success.into_iter().chain(missed).collect();
         let chat = self.0.chat.clone();
-        Ok(Session::new(principal, connection, greeting, chat))
+        let session = Session::new(principal, connection, greeting, chat);
+        Ok(session.within(handshake.trace()))
     }
 
     fn label(&self, event: &str) -> &'static str {

@@ -19,7 +19,7 @@ use crate::{
     chat::{Chat, Lane, Sent},
     domain::{ChatError, Origin, Principal},
     faces::{
-        Answer, Asked, Done, Event, Face, Handshake, Refused, Reply, Session, door::Door,
+        Answer, Asked, Done, Event, Face, Handshake, Refused, Reply, Session, Traced, door::Door,
         query_value,
     },
     live::{Audience, CloseReason, Frame, Outlet},
@@ -57,7 +57,8 @@ impl Face for RoomsFace {
         let admitted = self.0.admit(&shown, socket, suspended).await?;
         let (principal, connection, greeting) = admitted;
         let chat = self.0.chat.clone();
-        Ok(Session::new(principal, connection, greeting, chat))
+        let session = Session::new(principal, connection, greeting, chat);
+        Ok(session.within(handshake.trace()))
     }
 
     fn label(&self, event: &str) -> &'static str {
@@ -169,9 +170,10 @@ async fn sync(
 
 fn failure(failed: &ChatError, asked: Asked) -> Done {
     let answer = if asked.wants_ack {
-        Answer::ack(&error::ack(failed)).unwrap_or(Answer::Nothing)
+        Answer::ack(&error::ack(failed), asked).unwrap_or(Answer::Nothing)
     } else {
-        Frame::event(event::CONDUIT_ERROR, &error::conduit(failed))
+        let payload = error::conduit(failed);
+        Frame::event(event::CONDUIT_ERROR, &Traced::new(&payload, asked))
             .map_or(Answer::Nothing, Answer::Emit)
     };
     Done {

@@ -13,6 +13,7 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
+use tracing::{Instrument as _, Span};
 
 use super::{outbound::Way, packet::Packet};
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     faces::{Answer, Asked, Done, Event, Face, Session},
     limits::Doing,
     live::{CloseReason, Outlet},
-    telemetry::catalogue,
+    telemetry::{TraceId, catalogue, spans},
 };
 
 /// Waiting events at which the socket is not read any more.
@@ -64,6 +65,8 @@ struct Landed {
     packet: Packet,
     label: &'static str,
     begun: Instant,
+    /// Of the event, if it belongs to a trace.
+    span: Span,
 }
 
 impl<F: Face> Inbound<F> {
@@ -172,15 +175,18 @@ impl<F: Face> Inbound<F> {
             .as_ref()
             .is_ok_and(|command| self.face.lane(command).is_some());
         let doing = if sends { Doing::Sending } else { Doing::Else };
+        let span = spans::event(F::NAME, label, session.trace());
+        let asked = asked(&packet, label, session, &span);
         let command = match session.may(doing).and(command) {
             Ok(command) => command,
             Err(error) => {
-                let done = self.face.failure(&error, asked(&packet, label));
+                let done = self.face.failure(&error, asked);
                 let landed = Landed {
                     done,
                     packet,
                     label,
                     begun,
+                    span,
                 };
                 // Answers come in the order of the events, refusals too.
                 flying.push_back(Box::pin(std::future::ready(landed)));
@@ -194,16 +200,15 @@ impl<F: Face> Inbound<F> {
             }
         }
         *lane = next;
-        let reply = self
-            .face
-            .submit(session, command, asked(&packet, label))
-            .await;
+        let submitted = self.face.submit(session, command, asked);
+        let reply = submitted.instrument(span.clone()).await;
         let flight: Flying = Box::pin(async move {
             Landed {
-                done: reply.await,
+                done: reply.instrument(span.clone()).await,
                 packet,
                 label,
                 begun,
+                span,
             }
         });
         if next.is_some() {
@@ -220,10 +225,12 @@ impl<F: Face> Inbound<F> {
             packet,
             label,
             begun,
+            span,
         }) = landed
         else {
             return;
         };
+        spans::done(&span, done.outcome);
         metrics::histogram!(catalogue::EVENT_DURATION, "face" => F::NAME, "event" => label)
             .record(begun.elapsed().as_secs_f64());
         metrics::counter!(
@@ -261,9 +268,11 @@ impl<F: Face> Inbound<F> {
     }
 }
 
-fn asked(packet: &Packet, label: &'static str) -> Asked {
+fn asked(packet: &Packet, label: &'static str, session: &Session, span: &Span) -> Asked {
+    let asks = session.connection.audience().has_meta();
     Asked {
         label,
         wants_ack: packet.ack.is_some(),
+        trace: asks.then(|| TraceId::of(span)).flatten(),
     }
 }

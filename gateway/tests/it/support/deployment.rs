@@ -19,6 +19,7 @@ pub(crate) struct Deployment {
     js: Option<Js>,
     http: reqwest::Client,
     database: Database,
+    env: Vec<(&'static str, String)>,
 }
 
 impl Deployment {
@@ -33,7 +34,8 @@ impl Deployment {
     }
 
     async fn over(database: Database, nodes: usize, settings: &[(&str, &str)]) -> Self {
-        let mut env = environment(&database);
+        let own = environment(&database);
+        let mut env: Vec<(&str, String)> = own.clone();
         env.extend(
             settings
                 .iter()
@@ -50,6 +52,7 @@ impl Deployment {
             js: None,
             http: reqwest::Client::new(),
             database,
+            env: own,
         }
     }
 
@@ -75,7 +78,8 @@ impl Deployment {
     pub(crate) async fn alive_with_clients(settings: &[(&str, &str)]) -> Option<Self> {
         let js = Js::start()?;
         let database = Database::migrated().await;
-        let mut env = environment(&database);
+        let own = environment(&database);
+        let mut env: Vec<(&str, String)> = own.clone();
         for (name, value) in settings {
             env.push((name, (*value).to_owned()));
         }
@@ -85,6 +89,7 @@ impl Deployment {
             js: Some(js),
             http: reqwest::Client::new(),
             database,
+            env: own,
         })
     }
 
@@ -120,7 +125,8 @@ impl Deployment {
         let (scheme, address) = servers().redis_url().split_once("://").unwrap();
         let proxy = Proxy::to(address.trim_end_matches('/').to_owned()).await;
         let url = format!("{scheme}://{}", proxy.address());
-        let mut env = environment(&database);
+        let own = environment(&database);
+        let mut env = own.clone();
         env.extend(
             settings
                 .iter()
@@ -134,6 +140,7 @@ impl Deployment {
             js: Some(js),
             http: reqwest::Client::new(),
             database,
+            env: own,
         };
         Some((deployment, proxy))
     }
@@ -196,6 +203,11 @@ impl Deployment {
     pub(crate) fn chats_on(&self, node: usize, user: &str) -> Connect<'_> {
         let js = self.js.as_ref().expect("a deployment with clients");
         Connect::chats(js, self.nodes[node].url(), user)
+    }
+
+    /// What other commands need to reach the same servers.
+    pub(crate) fn settings(&self) -> &[(&'static str, String)] {
+        &self.env
     }
 
     /// The database of all nodes.

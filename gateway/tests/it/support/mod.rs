@@ -1,6 +1,7 @@
 //! What the tests have in common: servers, gateways, tokens, a REST caller and JavaScript clients.
 
 mod chats;
+mod collector;
 mod deployment;
 mod figures;
 mod js;
@@ -15,6 +16,7 @@ mod tokens;
 use std::time::Duration;
 
 pub(crate) use chats::{data, refusal, said};
+pub(crate) use collector::{Collector, Span};
 pub(crate) use deployment::Deployment;
 pub(crate) use figures::{Figures, eventually_told};
 pub(crate) use js::{Client, Connect, Generation, Transports};

@@ -57,6 +57,11 @@ impl Rest {
         self.send(Method::POST, path, body.to_string().into()).await
     }
 
+    /// Puts a plain text.
+    pub(crate) async fn put_text(&self, path: &str, text: &str) -> Answer {
+        self.send(Method::PUT, path, text.to_owned().into()).await
+    }
+
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::PUT, path, body.to_string().into()).await
     }

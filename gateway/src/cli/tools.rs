@@ -1,34 +1,22 @@
-//! The command line: one subcommand per role.
+//! What operators run beside `serve`.
 
-use std::{io::Write as _, process::ExitCode};
+use std::io::Write as _;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, Subcommand};
 use roomwire_shared::UserId;
 
+use super::{command, of_subcommand, run_to_end};
 use crate::{
-    app::App,
     auth::{self, TokenArgs},
     check,
     config::{self, AuthArgs, PostgresArgs, Problems, ServeArgs},
-    lifecycle,
+    explain::{self, ExplainArgs},
     store::{Standing, Store},
-    telemetry::{self, LogsArgs},
+    telemetry::{LogsArgs, logs},
 };
 
-/// Chat gateway: REST and Socket.IO in front of Postgres and Redis.
-#[derive(Debug, Parser)]
-#[command(name = "roomwire-gateway", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    logs: LogsArgs,
-}
-
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Serve REST and sockets.
-    Serve(Box<ServeArgs>),
+pub(super) enum Tool {
     /// Apply the migrations that are missing.
     Migrate(PostgresArgs),
     /// Check that what `serve` needs is there: Postgres with the schema, Redis, and the keys.
@@ -38,6 +26,9 @@ enum Command {
         #[command(subcommand)]
         what: UserCommand,
     },
+    /// Tell what became of a message: accepted, committed, published, and given to sockets by which
+    /// nodes. Ends with 1 where something speaks against it having been given to all.
+    Explain(Box<ExplainArgs>),
     /// Print a development token, signed with the configured secret.
     Token {
         #[command(flatten)]
@@ -51,7 +42,7 @@ enum Command {
 
 /// What to do with a user.
 #[derive(Debug, Subcommand)]
-enum UserCommand {
+pub(super) enum UserCommand {
     /// Refuse a user from now on and end all sockets of theirs, on every node, within a second.
     Suspend(UserArgs),
     /// Let a suspended user come back.
@@ -59,77 +50,26 @@ enum UserCommand {
 }
 
 #[derive(Debug, Args)]
-struct UserArgs {
+pub(super) struct UserArgs {
     /// User id, as in the tokens.
     id: UserId,
     #[command(flatten)]
     postgres: PostgresArgs,
 }
 
-/// A configuration that cannot work ends with this code.
-const BAD_CONFIGURATION: u8 = 2;
-
-/// Runs the program with the arguments and the environment of the process.
-///
-/// Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, told on standard error.
-#[must_use]
-pub fn run() -> ExitCode {
-    let matches = command().get_matches();
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
-    telemetry::start_logs(&cli.logs);
-    let done = match cli.command {
-        Command::Serve(args) => args.resolve().map_err(Into::into).and_then(serve),
-        Command::Migrate(args) => run_to_end(migrate(args)),
-        Command::Check(args) => run_to_end(check(*args)),
-        Command::User { what } => run_to_end(user(what)),
-        Command::Token { token, auth } => print_token(token, auth),
-        Command::Config(args) => print_config(*args, &matches),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
+impl Tool {
+    /// Runs it to its end. `matches` are those of the whole command line.
+    pub(super) fn run(self, log: &LogsArgs, matches: &ArgMatches) -> anyhow::Result<()> {
+        logs::start(log, None)?;
+        match self {
+            Self::Migrate(args) => run_to_end(migrate(args)),
+            Self::Check(args) => run_to_end(check(*args)),
+            Self::User { what } => run_to_end(user(what)),
+            Self::Explain(args) => run_to_end(tell(*args)),
+            Self::Token { token, auth } => print_token(token, auth),
+            Self::Config(args) => print_config(*args, matches),
+        }
     }
-}
-
-/// The commands; their help shows no value of the environment, which may hold credentials.
-fn command() -> clap::Command {
-    let quiet = |argument: clap::Arg| argument.hide_env_values(true);
-    Cli::command()
-        .mut_args(quiet)
-        .mut_subcommands(|command| command.mut_args(quiet))
-}
-
-fn report(error: &anyhow::Error) -> ExitCode {
-    let (text, code) = match error.downcast_ref::<Problems>() {
-        Some(problems) => (problems.to_string(), ExitCode::from(BAD_CONFIGURATION)),
-        None => (format!("{error:#}\n"), ExitCode::FAILURE),
-    };
-    // If even standard error is gone, the exit code has to do.
-    std::io::stderr()
-        .write_all(text.as_bytes())
-        .unwrap_or_default();
-    code
-}
-
-fn serve(config: config::Config) -> anyhow::Result<()> {
-    let recorder = telemetry::start_recorder()?;
-    let drain = config.http.drain;
-    let start = async { App::start(config, recorder).await };
-    run_to_end(lifecycle::run(start, drain))
-}
-
-/// Runs a command. What still blocks a thread afterwards, such as the look-up of a name, does not
-/// hold up the end of the process.
-fn run_to_end<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let done = runtime.block_on(command);
-    runtime.shutdown_background();
-    done
 }
 
 async fn migrate(args: PostgresArgs) -> anyhow::Result<()> {
@@ -183,6 +123,12 @@ async fn check(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn tell(args: ExplainArgs) -> anyhow::Result<()> {
+    let well = explain::explain(args, &mut std::io::stdout()).await?;
+    anyhow::ensure!(well, "not everything is as it should be");
+    Ok(())
+}
+
 fn print_token(token: TokenArgs, auth: AuthArgs) -> anyhow::Result<()> {
     let mut problems = Problems::default();
     let Some(auth) = auth.resolve(&mut problems) else {
@@ -192,11 +138,9 @@ fn print_token(token: TokenArgs, auth: AuthArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_config(args: ServeArgs, matches: &clap::ArgMatches) -> anyhow::Result<()> {
+fn print_config(args: ServeArgs, matches: &ArgMatches) -> anyhow::Result<()> {
     let command = command();
-    let shown = command
-        .find_subcommand("config")
-        .zip(matches.subcommand_matches("config"))
+    let shown = of_subcommand(&command, matches, "config")
         .map(|(command, matches)| config::show(command, matches))
         .unwrap_or_default();
     std::io::stdout().write_all(shown.as_bytes())?;

@@ -18,6 +18,7 @@ mod crowd;
 mod faults;
 mod files;
 mod panels;
+mod runbook;
 mod stand;
 mod watcher;
 mod written;

@@ -233,6 +233,9 @@ fn every_alert_is_seen_to_fire_and_to_stay_quiet() {
         );
         let fault = format!("fires(\"{name}\", \"{severity}\")");
         assert!(faults.contains(&fault), "no fault for {name} ({severity})");
+        let runbook = faults.contains(&format!("consult(\"{name}\""))
+            || faults.contains(&format!("\n        \"{name}\",\n"));
+        assert!(runbook, "nobody has followed the runbook of {name}");
     }
 }
 

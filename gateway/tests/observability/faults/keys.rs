@@ -37,6 +37,7 @@ async fn a_key_set_that_cannot_be_read_is_told_until_it_can() {
     let target = Target::resolve(node.url()).await.unwrap();
     let watcher = &stand.watcher;
     watcher.fires("RoomwireKeySetNotRead", "page").await;
+    stand.consult("RoomwireKeySetNotRead", 0).await;
     way.trouble(None);
     watcher.ends(&["RoomwireKeySetNotRead"]).await;
 

@@ -36,6 +36,7 @@ async fn a_node_that_is_full_is_told_until_it_has_room_again() {
     watcher
         .fires("RoomwireFileDescriptorsShort", "ticket")
         .await;
+    stand.consult("RoomwireFileDescriptorsShort", 0).await;
     limit_files(pid, &format!("{before}:"));
 
     let public: SocketAddr = place(node.url()).parse().unwrap();
@@ -43,6 +44,7 @@ async fn a_node_that_is_full_is_told_until_it_has_room_again() {
         .map(|_| TcpStream::connect(public).unwrap())
         .collect();
     watcher.fires("RoomwireConnectionsNearMax", "ticket").await;
+    stand.consult("RoomwireConnectionsNearMax", 0).await;
     let knocking = async {
         let mut again = interval(Duration::from_millis(20));
         loop {
@@ -114,6 +116,7 @@ async fn clients_who_are_cut_or_do_not_keep_up_are_told_of() {
         () = watcher.fires("RoomwireSlowConsumers", "ticket") => {}
         () = showing => {}
     }
+    stand.consult("RoomwireSlowConsumers", 0).await;
     drop((stuck, crowd));
 
     // A load balancer that gives up every connection after a moment.
@@ -132,6 +135,7 @@ async fn clients_who_are_cut_or_do_not_keep_up_are_told_of() {
         () = watcher.fires("RoomwireReconnectStorm", "ticket") => {}
         () = cutting => {}
     }
+    stand.consult("RoomwireReconnectStorm", 0).await;
     watcher
         .ends(&["RoomwireSlowConsumers", "RoomwireReconnectStorm"])
         .await;
@@ -154,7 +158,9 @@ async fn a_node_that_dies_or_does_not_end_or_is_of_another_version_is_told_of() 
 
     stand.nodes[1].signal("TERM").unwrap();
     stand.watcher.fires("RoomwireDrainTooLong", "ticket").await;
+    stand.consult("RoomwireDrainTooLong", 1).await;
     stand.watcher.fires("RoomwireVersionSkew", "ticket").await;
+    stand.consult("RoomwireVersionSkew", 0).await;
     // A second one does not wait.
     stand.nodes[1].signal("TERM").unwrap();
     stand.nodes[1].wait().await.unwrap();
@@ -169,8 +175,10 @@ async fn a_node_that_dies_or_does_not_end_or_is_of_another_version_is_told_of() 
     stand.watcher.shows("sum(up) == 2").await;
     stand.nodes[1].signal("KILL").unwrap();
     stand.watcher.fires("RoomwireNodeDown", "ticket").await;
+    stand.consult("RoomwireNodeDown", 1).await;
     stand.nodes[0].signal("KILL").unwrap();
     stand.watcher.fires("RoomwireNoNodes", "page").await;
+    stand.consult("RoomwireNoNodes", 0).await;
     drop(crowd);
     stand.nodes.clear();
     stand.add(&[]).await;

@@ -31,37 +31,48 @@ async fn whatever_happens_to_postgres_is_told_until_it_is_over() {
     // A session that takes the table again and again, as a migration in a bad hour does.
     let locking = Locking::start(stand.session().await);
     watcher.fires("RoomwirePostgresSlow", "ticket").await;
+    stand.consult("RoomwirePostgresSlow", 0).await;
     // More pages of history are asked for at once than there are connections.
     let readers = read_history(&stand, 24).await;
     watcher.fires("RoomwirePoolExhausted", "ticket").await;
+    stand.consult("RoomwirePoolExhausted", 0).await;
     drop(readers);
+    stand.mend("RoomwirePostgresSlow").await;
     locking.end().await;
 
     let held = hold_outbox(&stand).await;
     watcher.fires("RoomwireOutboxOld", "page").await;
-    held.close().await.unwrap();
+    stand.consult("RoomwireOutboxOld", 0).await;
+    stand.mend("RoomwireOutboxOld").await;
+    drop(held);
 
-    // What no release does: the program meets a table that it does not know.
-    stand
-        .sql("alter table messages rename to messages_away")
-        .await;
+    // An operator's trigger that refuses what the program takes for granted.
+    stand.sql(REFUSE).await;
     watcher.fires("RoomwireErrorLogs", "ticket").await;
-    stand
-        .sql("alter table messages_away rename to messages")
-        .await;
+    stand.consult("RoomwireErrorLogs", 0).await;
+    stand.sql("drop function refuse cascade").await;
 
-    set_read_only(&stand, "on").await;
+    set_read_only(&stand).await;
     watcher.fires("RoomwirePostgresReadOnly", "page").await;
-    set_read_only(&stand, "off").await;
+    stand.consult("RoomwirePostgresReadOnly", 0).await;
+    stand.mend("RoomwirePostgresReadOnly").await;
     watcher.ends(&["RoomwirePostgresReadOnly"]).await;
 
     // Not gone, but silent: nobody knows what became of a message that was under way.
     stand.signal_postgres(Signal::SIGSTOP);
     watcher.fires("RoomwirePostgresAway", "page").await;
     watcher.fires("RoomwireMessagesUnknown", "ticket").await;
+    stand.consult("RoomwirePostgresAway", 0).await;
+    stand.consult("RoomwireMessagesUnknown", 0).await;
     stand.signal_postgres(Signal::SIGCONT);
     watcher.ends(&CAUSES).await;
 }
+
+/// Lets nobody send a message.
+const REFUSE: &str = "
+    create function refuse() returns trigger language plpgsql
+        as $$ begin raise exception 'refused'; end $$;
+    create trigger refused before insert on messages execute function refuse()";
 
 /// Those of this file. What they do to the promises takes longer to be forgotten.
 const CAUSES: [&str; 7] = [
@@ -89,7 +100,10 @@ impl Locking {
                 while goes_on.load(Ordering::Relaxed) {
                     let lock = "begin; lock table messages in access exclusive mode;
                                 select pg_sleep(0.6); commit; select pg_sleep(0.05)";
-                    session.execute(lock).await.unwrap();
+                    // The runbook may end it.
+                    if session.execute(lock).await.is_err() {
+                        return;
+                    }
                 }
             }
         });
@@ -138,16 +152,10 @@ async fn hold_outbox(stand: &Stand) -> PgConnection {
     }
 }
 
-async fn set_read_only(stand: &Stand, value: &'static str) {
+async fn set_read_only(stand: &Stand) {
     let mut session = stand.session().await;
-    let set = [
-        "alter system set default_transaction_read_only = on",
-        "alter system reset default_transaction_read_only",
-    ];
-    session
-        .execute(set[usize::from(value == "off")])
-        .await
-        .unwrap();
+    let set = "alter system set default_transaction_read_only = on";
+    session.execute(set).await.unwrap();
     session.execute("select pg_reload_conf()").await.unwrap();
     session.close().await.unwrap();
 }

@@ -37,6 +37,7 @@ async fn every_broken_promise_is_told_until_it_is_kept_again() {
     way.trouble(Some(Trouble::Delay(Duration::from_millis(350))));
     watcher.fires("RoomwireDeliverySlow", "page").await;
     watcher.fires("RoomwireDeliverySlow", "ticket").await;
+    stand.consult("RoomwireDeliverySlow", 0).await;
     way.trouble(None);
     drop(listener);
 
@@ -48,6 +49,13 @@ async fn every_broken_promise_is_told_until_it_is_kept_again() {
     watcher.fires("RoomwireHandshakesFailing", "ticket").await;
     watcher.fires("RoomwireRestFailing", "page").await;
     watcher.fires("RoomwireRestFailing", "ticket").await;
+    for alert in [
+        "RoomwireSendsFailing",
+        "RoomwireHandshakesFailing",
+        "RoomwireRestFailing",
+    ] {
+        stand.consult(alert, 0).await;
+    }
     stand.postgres.start_again().unwrap();
     stand.watcher.all_end().await;
     drop(crowd);

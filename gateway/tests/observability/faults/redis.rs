@@ -30,6 +30,8 @@ async fn whatever_happens_to_redis_is_told_until_it_is_over() {
     way.trouble(Some(Trouble::Cut));
     watcher.fires("RoomwireNodeDeaf", "ticket").await;
     watcher.fires("RoomwireNodeNotReady", "ticket").await;
+    stand.consult("RoomwireNodeDeaf", 0).await;
+    stand.consult("RoomwireNodeNotReady", 0).await;
     way.trouble(None);
     watcher
         .ends(&["RoomwireNodeDeaf", "RoomwireNodeNotReady"])
@@ -38,6 +40,7 @@ async fn whatever_happens_to_redis_is_told_until_it_is_over() {
     stand.redis.pause().unwrap();
     let watcher = &stand.watcher;
     watcher.fires("RoomwireRedisAway", "page").await;
+    stand.consult("RoomwireRedisAway", 0).await;
     stand.redis.resume().unwrap();
     stand.watcher.ends(&["RoomwireRedisAway"]).await;
     drop(crowd);
@@ -52,6 +55,7 @@ async fn whatever_happens_to_redis_is_told_until_it_is_over() {
         () = fires => {}
         () = throw_out_listeners(redis) => {}
     }
+    stand.consult("RoomwireHintsLost", 0).await;
     stand.watcher.ends(&["RoomwireHintsLost"]).await;
 }
 

@@ -6,7 +6,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "whatever fails here should fail its test"
@@ -19,6 +18,7 @@ mod faults;
 mod files;
 mod panels;
 mod runbook;
+mod served;
 mod stand;
 mod watcher;
 mod written;

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use super::files;
+use super::served::leave_out;
 
 /// Runs promtool in the folder of the files. None where there is none, which has then been said aloud.
 fn promtool(arguments: &[&str]) -> Option<Output> {
@@ -17,13 +18,7 @@ fn promtool(arguments: &[&str]) -> Option<Output> {
         .current_dir(files::folder())
         .output();
     if done.is_err() {
-        let said = "there is no promtool on the PATH: apt-get install prometheus";
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{said}; in CI that is a failure"
-        );
-        use std::io::Write as _;
-        writeln!(std::io::stderr(), "SKIPPED: {said}").unwrap();
+        leave_out("there is no promtool on the PATH: apt-get install prometheus");
     }
     done.ok()
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use roomwire_loadtest::client::{Contract, Target};
 use roomwire_loadtest::verify::faults::{Proxy, Trouble};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 use tokio::time::interval;
 
 use super::super::crowd::connect;
+use super::super::served::serve;
 use super::super::stand::Stand;
 
 const FACTOR: u64 = 240;
@@ -29,7 +28,7 @@ async fn a_key_set_that_cannot_be_read_is_told_until_it_can() {
     let Some(mut stand) = Stand::start(FACTOR, 0, &[]).await else {
         return;
     };
-    let way = Proxy::start(publish(KEY_SET).await).unwrap();
+    let way = Proxy::start(serve(KEY_SET.to_owned()).await).unwrap();
     way.trouble(Some(Trouble::Cut));
     let url = format!("http://{}/keys.json", way.address());
     let settings = [("JWT_JWKS", url.as_str()), ("JWT_HS256_SECRET", "")];
@@ -61,22 +60,4 @@ async fn show_unknown(target: &Target) {
         again.tick().await;
         assert!(connect(target, &token, Contract::Rooms).await.is_none());
     }
-}
-
-/// Where an issuer publishes this.
-async fn publish(text: &'static str) -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let length = text.len();
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
-            );
-            // Whoever asks and goes is nobody's trouble.
-            stream.read(&mut [0; 1024]).await.ok();
-            stream.write_all(answer.as_bytes()).await.ok();
-        }
-    });
-    address
 }

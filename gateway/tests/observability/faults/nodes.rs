@@ -8,11 +8,10 @@ use roomwire_loadtest::client::{ConnectOptions, Connection, Contract, Target};
 use roomwire_loadtest::rest::Rest;
 use roomwire_loadtest::verify::faults::{Proxy, Trouble};
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 use tokio::time::interval;
 
 use super::super::crowd::{Crowd, connect};
+use super::super::served::serve;
 use super::super::stand::{Stand, place, signer};
 use super::{PACE, talking};
 
@@ -153,8 +152,9 @@ async fn a_node_that_dies_or_does_not_end_or_is_of_another_version_is_told_of() 
     let metrics = metrics.unwrap().text().await.unwrap();
     let version = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
     assert!(metrics.contains(version));
+    // A node of another version, as Prometheus sees it.
     let other = serve(metrics.replace(version, "version=\"0.0.1\"")).await;
-    stand.scrape_also(&[other]);
+    stand.scrape_also(&[other.to_string()]);
 
     stand.nodes[1].signal("TERM").unwrap();
     stand.watcher.fires("RoomwireDrainTooLong", "ticket").await;
@@ -186,23 +186,4 @@ async fn a_node_that_dies_or_does_not_end_or_is_of_another_version_is_told_of() 
         .watcher
         .ends(&["RoomwireNodeDown", "RoomwireNoNodes"])
         .await;
-}
-
-/// A node of another version, as Prometheus sees it.
-async fn serve(metrics: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let length = metrics.len();
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\
-                 Connection: close\r\n\r\n{metrics}"
-            );
-            // Whoever asks and goes is nobody's trouble.
-            stream.read(&mut [0; 4096]).await.ok();
-            stream.write_all(answer.as_bytes()).await.ok();
-        }
-    });
-    address.to_string()
 }

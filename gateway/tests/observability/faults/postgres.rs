@@ -85,6 +85,9 @@ const CAUSES: [&str; 7] = [
     "RoomwireMessagesUnknown",
 ];
 
+const LOCK: &str = "begin; lock table messages in access exclusive mode;
+    select pg_sleep(0.6); commit; select pg_sleep(0.05)";
+
 /// Holds all messages for most of the time.
 struct Locking {
     goes_on: Arc<AtomicBool>,
@@ -94,18 +97,10 @@ struct Locking {
 impl Locking {
     fn start(mut session: PgConnection) -> Self {
         let goes_on = Arc::new(AtomicBool::new(true));
-        let task = tokio::spawn({
-            let goes_on = Arc::clone(&goes_on);
-            async move {
-                while goes_on.load(Ordering::Relaxed) {
-                    let lock = "begin; lock table messages in access exclusive mode;
-                                select pg_sleep(0.6); commit; select pg_sleep(0.05)";
-                    // The runbook may end it.
-                    if session.execute(lock).await.is_err() {
-                        return;
-                    }
-                }
-            }
+        let until = Arc::clone(&goes_on);
+        let task = tokio::spawn(async move {
+            // The runbook may end the session.
+            while until.load(Ordering::Relaxed) && session.execute(LOCK).await.is_ok() {}
         });
         Self { goes_on, task }
     }

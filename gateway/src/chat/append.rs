@@ -254,17 +254,22 @@ impl Committer {
     /// Shows, publishes and answers, in that order: a writer who has the receipt may rely on the
     /// message being on its way.
     fn finish(&self, messages: Vec<NewMessage>, askers: Vec<Asker>, appended: Appended) {
-        note_committed(&messages, &askers, &appended.verdicts);
+        let traces: Vec<Option<TraceContext>> = askers
+            .iter()
+            .map(|asker| TraceContext::of(&asker.span))
+            .collect();
+        let committed = messages.iter().zip(&askers).zip(&traces);
+        note_committed(committed, &appended.verdicts);
         let mut receipts = Vec::with_capacity(messages.len());
         let mut rooms: Vec<Written> = Vec::new();
-        let written = messages.into_iter().zip(appended.verdicts).enumerate();
-        for (place, (message, verdict)) in written {
+        let mut causes = traces.into_iter();
+        for (message, verdict) in messages.into_iter().zip(appended.verdicts) {
             let room = message.room;
             receipts.push(receipt(&message, &verdict));
+            let cause = causes.next().flatten();
             let Some(entry) = entry(message, &verdict) else {
                 continue;
             };
-            let cause = askers.get(place).and_then(|a| TraceContext::of(&a.span));
             match rooms.iter_mut().find(|written| written.room == room) {
                 Some(written) => written.add(entry, cause),
                 None => rooms.push(Written::new(room, entry, cause)),
@@ -331,26 +336,23 @@ impl Written {
     }
 }
 
-fn note_committed(messages: &[NewMessage], askers: &[Asker], verdicts: &[Verdict]) {
-    let all = messages.iter().zip(askers).zip(verdicts);
-    let traces: Vec<Option<TraceContext>> = askers
-        .iter()
-        .map(|asker| TraceContext::of(&asker.span))
-        .collect();
-    let stored = all
-        .zip(&traces)
-        .filter_map(|(((message, asker), verdict), trace)| {
-            let Verdict::Stored { position, .. } = *verdict else {
-                return None;
-            };
-            Some(Committed {
-                message: message.id,
-                room: message.room,
-                position,
-                accepted: asker.accepted,
-                trace: trace.as_ref(),
-            })
-        });
+fn note_committed<'a>(
+    messages: impl Iterator<Item = ((&'a NewMessage, &'a Asker), &'a Option<TraceContext>)>,
+    verdicts: &[Verdict],
+) {
+    let stored = messages.zip(verdicts).filter_map(|(one, verdict)| {
+        let ((message, asker), trace) = one;
+        let Verdict::Stored { position, .. } = *verdict else {
+            return None;
+        };
+        Some(Committed {
+            message: message.id,
+            room: message.room,
+            position,
+            accepted: asker.accepted,
+            trace: trace.as_ref(),
+        })
+    });
     journal::committed(stored);
 }
 

@@ -119,10 +119,7 @@ impl App {
 }
 
 /// Has those gauges set that are looked up when they are asked for.
-fn sample(
-    recorder: &Recorder,
-    (store, verifier, publisher): (&Store, &Arc<Verifier>, &Publisher),
-) {
+fn sample(recorder: &Recorder, (store, verifier, publisher): (&Store, &Arc<Verifier>, &Publisher)) {
     let (store, verifier) = (store.clone(), Arc::clone(verifier));
     let publisher = publisher.clone();
     recorder.sample_with(move || {

@@ -1,11 +1,9 @@
 //! The two connections to Redis: one that publishes, one that listens.
 
 use std::{
+    collections::HashSet,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -164,9 +162,13 @@ fn watch(client: &impl EventInterface, role: &'static str) {
         );
         Ok(())
     });
-    let connected = Arc::new(AtomicBool::new(false));
+    // A cluster has a connection for each of its servers, all of which are made when it begins.
+    let clustered = client.is_clustered();
+    let known = Arc::new(Mutex::new(HashSet::new()));
     client.on_reconnect(move |server| {
-        let again = connected.swap(true, Ordering::Relaxed);
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = known.contains(&server) || !clustered && !known.is_empty();
+        known.insert(server.clone());
         async move {
             if again && role == LISTENER {
                 metrics::counter!(catalogue::REDIS_RECONNECTS).increment(1);

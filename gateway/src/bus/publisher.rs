@@ -201,7 +201,10 @@ async fn publish_all(
             }
             Err(error) => {
                 // The rows stay in the outbox, and the sweeper publishes them.
-                let count = batch.iter().map(|publication| publication.hints.len()).sum();
+                let count = batch
+                    .iter()
+                    .map(|publication| publication.hints.len())
+                    .sum();
                 note_published("failed", count);
                 tracing::debug!(%error, "hints are left to the outbox");
                 batch.clear();

@@ -115,7 +115,9 @@ impl Lanes {
     /// Sets the gauge of what waits in all lanes.
     pub(super) fn note_waiting(&self) {
         let lanes = self.0.iter();
-        let waiting: usize = lanes.map(|lane| lane.max_capacity() - lane.capacity()).sum();
+        let waiting: usize = lanes
+            .map(|lane| lane.max_capacity() - lane.capacity())
+            .sum();
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         metrics::gauge!(catalogue::APPEND_WAITING).set(waiting);
     }

@@ -86,6 +86,8 @@ impl Tally {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Transport>> {
-        self.transport.lock().unwrap_or_else(PoisonError::into_inner)
+        self.transport
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -290,7 +290,12 @@ mod tests {
             };
             let labels: Vec<String> = metric.labels.iter().map(|l| format!("`{l}`")).collect();
             let (name, unit, labels) = (metric.name, unit(metric.name), labels.join(", "));
-            writeln!(page, "| `{name}` | {kind} | {unit} | {labels} | {} |", metric.help).unwrap();
+            writeln!(
+                page,
+                "| `{name}` | {kind} | {unit} | {labels} | {} |",
+                metric.help
+            )
+            .unwrap();
         }
         page
     }

@@ -15,20 +15,38 @@ const COUNTERS: &[(&str, &[Label<'_>])] = &[
     (c::CONNECTIONS_CLOSED, &[FACES, ("reason", &CLOSED)]),
     (c::HANDSHAKES, &[FACES, ("result", &HANDSHAKES)]),
     (c::AUTH_FAILURES, &[("reason", &REFUSALS)]),
-    (c::KEY_SET_READS, &[("result", &["ok", "unreachable", "unusable"])]),
+    (
+        c::KEY_SET_READS,
+        &[("result", &["ok", "unreachable", "unusable"])],
+    ),
     (c::BODIES_REFUSED, &[("reason", &["too_slow", "busy"])]),
-    (c::UNADMITTED_CLOSED, &[("reason", &["timeout", "refused", "crowded"])]),
+    (
+        c::UNADMITTED_CLOSED,
+        &[("reason", &["timeout", "refused", "crowded"])],
+    ),
     (c::SESSION_REQUESTS, &[("node", &["own", "other"])]),
-    (c::SESSIONS_UNKNOWN, &[("reason", &["not_here", "ended", "node_gone"])]),
+    (
+        c::SESSIONS_UNKNOWN,
+        &[("reason", &["not_here", "ended", "node_gone"])],
+    ),
     (c::RATE_LIMITED, &[("what", &LIMITED)]),
-    (c::SLOW_CONSUMERS, &[("reason", &["bytes", "queue_full", "write_timeout"])]),
+    (
+        c::SLOW_CONSUMERS,
+        &[("reason", &["bytes", "queue_full", "write_timeout"])],
+    ),
     (c::APPENDS, &[("result", &APPENDS)]),
     (c::HINTS_RECEIVED, &[("kind", &HINTS)]),
     (c::HINTS_PUBLISHED, &[("result", &["ok", "failed"])]),
-    (c::GAPS_FILLED, &[("cause", &["hint", "outbox", "joining", "resync"])]),
+    (
+        c::GAPS_FILLED,
+        &[("cause", &["hint", "outbox", "joining", "resync"])],
+    ),
     (c::RESYNCS, &[("cause", &RESYNCS)]),
     (c::PRESENCE_CHANGES, &[("state", &["online", "offline"])]),
-    (c::DATABASE_DROPPED, &[("reason", &["silent", "doubted", "spoilt", "abandoned"])]),
+    (
+        c::DATABASE_DROPPED,
+        &[("reason", &["silent", "doubted", "spoilt", "abandoned"])],
+    ),
     (c::LOG_LINES, &[("level", &["error", "warn"])]),
     (c::SPANS_EXPORTED, &[("result", &["ok", "failed"])]),
 ];
@@ -38,7 +56,10 @@ const GAUGES: &[(&str, &[Label<'_>])] = &[
     (c::CONNECTIONS, &[FACES, PROTOCOLS, TRANSPORTS]),
     (c::TCP_CONNECTIONS, &[("port", &["public", "admin"])]),
     (c::UNADMITTED, &[("state", &["pending", "refused"])]),
-    (c::DEPENDENCY_UP, &[("dependency", &["postgres", "redis", "keys"])]),
+    (
+        c::DEPENDENCY_UP,
+        &[("dependency", &["postgres", "redis", "keys"])],
+    ),
 ];
 
 /// Histograms, likewise.
@@ -68,7 +89,14 @@ const CLOSED: [&str; 14] = [
 const HANDSHAKES: [&str; 5] = ["ok", "unauthorized", "suspended", "too_many", "unavailable"];
 const REFUSALS: [&str; 5] = ["missing", "malformed", "expired", "refused", "unread"];
 const LIMITED: [&str; 5] = ["message", "event", "connect", "request", "handshake"];
-const APPENDS: [&str; 6] = ["stored", "repeated", "not_a_member", "conflict", "failed", "unknown"];
+const APPENDS: [&str; 6] = [
+    "stored",
+    "repeated",
+    "not_a_member",
+    "conflict",
+    "failed",
+    "unknown",
+];
 const HINTS: [&str; 11] = [
     "own",
     "entries",

@@ -8,7 +8,7 @@ mod logs;
 mod recorder;
 mod sampled;
 
-pub(crate) use logs::{LogsArgs, start_logs};
 pub(crate) use closed_sets::{start_counter, start_histogram};
+pub(crate) use logs::{LogsArgs, start_logs};
 pub(crate) use recorder::{Recorder, start_recorder};
 pub(crate) use sampled::note_lateness;

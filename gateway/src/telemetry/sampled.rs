@@ -99,8 +99,11 @@ pub(super) fn fractions() -> String {
         let metric = c::ALL.iter().find(|metric| metric.name == name);
         if let (Some(metric), Some(seconds)) = (metric, seconds) {
             let help = metric.help;
-            writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {seconds}\n")
-                .unwrap_or_default();
+            writeln!(
+                text,
+                "# HELP {name} {help}\n# TYPE {name} counter\n{name} {seconds}\n"
+            )
+            .unwrap_or_default();
         }
     }
     text

@@ -42,7 +42,9 @@ impl Meter {
         self.written.fetch_add(bytes, Ordering::Relaxed);
         if self.waiting() > 0 {
             let less = |waiting: u64| Some(waiting.saturating_sub(bytes));
-            let before = self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            let before = self
+                .waiting
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
             let gone = before.unwrap_or_default().min(bytes);
             PENDING.fetch_sub(gone, Ordering::Relaxed);
         }
@@ -52,6 +54,12 @@ impl Meter {
     fn waits(&self, bytes: u64) {
         self.waiting.fetch_add(bytes, Ordering::Relaxed);
         PENDING.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Its client has gone: nothing waits any more.
+    pub(super) fn gives_up(&self) {
+        let waiting = self.waiting.swap(0, Ordering::Relaxed);
+        PENDING.fetch_sub(waiting, Ordering::Relaxed);
     }
 
     /// How many bytes have gone out so far.
@@ -76,7 +84,7 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        PENDING.fetch_sub(*self.waiting.get_mut(), Ordering::Relaxed);
+        self.gives_up();
     }
 }
 
@@ -159,6 +167,24 @@ mod tests {
         meter.set_blocked(false);
         assert!(backlog.add(200, &meter, 1_000));
         assert!(!backlog.add(1, &meter, 1_000));
+    }
+
+    #[test]
+    fn what_waits_is_known_until_it_has_gone_out_or_its_client_has_gone() {
+        let (backlog, meter) = (Backlog::default(), Meter::of_polling());
+        assert!(backlog.add(900, &meter, 1_000));
+        assert!(
+            !backlog.add(200, &meter, 1_000),
+            "refused, so it does not wait"
+        );
+        assert_eq!(meter.waiting(), 900);
+        meter.wrote(600);
+        assert_eq!(meter.waiting(), 300);
+        meter.wrote(600);
+        assert_eq!(meter.waiting(), 0);
+        assert!(backlog.add(500, &meter, 1_000));
+        meter.gives_up();
+        assert_eq!(meter.waiting(), 0);
     }
 
     #[test]

@@ -149,6 +149,9 @@ impl Sessions {
         let mut sessions = self.lock();
         let known = sessions.entry(sid.to_owned()).or_default();
         known.ended = Some(Instant::now());
+        if let Some(meter) = &known.meter {
+            meter.gives_up();
+        }
         if let Some(websocket) = known.upgraded.upgrade() {
             if gently {
                 websocket.close();

@@ -180,7 +180,9 @@ async fn metrics_have_the_labels_that_their_page_says() {
     deployment.socket("bob").token("nonsense").refused().await;
     let page = include_str!("../../../docs/metrics.md");
     let metrics = deployment.admin().get("/metrics").await.text;
-    let samples = metrics.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let samples = metrics
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
     let mut seen = 0;
     for sample in samples {
         let (whole, labels) = sample.split_once('{').unwrap_or((sample, ""));

@@ -6,7 +6,9 @@ use std::process::{Command, Output};
 use serde_json::json;
 use tokio::time::{Duration, timeout};
 
-use crate::support::{DEADLINE, Database, Deployment, GATEWAY, Rest, SECRET, eventually, servers, Figures};
+use crate::support::{
+    DEADLINE, Database, Deployment, Figures, GATEWAY, Rest, SECRET, eventually, servers,
+};
 
 /// Short, so that what waits for it does not take long.
 const QUICK: [(&str, &str); 2] = [
@@ -47,10 +49,17 @@ async fn every_send_is_answered_though_open_connections_fall_silent() {
     let silent = [("reason", "silent")];
     for (name, labels) in [
         ("roomwire_database_connections_dropped_total", &silent[..]),
-        ("roomwire_database_errors_total", &[("pool", "primary"), silent[0]]),
+        (
+            "roomwire_database_errors_total",
+            &[("pool", "primary"), silent[0]],
+        ),
         ("roomwire_append_messages_total", &[("result", "unknown")]),
     ] {
-        assert!(figures.sum(name, labels) > 0.0, "{name}: {}", figures.text());
+        assert!(
+            figures.sum(name, labels) > 0.0,
+            "{name}: {}",
+            figures.text()
+        );
     }
 }
 

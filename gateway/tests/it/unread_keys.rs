@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Database, Deployment, Generation, Issuer, ONES, Rest, TWOS, eventually, run, said, servers,
-    text, unix_seconds, Figures};
+    Database, Deployment, Figures, Generation, Issuer, ONES, Rest, TWOS, eventually, run, said,
+    servers, text, unix_seconds,
+};
 
 #[tokio::test]
 async fn until_a_key_set_was_read_nobody_is_told_that_their_token_is_wrong() {
@@ -39,7 +40,10 @@ async fn until_a_key_set_was_read_nobody_is_told_that_their_token_is_wrong() {
     let figures = Figures::read(&admin).await;
     let unusable = [("result", "unusable")];
     assert!(figures.sum("roomwire_key_set_reads_total", &unusable) > 0.0);
-    assert!(!figures.has("roomwire_key_set_age_seconds"), "none was read");
+    assert!(
+        !figures.has("roomwire_key_set_age_seconds"),
+        "none was read"
+    );
 }
 
 #[tokio::test]

@@ -100,15 +100,14 @@ impl<F: Face> Namespace<F> {
 
     /// Opens a namespace that serves the face.
     pub(super) fn open(self: Arc<Self>, io: &SocketIo<SocketAdapter>, path: &'static str) {
-        let admit = move |socket: SocketRef<SocketAdapter>,
-                          held: Held,
-                          TryData(auth): TryData<Value>| {
-            let namespace = Arc::clone(&self);
-            async move {
-                let admitted = namespace.admit((socket, held), auth.ok()).await;
-                admitted.map_err(Told::from)
-            }
-        };
+        let admit =
+            move |socket: SocketRef<SocketAdapter>, held: Held, TryData(auth): TryData<Value>| {
+                let namespace = Arc::clone(&self);
+                async move {
+                    let admitted = namespace.admit((socket, held), auth.ok()).await;
+                    admitted.map_err(Told::from)
+                }
+            };
         // Everything is set up before the client is told that it is connected.
         let connected = |socket: SocketRef<SocketAdapter>| {
             if let Some(ready) = socket.extensions.remove::<Ready>() {
@@ -127,7 +126,9 @@ impl<F: Face> Namespace<F> {
     ) -> Result<(), Refused> {
         let begun = Instant::now();
         let entered = self.enter(&socket, auth).await;
-        let result = entered.as_ref().map_or_else(|refused| refused.label, |_| "ok");
+        let result = entered
+            .as_ref()
+            .map_or_else(|refused| refused.label, |_| "ok");
         metrics::histogram!(catalogue::HANDSHAKE_DURATION, "face" => F::NAME)
             .record(begun.elapsed().as_secs_f64());
         metrics::counter!(catalogue::HANDSHAKES, "face" => F::NAME, "result" => result)

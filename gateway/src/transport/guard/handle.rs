@@ -112,7 +112,8 @@ impl Handle {
             0 if !self.meter.is_blocked() => 1,
             ahead => ahead.saturating_add(bytes),
         };
-        self.marks.add(since, self.meter.written().saturating_add(more));
+        self.marks
+            .add(since, self.meter.written().saturating_add(more));
     }
 
     pub(super) fn meters(&self) -> impl Iterator<Item = &Meter> {

@@ -17,7 +17,10 @@ use tokio::{
 };
 
 use super::handle::{HEAD, Handle, IDLE};
-use crate::{telemetry::catalogue, transport::slot::Slot};
+use crate::{
+    telemetry::catalogue,
+    transport::{meter::Meter, slot::Slot},
+};
 
 /// How long a peer may take.
 #[derive(Debug, Clone, Copy)]
@@ -226,6 +229,7 @@ impl Drop for Guarded {
         // served the connection, for as long as anybody holds the handle.
         drop(self.handle.reader.take());
         drop(self.handle.writer.take());
+        self.handle.meters().for_each(Meter::gives_up);
         let gently = self.handle.gently.load(Ordering::Acquire);
         if self.handle.dead.load(Ordering::Acquire) && !gently {
             // Without lingering the kernel keeps what was never read for minutes. If it refuses,
@@ -311,14 +315,20 @@ mod tests {
         handle.time_next(Timestamp::from_unix_ms(0), message.len());
         let writing = async {
             guarded.write_all(&much[at..]).await.unwrap();
-            assert_eq!(handle.marks.count(), 1, "the message itself is not written yet");
+            assert_eq!(
+                handle.marks.count(),
+                1,
+                "the message itself is not written yet"
+            );
             guarded.write_all(&message).await.unwrap();
             assert_eq!(handle.marks.count(), 0);
         };
         let mut read = vec![0; all];
-        let (_, read) = timeout(SOON, async { tokio::join!(writing, client.read_exact(&mut read)) })
-            .await
-            .unwrap();
+        let (_, read) = timeout(SOON, async {
+            tokio::join!(writing, client.read_exact(&mut read))
+        })
+        .await
+        .unwrap();
         assert_eq!(read.unwrap(), all);
     }
 

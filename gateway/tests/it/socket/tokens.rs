@@ -9,7 +9,9 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
-    DEADLINE, Deployment, Generation, Transports, said, said_about, sign_with, token, token_for, Figures};
+    DEADLINE, Deployment, Figures, Generation, Transports, said, said_about, sign_with, token,
+    token_for,
+};
 
 #[tokio::test]
 async fn a_token_travels_in_the_authorization_header() {

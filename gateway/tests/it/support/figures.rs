@@ -20,7 +20,10 @@ impl Figures {
 
     /// Names with their labels, and values.
     pub(crate) fn samples(&self) -> impl Iterator<Item = (&str, f64)> {
-        let lines = self.0.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        let lines = self
+            .0
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty());
         lines.map(|line| {
             let (name, value) = line.rsplit_once(' ').unwrap();
             (name, value.parse().unwrap_or_else(|_| panic!("{line}")))
@@ -33,7 +36,10 @@ impl Figures {
         let all = self.samples().filter(|(whole, _)| {
             let (own, labels) = whole.split_once('{').unwrap_or((whole, ""));
             let has = |label: &String| {
-                labels.trim_end_matches('}').split(',').any(|own| own == label)
+                labels
+                    .trim_end_matches('}')
+                    .split(',')
+                    .any(|own| own == label)
             };
             own == name && wanted.iter().all(has)
         });

@@ -10,5 +10,5 @@ mod sampled;
 
 pub(crate) use closed_sets::{start_counter, start_histogram};
 pub(crate) use logs::{LogsArgs, start_logs};
-pub(crate) use recorder::{Recorder, start_recorder};
+pub(crate) use recorder::{Recorder, note_build, start_recorder};
 pub(crate) use sampled::note_lateness;

@@ -26,9 +26,9 @@ impl Recorder {
         for sampler in &*self.samplers() {
             sampler();
         }
-        sampled::sample();
+        let fractions = sampled::sample();
         self.handle.run_upkeep();
-        self.handle.render() + &sampled::fractions()
+        self.handle.render() + &fractions
     }
 
     /// Has gauges set whenever they are asked for. `sampler` must neither block nor wait.
@@ -36,20 +36,20 @@ impl Recorder {
         self.samplers().push(Box::new(sampler));
     }
 
-    /// Says what was built, and for which schema.
-    pub(crate) fn note_build(&self, schema: i64) {
-        metrics::gauge!(
-            catalogue::BUILD_INFO,
-            "version" => env!("CARGO_PKG_VERSION"),
-            "commit" => option_env!("ROOMWIRE_COMMIT").unwrap_or("unknown"),
-            "schema" => schema.to_string(),
-        )
-        .set(1.0);
-    }
-
     fn samplers(&self) -> std::sync::MutexGuard<'_, Vec<Sampler>> {
         self.samplers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Says what was built, and for which schema.
+pub(crate) fn note_build(schema: i64) {
+    metrics::gauge!(
+        catalogue::BUILD_INFO,
+        "version" => env!("CARGO_PKG_VERSION"),
+        "commit" => option_env!("ROOMWIRE_COMMIT").unwrap_or("unknown"),
+        "schema" => schema.to_string(),
+    )
+    .set(1.0);
 }
 
 /// The recorder could not be installed.

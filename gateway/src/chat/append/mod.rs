@@ -4,6 +4,8 @@
 //! the order of arrival. No message waits for a timer: an idle lane commits a single one at
 //! once.
 
+mod written;
+
 use std::time::Duration;
 
 use roomwire_shared::{MessageId, RoomId, Timestamp};
@@ -14,9 +16,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
+use self::written::{Written, entry};
 use crate::{
-    bus::{Addressed, Hint, Publication, Publisher, Topic},
-    domain::{ChatError, Kind, LogEntry, NewMessage, Stored, What},
+    bus::{Publication, Publisher},
+    domain::{ChatError, Kind, NewMessage},
     live::Hub,
     store::{Appended, NotAppended, Store, Verdict, Writer},
     telemetry::{
@@ -38,9 +41,6 @@ const WAITING_MAX: usize = 4_096;
 const BATCH_MAX: usize = 512;
 /// Bytes of text in one batch, beside which the next message waits.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of text in one hint, beside which a second hint is made.
-const HINT_BYTES_MAX: usize = 64 * 1024;
-
 /// A lane. Two messages in one lane are committed in the order in which they were submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lane(u8);
@@ -300,42 +300,6 @@ impl Committer {
     }
 }
 
-/// What a batch has written into one room.
-struct Written {
-    room: RoomId,
-    entries: Vec<LogEntry>,
-    causes: Vec<TraceContext>,
-}
-
-impl Written {
-    fn new(room: RoomId, entry: LogEntry, cause: Option<TraceContext>) -> Self {
-        Self {
-            room,
-            entries: vec![entry],
-            causes: cause.into_iter().collect(),
-        }
-    }
-
-    fn add(&mut self, entry: LogEntry, cause: Option<TraceContext>) {
-        self.entries.push(entry);
-        self.causes.extend(cause);
-    }
-
-    /// Hints of bounded size, order kept.
-    fn hints(self) -> impl Iterator<Item = Addressed> {
-        let Self {
-            room,
-            entries,
-            causes,
-        } = self;
-        split(entries).map(move |part| Addressed {
-            topic: Topic::Room(room),
-            hint: Hint::Entries(part),
-            causes: causes.clone(),
-        })
-    }
-}
-
 fn note_committed<'a>(
     messages: impl Iterator<Item = ((&'a NewMessage, &'a Asker), &'a Option<TraceContext>)>,
     verdicts: &[Verdict],
@@ -387,44 +351,4 @@ fn receipt(message: &NewMessage, verdict: &Verdict) -> Result<Receipt, ChatError
     };
     metrics::counter!(catalogue::APPENDS, "result" => label).increment(1);
     receipt
-}
-
-fn entry(message: NewMessage, verdict: &Verdict) -> Option<LogEntry> {
-    let Verdict::Stored { position, at } = *verdict else {
-        return None;
-    };
-    let stored = Stored {
-        id: message.id,
-        sender: message.sender,
-        text: message.text.into_string(),
-        at,
-        client_id: message.client_id.map(|key| key.as_str().to_owned()),
-        origin: message.origin,
-        author: message.author,
-    };
-    Some(LogEntry {
-        position,
-        what: What::Written(stored),
-    })
-}
-
-/// Cuts a room's entries into parts of bounded size, order kept.
-fn split(entries: Vec<LogEntry>) -> impl Iterator<Item = Vec<LogEntry>> {
-    let mut parts = vec![Vec::new()];
-    let mut bytes = 0;
-    for entry in entries {
-        let size = match &entry.what {
-            What::Written(message) => message.text.len(),
-            _ => 0,
-        };
-        if bytes + size > HINT_BYTES_MAX && bytes > 0 {
-            parts.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += size;
-        if let Some(part) = parts.last_mut() {
-            part.push(entry);
-        }
-    }
-    parts.into_iter()
 }

@@ -22,7 +22,7 @@ use crate::{
     presence::Presence,
     store::Store,
     sweeper,
-    telemetry::{Recorder, note_lateness},
+    telemetry::{Recorder, note_build, note_lateness},
     transport::{
         Admin, Budget, Edge, Listener, Lobby, Nodes, Sessions, bind, engine, note_pending,
         serve_admin,
@@ -59,20 +59,11 @@ impl App {
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         let (serving, working) = (Workers::default(), Workers::default());
         let probed = Workers::default();
-        recorder.note_build(Store::schema());
-        let gauges = recorder.clone();
-        let admin = Admin::new(recorder, &health::DEPENDENCIES);
+        note_build(Store::schema());
+        let admin = Admin::new(recorder.clone(), &health::DEPENDENCIES);
         // Of both ports, since what is passed on between nodes takes memory too.
         let bodies = Budget::new(config.http.bodies_bytes_max);
-        let probes = serve_admin(
-            private,
-            admin.clone(),
-            bodies.clone(),
-            (config.http.clone(), config.sockets),
-            probed.clone(),
-        );
-        probed.run_to_end(probes);
-        probed.run(note_lateness());
+        answer_probes(private, (&admin, &bodies), &config, &probed);
 
         health::refuse_unsuitable(&config.postgres).await?;
         let store = Store::new(&config.postgres)?;
@@ -85,7 +76,7 @@ impl App {
             .advertise
             .unwrap_or_else(|| reachable(admin_address));
         let bus = Bus::start(&config.redis, (&node, advertised), store.clone(), &working)?;
-        sample(&gauges, (&store, &verifier, &bus.publisher));
+        sample(&recorder, (&store, &verifier, &bus.publisher));
         let checked = health::Checked {
             store: store.clone(),
             bus: (node.clone(), bus.canary.clone()),
@@ -99,7 +90,7 @@ impl App {
         let rules = (config.rooms, limits);
         let chat = converse(bus, &store, rules, &working);
         let waiting = chat.clone();
-        gauges.sample_with(move || waiting.note_waiting());
+        recorder.sample_with(move || waiting.note_waiting());
         let hub = chat.hub().clone();
         let edge = serve(
             (public, bodies),
@@ -120,6 +111,23 @@ impl App {
             probed,
         })
     }
+}
+
+/// Serves the admin port for as long as there is anything to tell.
+fn answer_probes(
+    tcp: TcpListener,
+    (admin, bodies): (&Admin, &Budget),
+    config: &Config,
+    probed: &Workers,
+) {
+    probed.run_to_end(serve_admin(
+        tcp,
+        admin.clone(),
+        bodies.clone(),
+        (config.http.clone(), config.sockets),
+        probed.clone(),
+    ));
+    probed.run(note_lateness());
 }
 
 /// Has those gauges set that are looked up when they are asked for.

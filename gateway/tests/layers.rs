@@ -66,7 +66,8 @@ const ROOTS: [&str; 7] = [
 const PROGRAMS: [&str; 2] = ["main", "bin"];
 
 /// Only these may name the library behind a layer.
-const LIBRARIES: [(&str, &[&str]); 8] = [
+const LIBRARIES: [(&str, &[&str]); 9] = [
+    ("opentelemetry", &["telemetry"]),
     ("governor", &["limits.rs"]),
     ("metrics_process", &["telemetry"]),
     ("tikv_jemalloc", &["telemetry", "main.rs", "bin"]),

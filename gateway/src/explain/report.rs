@@ -138,6 +138,11 @@ impl Node {
     }
 }
 
+fn counted(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
 fn doubts(evidence: Option<&Evidence>, nodes: &[Node]) -> Vec<String> {
     let Some(evidence) = evidence else {
         return vec![
@@ -147,8 +152,8 @@ fn doubts(evidence: Option<&Evidence>, nodes: &[Node]) -> Vec<String> {
     let mut doubts = Vec::new();
     if evidence.owed > 0 {
         doubts.push(format!(
-            "{} changes of its room are not known to be published yet",
-            evidence.owed
+            "its room has {} in the outbox, not known to be published yet",
+            counted(evidence.owed.unsigned_abs(), "change")
         ));
     }
     for node in nodes {
@@ -157,9 +162,10 @@ fn doubts(evidence: Option<&Evidence>, nodes: &[Node]) -> Vec<String> {
                 doubts.push(format!("node {} does not answer", node.name));
             }
             Some(room) if room.sockets > 0 && room.cursor < evidence.position => {
+                let sockets = counted(room.sockets as u64, "socket");
                 doubts.push(format!(
-                    "node {} has {} sockets in the room and stands at position {}",
-                    node.name, room.sockets, room.cursor
+                    "node {} has {sockets} in the room and stands at position {}",
+                    node.name, room.cursor
                 ));
             }
             _ => {}
@@ -188,8 +194,9 @@ impl fmt::Display for Report {
             match &node.room {
                 Some(room) => writeln!(
                     f,
-                    "  node {name} stands at position {} of the room, with {} sockets in it",
-                    room.cursor, room.sockets
+                    "  node {name} stands at position {} of the room, with {} in it",
+                    room.cursor,
+                    counted(room.sockets as u64, "socket")
                 )?,
                 None if node.answered => writeln!(f, "  node {name} has no socket in the room")?,
                 None if node.lives => {}

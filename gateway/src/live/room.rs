@@ -393,19 +393,17 @@ impl State {
             if !to(member) {
                 continue;
             }
-            let mut next = &*member.connection;
-            if frames.get(next.audience()).is_none() {
+            let connection = &*member.connection;
+            let Some(frame) = frames.get(connection.audience()) else {
                 continue;
-            }
+            };
             sent += 1;
-            if since.is_some() && next.can_time() {
-                match last.replace(next) {
-                    Some(before) => next = before,
-                    None => continue,
-                }
-            }
-            if let Some(frame) = frames.get(next.audience()) {
-                next.send(frame);
+            if since.is_none() || !connection.can_time() {
+                connection.send(frame);
+            } else if let Some(before) = last.replace(connection)
+                && let Some(frame) = frames.get(before.audience())
+            {
+                before.send(frame);
             }
         }
         if let (Some(last), Some(since)) = (last, since)

@@ -227,11 +227,11 @@ catalogue! {
     PROCESS_CPU = "process_cpu_seconds_total", Kind::Counter, [];
     /// Open file descriptors.
     PROCESS_FDS = "process_open_fds", Kind::Gauge, [];
-    /// How many there may be.
+    /// How many there may be; 0 without a bound.
     PROCESS_FDS_MAX = "process_max_fds", Kind::Gauge, [];
     /// Bytes of address space.
     PROCESS_VIRTUAL = "process_virtual_memory_bytes", Kind::Gauge, [];
-    /// How many there may be.
+    /// How many there may be; 0 without a bound.
     PROCESS_VIRTUAL_MAX = "process_virtual_memory_max_bytes", Kind::Gauge, [];
     /// Bytes of memory in use.
     PROCESS_RESIDENT = "process_resident_memory_bytes", Kind::Gauge, [];

@@ -12,6 +12,6 @@ mod traces;
 
 pub(crate) use closed_sets::{start_counter, start_histogram};
 pub(crate) use logs::LogsArgs;
-pub(crate) use recorder::{Recorder, start_recorder};
+pub(crate) use recorder::{Recorder, note_build, start_recorder};
 pub(crate) use sampled::note_lateness;
 pub(crate) use traces::{Destination, TraceContext, TraceId, spans};

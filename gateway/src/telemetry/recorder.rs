@@ -37,9 +37,9 @@ impl Recorder {
             sampler();
         }
         journal::measure();
-        sampled::sample();
+        let fractions = sampled::sample();
         handle.run_upkeep();
-        Some(handle.render() + &sampled::fractions())
+        Some(handle.render() + &fractions)
     }
 
     /// Has gauges set whenever they are asked for. `sampler` must neither block nor wait.
@@ -47,20 +47,20 @@ impl Recorder {
         self.samplers().push(Box::new(sampler));
     }
 
-    /// Says what was built, and for which schema.
-    pub(crate) fn note_build(&self, schema: i64) {
-        metrics::gauge!(
-            catalogue::BUILD_INFO,
-            "version" => env!("CARGO_PKG_VERSION"),
-            "commit" => option_env!("ROOMWIRE_COMMIT").unwrap_or("unknown"),
-            "schema" => schema.to_string(),
-        )
-        .set(1.0);
-    }
-
     fn samplers(&self) -> std::sync::MutexGuard<'_, Vec<Sampler>> {
         self.samplers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Says what was built, and for which schema.
+pub(crate) fn note_build(schema: i64) {
+    metrics::gauge!(
+        catalogue::BUILD_INFO,
+        "version" => env!("CARGO_PKG_VERSION"),
+        "commit" => option_env!("ROOMWIRE_COMMIT").unwrap_or("unknown"),
+        "schema" => schema.to_string(),
+    )
+    .set(1.0);
 }
 
 /// The recorder could not be installed.

@@ -22,26 +22,38 @@ pub(crate) async fn note_lateness() {
     }
 }
 
-/// Looks at everything that has a gauge. To be called where the runtime is.
-pub(super) fn sample() {
-    runtime();
-    process();
+/// Looks at everything that has a gauge. Returns the counters with fractions, which the recorder does
+/// not know, in the text format. To be called where the runtime is.
+pub(super) fn sample() -> String {
     allocator();
+    let seconds = [(c::RUNTIME_BUSY, runtime()), (c::PROCESS_CPU, process())];
+    let mut text = String::new();
+    for (name, seconds) in seconds {
+        let metric = c::ALL.iter().find(|metric| metric.name == name);
+        if let (Some(c::Metric { help, .. }), Some(seconds)) = (metric, seconds) {
+            let described = format!("# HELP {name} {help}\n# TYPE {name} counter");
+            writeln!(text, "{described}\n{name} {seconds}\n").unwrap_or_default();
+        }
+    }
+    text
 }
 
+/// Returns the seconds that its threads were busy.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-fn runtime() {
-    let Ok(handle) = Handle::try_current() else {
-        return;
-    };
+fn runtime() -> Option<f64> {
+    let handle = Handle::try_current().ok()?;
     let runtime = handle.metrics();
     metrics::gauge!(c::RUNTIME_WORKERS).set(runtime.num_workers() as f64);
     metrics::gauge!(c::RUNTIME_TASKS).set(runtime.num_alive_tasks() as f64);
     metrics::gauge!(c::RUNTIME_QUEUE).set(runtime.global_queue_depth() as f64);
+    let workers = 0..runtime.num_workers();
+    let busy = workers.map(|worker| runtime.worker_total_busy_duration(worker));
+    Some(busy.sum::<Duration>().as_secs_f64())
 }
 
+/// Returns the seconds of processor time.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-fn process() {
+fn process() -> Option<f64> {
     let found = metrics_process::collector::collect();
     let numbers = [
         (c::PROCESS_FDS, found.open_fds),
@@ -57,6 +69,7 @@ fn process() {
             metrics::gauge!(name).set(number as f64);
         }
     }
+    found.cpu_seconds_total
 }
 
 /// The allocator counts by epochs, of which each look begins one.
@@ -82,29 +95,3 @@ fn allocator() {
 
 #[cfg(target_env = "msvc")]
 fn allocator() {}
-
-/// Counters with fractions, which the recorder does not know: in the text format.
-pub(super) fn fractions() -> String {
-    let mut text = String::new();
-    let busy = Handle::try_current().map(|handle| {
-        let runtime = handle.metrics();
-        let workers = 0..runtime.num_workers();
-        workers
-            .map(|worker| runtime.worker_total_busy_duration(worker))
-            .sum::<Duration>()
-            .as_secs_f64()
-    });
-    let process = metrics_process::collector::collect().cpu_seconds_total;
-    for (name, seconds) in [(c::RUNTIME_BUSY, busy.ok()), (c::PROCESS_CPU, process)] {
-        let metric = c::ALL.iter().find(|metric| metric.name == name);
-        if let (Some(metric), Some(seconds)) = (metric, seconds) {
-            let help = metric.help;
-            writeln!(
-                text,
-                "# HELP {name} {help}\n# TYPE {name} counter\n{name} {seconds}\n"
-            )
-            .unwrap_or_default();
-        }
-    }
-    text
-}

@@ -87,6 +87,11 @@ impl TraceContext {
         TraceId(self.0.trace_id())
     }
 
+    /// Whoever began the trace keeps it.
+    pub(super) fn is_kept(&self) -> bool {
+        self.0.is_sampled()
+    }
+
     pub(super) fn context(&self) -> Context {
         Context::new().with_remote_span_context(self.0.clone())
     }

@@ -4,6 +4,7 @@
 //! ids, counts and outcomes; never a token, a text, a query or a raw path. There is no span for each
 //! recipient.
 
+mod allowance;
 mod context;
 mod exporter;
 pub(crate) mod spans;

@@ -6,7 +6,7 @@ use roomwire_shared::MessageId;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{TARGET, TraceContext, are_on};
+use super::{TARGET, TraceContext, allowance, are_on};
 
 /// Links of one span.
 const LINKS_MAX: usize = 32;
@@ -38,7 +38,7 @@ pub(crate) fn request(method: &'static str, route: &str, parent: Option<&TraceCo
         http.route = route,
         http.response.status_code = Empty,
     );
-    under(span, parent)
+    under(span, allowed(parent))
 }
 
 /// Notes how a request was answered.
@@ -63,7 +63,7 @@ pub(crate) fn event(
         roomwire.event = event,
         roomwire.result = Empty,
     );
-    under(span, parent)
+    under(span, allowed(parent))
 }
 
 /// Notes what became of an event.
@@ -185,6 +185,11 @@ pub(crate) fn deliver(parent: &TraceContext) -> Span {
 /// Notes to how many sockets something was sent.
 pub(crate) fn recipients(span: &Span, count: u64) {
     span.record("roomwire.recipients", count);
+}
+
+/// A caller's place in a trace, unless callers have had more than enough kept.
+fn allowed(parent: Option<&TraceContext>) -> Option<&TraceContext> {
+    parent.filter(|parent| !parent.is_kept() || allowance::take())
 }
 
 fn under(span: Span, parent: Option<&TraceContext>) -> Span {

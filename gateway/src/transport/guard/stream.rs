@@ -324,7 +324,7 @@ mod tests {
             assert_eq!(handle.marks.count(), 0);
         };
         let mut read = vec![0; all];
-        let (_, read) = timeout(SOON, async {
+        let ((), read) = timeout(SOON, async {
             tokio::join!(writing, client.read_exact(&mut read))
         })
         .await

@@ -37,6 +37,8 @@ async fn a_failure_that_nobody_asked_about_is_told_to_the_sender_alone() {
             .generation(generation)
             .open()
             .await;
+        // Of the chat of the generation before.
+        alice.ignores("new_message:");
         let mut phone = deployment.chats("alice").open().await;
         for (event, argument, code) in [
             ("frobnicate", json!({}), "PARAMETER_WRONG"),

@@ -39,14 +39,14 @@ async fn open_sockets_are_counted_where_they_are_until_they_are_closed() {
             let mut rooms = rooms.transports(transports).open().await;
             let chats = deployment.chats("alice").generation(generation);
             let chats = chats.transports(transports).open().await;
-            let (begun, goes_on) = ways(transports);
+            let (first, goes_on) = ways(transports);
             for face in ["rooms", "chats"] {
                 let face = ("face", face);
                 let labels = |transport| [face, ("protocol", protocol(generation)), transport];
                 let there = labels(("transport", goes_on));
                 eventually_told(&admin, (OPEN, &there), 1.0).await;
                 eventually_told(&admin, (OPEN, &[face]), 1.0).await;
-                let began = labels(("transport", begun));
+                let began = labels(("transport", first));
                 let figures = Figures::read(&admin).await;
                 let opened = figures.sum(OPENED, &began) - before.sum(OPENED, &began);
                 assert!((opened - 1.0).abs() < 0.5, "{began:?} {opened}");

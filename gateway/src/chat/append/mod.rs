@@ -4,6 +4,8 @@
 //! the order of arrival. No message waits for a timer: an idle lane commits a single one at
 //! once.
 
+mod written;
+
 use std::time::Duration;
 
 use roomwire_shared::{MessageId, RoomId, Timestamp};
@@ -14,9 +16,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
+use self::written::{Written, entry};
 use crate::{
-    bus::{Addressed, Hint, Publication, Publisher, Topic},
-    domain::{ChatError, Kind, LogEntry, NewMessage, Stored, What},
+    bus::{Publication, Publisher},
+    domain::{ChatError, Kind, NewMessage},
     live::Hub,
     store::{Appended, NotAppended, Store, Verdict, Writer},
     telemetry::{
@@ -38,9 +41,6 @@ const WAITING_MAX: usize = 4_096;
 const BATCH_MAX: usize = 512;
 /// Bytes of text in one batch, beside which the next message waits.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of text in one hint, beside which a second hint is made.
-const HINT_BYTES_MAX: usize = 64 * 1024;
-
 /// A lane. Two messages in one lane are committed in the order in which they were submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lane(u8);
@@ -254,17 +254,22 @@ impl Committer {
     /// Shows, publishes and answers, in that order: a writer who has the receipt may rely on the
     /// message being on its way.
     fn finish(&self, messages: Vec<NewMessage>, askers: Vec<Asker>, appended: Appended) {
-        note_committed(&messages, &askers, &appended.verdicts);
+        let traces: Vec<Option<TraceContext>> = askers
+            .iter()
+            .map(|asker| TraceContext::of(&asker.span))
+            .collect();
+        let committed = messages.iter().zip(&askers).zip(&traces);
+        note_committed(committed, &appended.verdicts);
         let mut receipts = Vec::with_capacity(messages.len());
         let mut rooms: Vec<Written> = Vec::new();
-        let written = messages.into_iter().zip(appended.verdicts).enumerate();
-        for (place, (message, verdict)) in written {
+        let mut causes = traces.into_iter();
+        for (message, verdict) in messages.into_iter().zip(appended.verdicts) {
             let room = message.room;
             receipts.push(receipt(&message, &verdict));
+            let cause = causes.next().flatten();
             let Some(entry) = entry(message, &verdict) else {
                 continue;
             };
-            let cause = askers.get(place).and_then(|a| TraceContext::of(&a.span));
             match rooms.iter_mut().find(|written| written.room == room) {
                 Some(written) => written.add(entry, cause),
                 None => rooms.push(Written::new(room, entry, cause)),
@@ -295,62 +300,23 @@ impl Committer {
     }
 }
 
-/// What a batch has written into one room.
-struct Written {
-    room: RoomId,
-    entries: Vec<LogEntry>,
-    causes: Vec<TraceContext>,
-}
-
-impl Written {
-    fn new(room: RoomId, entry: LogEntry, cause: Option<TraceContext>) -> Self {
-        Self {
-            room,
-            entries: vec![entry],
-            causes: cause.into_iter().collect(),
-        }
-    }
-
-    fn add(&mut self, entry: LogEntry, cause: Option<TraceContext>) {
-        self.entries.push(entry);
-        self.causes.extend(cause);
-    }
-
-    /// Hints of bounded size, order kept.
-    fn hints(self) -> impl Iterator<Item = Addressed> {
-        let Self {
-            room,
-            entries,
-            causes,
-        } = self;
-        split(entries).map(move |part| Addressed {
-            topic: Topic::Room(room),
-            hint: Hint::Entries(part),
-            causes: causes.clone(),
+fn note_committed<'a>(
+    messages: impl Iterator<Item = ((&'a NewMessage, &'a Asker), &'a Option<TraceContext>)>,
+    verdicts: &[Verdict],
+) {
+    let stored = messages.zip(verdicts).filter_map(|(one, verdict)| {
+        let ((message, asker), trace) = one;
+        let Verdict::Stored { position, .. } = *verdict else {
+            return None;
+        };
+        Some(Committed {
+            message: message.id,
+            room: message.room,
+            position,
+            accepted: asker.accepted,
+            trace: trace.as_ref(),
         })
-    }
-}
-
-fn note_committed(messages: &[NewMessage], askers: &[Asker], verdicts: &[Verdict]) {
-    let all = messages.iter().zip(askers).zip(verdicts);
-    let traces: Vec<Option<TraceContext>> = askers
-        .iter()
-        .map(|asker| TraceContext::of(&asker.span))
-        .collect();
-    let stored = all
-        .zip(&traces)
-        .filter_map(|(((message, asker), verdict), trace)| {
-            let Verdict::Stored { position, .. } = *verdict else {
-                return None;
-            };
-            Some(Committed {
-                message: message.id,
-                room: message.room,
-                position,
-                accepted: asker.accepted,
-                trace: trace.as_ref(),
-            })
-        });
+    });
     journal::committed(stored);
 }
 
@@ -385,44 +351,4 @@ fn receipt(message: &NewMessage, verdict: &Verdict) -> Result<Receipt, ChatError
     };
     metrics::counter!(catalogue::APPENDS, "result" => label).increment(1);
     receipt
-}
-
-fn entry(message: NewMessage, verdict: &Verdict) -> Option<LogEntry> {
-    let Verdict::Stored { position, at } = *verdict else {
-        return None;
-    };
-    let stored = Stored {
-        id: message.id,
-        sender: message.sender,
-        text: message.text.into_string(),
-        at,
-        client_id: message.client_id.map(|key| key.as_str().to_owned()),
-        origin: message.origin,
-        author: message.author,
-    };
-    Some(LogEntry {
-        position,
-        what: What::Written(stored),
-    })
-}
-
-/// Cuts a room's entries into parts of bounded size, order kept.
-fn split(entries: Vec<LogEntry>) -> impl Iterator<Item = Vec<LogEntry>> {
-    let mut parts = vec![Vec::new()];
-    let mut bytes = 0;
-    for entry in entries {
-        let size = match &entry.what {
-            What::Written(message) => message.text.len(),
-            _ => 0,
-        };
-        if bytes + size > HINT_BYTES_MAX && bytes > 0 {
-            parts.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += size;
-        if let Some(part) = parts.last_mut() {
-            part.push(entry);
-        }
-    }
-    parts.into_iter()
 }

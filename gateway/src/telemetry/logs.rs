@@ -11,10 +11,10 @@ use json_subscriber::FieldWriter;
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry_otlp::ExporterBuildError;
 use tokio::signal::unix::Signal;
-use tracing::{Event, Level, Subscriber, dispatcher};
+use tracing::{Event, Level, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::LevelFilter,
+    filter::{FilterExt as _, LevelFilter, filter_fn},
     fmt,
     layer::{Context, SubscriberExt as _},
     registry::LookupSpan,
@@ -50,22 +50,22 @@ enum LogFormat {
 }
 
 /// Libraries that write what they carry when they are asked for details: texts and tokens. Whatever
-/// the filter says, these details stay off. Spans for traces are let through, since they have no lines
-/// but lend their ids to those within.
-const ALWAYS: [&str; 11] = [
-    "tungstenite=info",
-    "tokio_tungstenite=info",
-    "hyper=info",
-    "fred=info",
-    "sqlx=info",
-    // Says which parameter of the database's URL it does not know, with its value.
-    "sqlx_postgres::options::parse=off",
-    "h2=info",
-    "tonic=info",
-    "tower=info",
-    "reqwest=info",
-    "roomwire_trace=info",
+/// the filter says, also of a single module of theirs, these details stay off.
+const QUIET: [&str; 9] = [
+    "tungstenite",
+    "tokio_tungstenite",
+    "hyper",
+    "fred",
+    "sqlx",
+    "h2",
+    "tonic",
+    "tower",
+    "reqwest",
 ];
+/// Says which parameter of the database's URL it does not know, with its value.
+const SILENT: &str = "sqlx_postgres::options::parse";
+/// Spans for traces are let through: they have no lines, but lend their ids to those within.
+const SPANS: &str = "roomwire_trace=info";
 
 /// What SIGHUP adds, and takes away again.
 const DETAILS: &str = "roomwire_gateway=debug";
@@ -112,10 +112,11 @@ pub(crate) fn start(
         Ok(parsed) => (None, parsed),
         Err(problem) => (
             Some(problem),
-            (with_always(EnvFilter::new("info")), "info".to_owned()),
+            (with_spans(EnvFilter::new("info")), "info".to_owned()),
         ),
     };
     let (filter, handle) = reload::Layer::new(filter);
+    let filter = filter.and(filter_fn(is_harmless));
     let lines = if is_pretty(args.log_format) {
         fmt::layer().with_writer(stderr).with_filter(filter).boxed()
     } else {
@@ -263,17 +264,22 @@ fn parse(text: &str) -> Result<EnvFilter, BadFilter> {
         return Err(BadFilter::Malformed);
     }
     let filter = EnvFilter::try_new(text).map_err(|_| BadFilter::Malformed)?;
-    Ok(with_always(filter))
+    Ok(with_spans(filter))
 }
 
-fn with_always(mut filter: EnvFilter) -> EnvFilter {
-    for directive in ALWAYS {
-        // These are valid, and a filter without one of them still filters.
-        if let Ok(directive) = directive.parse() {
-            filter = filter.add_directive(directive);
-        }
+fn with_spans(filter: EnvFilter) -> EnvFilter {
+    match SPANS.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
     }
-    filter
+}
+
+/// What no filter can switch on is left out.
+fn is_harmless(meta: &Metadata<'_>) -> bool {
+    let target = meta.target();
+    let is_of = |library: &&str| target.starts_with(*library);
+    let detailed = *meta.level() > Level::INFO;
+    !(target.starts_with(SILENT) || detailed && QUIET.iter().any(is_of))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 
 mod chats;
 mod cluster;
+mod confidential;
 mod explain;
 mod foreign_credentials;
 mod hostile;

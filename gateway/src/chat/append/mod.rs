@@ -240,7 +240,7 @@ impl Committer {
             let verdicts = messages.iter().zip(&appended.verdicts);
             let receipts: Vec<_> = verdicts.map(|(m, verdict)| receipt(m, verdict)).collect();
             self.finish(messages, Vec::new(), appended);
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
             self.writer.plain("commit").await?;
             Ok::<_, crate::store::Error>(receipts)
         };

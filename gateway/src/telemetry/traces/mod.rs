@@ -30,7 +30,7 @@ use exporter::Counted;
 pub(crate) const TARGET: &str = "roomwire_trace";
 
 /// How long spans may take to be sent at the end of the process.
-const LAST_EXPORT: Duration = Duration::from_secs(2);
+const LAST_EXPORT: Duration = Duration::from_secs(1);
 
 static ON: AtomicBool = AtomicBool::new(false);
 
@@ -104,7 +104,7 @@ impl Traces {
             .with_filter(filter_fn(|meta| meta.is_span() && meta.target() == TARGET))
     }
 
-    /// Sends what is left, for two seconds at most. Blocks.
+    /// Sends what is left, for a second at most. Blocks.
     pub(crate) fn finish(self) {
         if let Err(error) = self.0.shutdown_with_timeout(LAST_EXPORT) {
             tracing::debug!(%error, "the last spans were not sent");

@@ -216,7 +216,7 @@ catalogue! {
     RUNTIME_TASKS = "roomwire_runtime_tasks", Kind::Gauge, [];
     /// Tasks that wait for a thread, beside each thread's own.
     RUNTIME_QUEUE = "roomwire_runtime_queued_tasks", Kind::Gauge, [];
-    /// Seconds that all threads together were busy.
+    /// Seconds that all threads together had something to do, also while the system let them wait.
     RUNTIME_BUSY = "roomwire_runtime_busy_seconds_total", Kind::Counter, [];
     /// Seconds by which a timer came late: how long whatever becomes due waits for a thread.
     RUNTIME_LATENESS = "roomwire_runtime_lateness_seconds", Kind::Histogram(LATENCY), [];

@@ -8,6 +8,7 @@ mod report;
 
 use std::{collections::HashMap, io::Write, str::FromStr};
 
+use anyhow::Context as _;
 use futures_util::future::join_all;
 use roomwire_shared::{MessageId, RoomId};
 
@@ -113,8 +114,10 @@ async fn nodes(
         let named = named.iter().map(|url| (url.clone(), Some(url.clone())));
         return Ok(named.collect());
     };
-    let known = bus::directory(redis).await?.into_iter();
+    let known = bus::directory(redis).await;
+    let known = known.context("redis does not tell which nodes there are, name them by --node")?;
     Ok(known
+        .into_iter()
         .map(|(node, address)| {
             let url = address.map(|address| format!("http://{address}"));
             (node.to_string(), url)

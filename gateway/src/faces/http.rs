@@ -135,11 +135,12 @@ pub(super) async fn run_to_end<F: IntoResponse>(
     panicked: impl FnOnce() -> F + Send,
 ) -> Response {
     // Not tracked: awaited right here. The panic itself was logged by the panic hook.
-    let handled = tokio::spawn(next.run(request)).await;
+    let handled = tokio::spawn(next.run(request).in_current_span()).await;
     handled.unwrap_or_else(|_| panicked().into_response())
 }
 
-/// Takes the time of a request, whatever becomes of it. To be the outermost layer.
+/// Takes the time of a request, unless its client goes away before the answer. To be the outermost
+/// layer.
 pub(super) async fn measure(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();

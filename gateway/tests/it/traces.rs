@@ -91,6 +91,48 @@ async fn a_request_goes_on_with_its_callers_trace_over_either_form_of_otlp() {
     }
 }
 
+#[tokio::test]
+async fn what_a_request_writes_or_edits_is_followed_to_the_other_node() {
+    let collector = Collector::start().await;
+    let deployment = Deployment::with_clients_and_settings(2, &collector.settings()).await;
+    let Some(deployment) = deployment else { return };
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    let mut bob = deployment.socket_on(1, "bob").open().await;
+    let alice = deployment.rest("alice");
+    let alice = alice.header("traceparent", parent(TRACE, true).as_bytes());
+    let body = json!({ "chat_id": room, "text": "hello" });
+    let sent = alice.post("/chat/send_message", &body).await.ok();
+    bob.hears_text("hello").await;
+    let request = named(&collector, "POST /chat/send_message").await;
+    let append = named(&collector, "append").await;
+    assert_eq!(
+        (request.parent.as_str(), &append.parent),
+        (CALLER, &request.id)
+    );
+    let is_process = |span: &Span| span.name == "process room";
+    let process = collector.span(TRACE, is_process).await;
+    assert_ne!(process.node, request.node);
+
+    let id = sent["data"]["_id"].as_str().unwrap().to_owned();
+    let edited = format!("/chat/messages/{id}");
+    alice
+        .put(&edited, &json!({ "newMessage": "bye" }))
+        .await
+        .ok();
+    let request = named(&collector, "PUT /chat/messages/{message}").await;
+    let query = collector.span(TRACE, |span| {
+        span.name == "query" && span.parent == request.id
+    });
+    assert_eq!(query.await.attribute("db.system.name"), "postgresql");
+    let send = collector.span(TRACE, |span| {
+        span.name == "send room" && span.parent == request.id
+    });
+    let send = send.await;
+    collector
+        .span(TRACE, |span| is_process(span) && span.parent == send.id)
+        .await;
+}
+
 fn rand_trace() -> u128 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.unwrap().as_nanos()

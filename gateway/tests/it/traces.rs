@@ -101,7 +101,7 @@ async fn what_a_request_writes_or_edits_is_followed_to_the_other_node() {
     let alice = deployment.rest("alice");
     let alice = alice.header("traceparent", parent(TRACE, true).as_bytes());
     let body = json!({ "chat_id": room, "text": "hello" });
-    let sent = alice.post("/chat/send_message", &body).await.ok();
+    let answer = alice.post("/chat/send_message", &body).await.ok();
     bob.hears_text("hello").await;
     let request = named(&collector, "POST /chat/send_message").await;
     let append = named(&collector, "append").await;
@@ -113,7 +113,7 @@ async fn what_a_request_writes_or_edits_is_followed_to_the_other_node() {
     let process = collector.span(TRACE, is_process).await;
     assert_ne!(process.node, request.node);
 
-    let id = sent["data"]["_id"].as_str().unwrap().to_owned();
+    let id = answer["data"]["_id"].as_str().unwrap().to_owned();
     let edited = format!("/chat/messages/{id}");
     alice
         .put(&edited, &json!({ "newMessage": "bye" }))

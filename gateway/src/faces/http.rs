@@ -13,13 +13,16 @@ use axum::{
 use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use serde::Serialize;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     domain::ChatError,
     limits::Limits,
     telemetry::{TraceContext, catalogue, spans},
 };
+
+/// Stands for the route of requests that have none, as a metric label.
+const NO_ROUTE: &str = "other";
 
 /// Where a request comes from; put there by the listener.
 #[derive(Debug, Clone, Copy)]
@@ -135,34 +138,63 @@ pub(super) async fn run_to_end<F: IntoResponse>(
     panicked: impl FnOnce() -> F + Send,
 ) -> Response {
     // Not tracked: awaited right here. The panic itself was logged by the panic hook.
-    let handled = tokio::spawn(next.run(request).in_current_span()).await;
+    let handled = tokio::spawn(next.run(request)).await;
     handled.unwrap_or_else(|_| panicked().into_response())
 }
 
-/// Takes the time of a request, unless its client goes away before the answer. To be the outermost
-/// layer.
+/// Takes the time of a request until its answer, also if its client goes away before that. To be right
+/// below [`run_to_end`], so that whatever else is done with a request is counted.
 pub(super) async fn measure(request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = method_label(request.method());
-    let template = route.as_ref().map_or("other", MatchedPath::as_str);
-    let span = spans::request(method, template, traced(request.headers()).as_ref());
-    let response = next.run(request).instrument(span.clone()).await;
-    let status = response.status().as_u16();
-    spans::answered(&span, status);
-    let seconds = begun.elapsed().as_secs_f64();
-    span.in_scope(|| {
-        let milliseconds = seconds * 1e3;
-        tracing::info!(method, route = template, status, milliseconds, "request");
-    });
-    metrics::histogram!(
-        catalogue::HTTP_DURATION,
-        "http_request_method" => method,
-        "http_route" => template.to_owned(),
-        "http_response_status_code" => status.to_string(),
-    )
-    .record(seconds);
+    let mut measured = Measured::begin(&request);
+    let response = next.run(request).instrument(measured.span.clone()).await;
+    measured.status = response.status();
     response
+}
+
+/// A request that is being served. When it is dropped it has been.
+struct Measured {
+    begun: Instant,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    span: Span,
+    /// Until there is an answer: that of a handler that panics.
+    status: StatusCode,
+}
+
+impl Measured {
+    fn begin(request: &Request) -> Self {
+        let method = method_label(request.method());
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let template = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+        let span = spans::request(method, template, traced(request.headers()).as_ref());
+        Self {
+            begun: Instant::now(),
+            method,
+            route,
+            span,
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        let (method, status) = (self.method, self.status.as_u16());
+        let route = self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+        let seconds = self.begun.elapsed().as_secs_f64();
+        spans::answered(&self.span, status);
+        self.span.in_scope(|| {
+            let milliseconds = seconds * 1e3;
+            tracing::info!(method, route, status, milliseconds, "request");
+        });
+        metrics::histogram!(
+            catalogue::HTTP_DURATION,
+            "http_request_method" => method,
+            "http_route" => route.to_owned(),
+            "http_response_status_code" => status.to_string(),
+        )
+        .record(seconds);
+    }
 }
 
 /// The place in a trace that a request names (W3C Trace Context).

@@ -1,10 +1,35 @@
 //! REST requests, as OpenTelemetry names them.
 
+use std::time::Duration;
+
 use reqwest::{Body, Method};
 
-use crate::support::{Deployment, Figures, token};
+use crate::support::{Deployment, Figures, eventually, token};
 
 const REQUESTS: &str = "http_server_request_duration_seconds_count";
+
+#[tokio::test]
+async fn a_request_counts_also_if_its_client_does_not_wait_for_the_answer() {
+    let settings = [("DATABASE_STATEMENT_TIMEOUT_MS", "1000")];
+    let Some((deployment, proxy)) = Deployment::with_fragile_database(&settings).await else {
+        return;
+    };
+    let room = deployment.rest("alice").new_room("tea", &["bob"]).await;
+    proxy.swallow();
+    let url = format!("{}/chat/rooms/{room}", deployment.node(0).url());
+    let hasty = reqwest::Client::builder().timeout(Duration::from_millis(100));
+    let request = hasty.build().unwrap().get(url).bearer_auth(token("alice"));
+    assert!(request.send().await.unwrap_err().is_timeout());
+    let labels = [
+        ("http_route", "/chat/rooms/{room}"),
+        ("http_response_status_code", "503"),
+    ];
+    eventually("counted", async || {
+        let figures = Figures::read(&deployment.admin()).await;
+        figures.sum(REQUESTS, &labels) > 0.5
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn every_request_counts_by_method_route_and_status_also_those_that_are_refused() {

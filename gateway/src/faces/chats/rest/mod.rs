@@ -43,15 +43,15 @@ pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
         .route("/chat/create", post(create))
         .route("/chat/send_message", post(send))
         .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn(|request, next| {
-            http::run_to_end(request, next, || Failed::from(ChatError::internal()))
-        }))
         .layer(from_fn_with_state(
             chat.limits().clone(),
             http::limit::<Failed>,
         ))
-        .layer(map_response(http::no_store))
         .layer(from_fn(http::measure))
+        .layer(from_fn(|request, next| {
+            http::run_to_end(request, next, || Failed::from(ChatError::internal()))
+        }))
+        .layer(map_response(http::no_store))
         .with_state(Context { chat, verifier })
 }
 

@@ -50,14 +50,14 @@ pub(crate) fn router(chat: Chat, verifier: Arc<Verifier>) -> Router {
         .route("/chat/messages/{message}", message)
         .method_not_allowed_fallback(not_found)
         .fallback(not_found)
-        .layer(from_fn(|request, next| {
-            http::run_to_end(request, next, || Failure::from(ChatError::internal()))
-        }))
         .layer(from_fn_with_state(
             chat.limits().clone(),
             http::limit::<Failure>,
         ))
-        .layer(map_response(http::no_store))
         .layer(from_fn(http::measure))
+        .layer(from_fn(|request, next| {
+            http::run_to_end(request, next, || Failure::from(ChatError::internal()))
+        }))
+        .layer(map_response(http::no_store))
         .with_state(Context { chat, verifier })
 }

@@ -6,6 +6,8 @@
 mod auth;
 mod http;
 mod limits;
+#[cfg(test)]
+mod page;
 mod postgres;
 mod problems;
 mod redis;

@@ -12,6 +12,13 @@ use crate::telemetry::Destination;
 const HTTP_PATH: &str = "v1/traces";
 const SCHEMES: [&str; 2] = ["http", "https"];
 
+// What holds where a variable is unset or empty.
+const PROTOCOL: &str = "http/protobuf";
+const SAMPLER: &str = "parentbased_always_on";
+const SAMPLER_ARG: &str = "1";
+const SERVICE: &str = "roomwire-gateway";
+const EXPORTER: &str = "otlp";
+
 /// Where traces go.
 #[expect(
     clippy::struct_field_names,
@@ -27,31 +34,23 @@ pub(crate) struct TracesArgs {
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")]
     otel_exporter_otlp_traces_endpoint: Option<String>,
     /// `http/protobuf` (mostly port 4318) or `grpc` (mostly port 4317).
-    #[arg(
-        long,
-        env = "OTEL_EXPORTER_OTLP_PROTOCOL",
-        default_value = "http/protobuf"
-    )]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", default_value = PROTOCOL)]
     otel_exporter_otlp_protocol: String,
     /// The same for traces alone.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")]
     otel_exporter_otlp_traces_protocol: Option<String>,
     /// Which traces are kept: `always_on`, `always_off`, `traceidratio`, or one of them behind
     /// `parentbased_`, which keeps what the caller keeps.
-    #[arg(
-        long,
-        env = "OTEL_TRACES_SAMPLER",
-        default_value = "parentbased_always_on"
-    )]
+    #[arg(long, env = "OTEL_TRACES_SAMPLER", default_value = SAMPLER)]
     otel_traces_sampler: String,
     /// Which part of the traces `traceidratio` keeps, from 0 to 1.
-    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1")]
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = SAMPLER_ARG)]
     otel_traces_sampler_arg: String,
     /// Name of this service in its traces.
-    #[arg(long, env = "OTEL_SERVICE_NAME", default_value = "roomwire-gateway")]
+    #[arg(long, env = "OTEL_SERVICE_NAME", default_value = SERVICE)]
     otel_service_name: String,
     /// `otlp`, or `none` for no traces whatever else is set.
-    #[arg(long, env = "OTEL_TRACES_EXPORTER", default_value = "otlp")]
+    #[arg(long, env = "OTEL_TRACES_EXPORTER", default_value = EXPORTER)]
     otel_traces_exporter: String,
     /// `true` for no traces whatever else is set.
     #[arg(long, env = "OTEL_SDK_DISABLED", default_value = "false")]
@@ -84,8 +83,20 @@ impl FromStr for Protocol {
 }
 
 impl TracesArgs {
-    /// `None` for no traces, and for what cannot be read.
-    pub(super) fn resolve(self, problems: &mut Problems) -> Option<Destination> {
+    /// `None` for no traces, and for what cannot be read. An empty variable counts as unset, as the
+    /// specification of these variables says.
+    pub(super) fn resolve(mut self, problems: &mut Problems) -> Option<Destination> {
+        for (value, default) in [
+            (&mut self.otel_exporter_otlp_protocol, PROTOCOL),
+            (&mut self.otel_traces_sampler, SAMPLER),
+            (&mut self.otel_traces_sampler_arg, SAMPLER_ARG),
+            (&mut self.otel_service_name, SERVICE),
+            (&mut self.otel_traces_exporter, EXPORTER),
+        ] {
+            if value.is_empty() {
+                default.clone_into(value);
+            }
+        }
         let sampler = sampler(
             problems,
             &self.otel_traces_sampler,
@@ -211,6 +222,24 @@ mod tests {
                 .unwrap()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn what_is_empty_counts_as_unset() {
+        let flags = [
+            SHARED,
+            "--otel-exporter-otlp-traces-endpoint=",
+            "--otel-exporter-otlp-protocol=",
+            "--otel-exporter-otlp-traces-protocol=",
+            "--otel-traces-sampler=",
+            "--otel-traces-sampler-arg=",
+            "--otel-service-name=",
+            "--otel-traces-exporter=",
+            "--otel-sdk-disabled=",
+        ];
+        let empty = resolved(&flags).unwrap().unwrap();
+        let unset = resolved(&[SHARED]).unwrap().unwrap();
+        assert_eq!(format!("{empty:?}"), format!("{unset:?}"));
     }
 
     #[test]

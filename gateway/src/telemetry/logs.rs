@@ -35,7 +35,7 @@ pub(crate) struct LogsArgs {
     #[arg(long, env = "LOG_FORMAT", global = true)]
     log_format: Option<LogFormat>,
     /// Filter directives, as in `info,roomwire_gateway=debug`.
-    #[arg(long, env = "RUST_LOG", default_value = "info", global = true)]
+    #[arg(long, env = "RUST_LOG", default_value = DEFAULT, global = true)]
     rust_log: String,
     /// File that holds the directives, instead of `RUST_LOG`; read again at each SIGHUP. Without one,
     /// SIGHUP switches the gateway's own details on and off.
@@ -67,6 +67,8 @@ const SILENT: &str = "sqlx_postgres::options::parse";
 /// Spans for traces are let through: they have no lines, but lend their ids to those within.
 const SPANS: &str = "roomwire_trace=info";
 
+/// The filter where nobody has said anything.
+const DEFAULT: &str = "info";
 /// What SIGHUP adds, and takes away again.
 const DETAILS: &str = "roomwire_gateway=debug";
 /// Longest filter, in bytes.
@@ -105,6 +107,8 @@ pub(crate) fn start(
     let file = args.rust_log_file.clone().filter(|path| !path.is_empty());
     let directives = match &file {
         Some(path) => read(path),
+        // An empty variable counts as unset.
+        None if args.rust_log.trim().is_empty() => Ok(DEFAULT.to_owned()),
         None => Ok(args.rust_log.clone()),
     };
     let parsed = directives.and_then(|text| Ok((parse(&text)?, text)));
@@ -112,7 +116,7 @@ pub(crate) fn start(
         Ok(parsed) => (None, parsed),
         Err(problem) => (
             Some(problem),
-            (with_spans(EnvFilter::new("info")), "info".to_owned()),
+            (with_spans(EnvFilter::new(DEFAULT)), DEFAULT.to_owned()),
         ),
     };
     let (filter, handle) = reload::Layer::new(filter);

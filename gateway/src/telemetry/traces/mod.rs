@@ -15,7 +15,7 @@ use std::{
 };
 
 use opentelemetry::{KeyValue, trace::TracerProvider as _};
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     trace::{Sampler, SdkTracerProvider},
@@ -61,9 +61,11 @@ impl Traces {
     pub(super) fn start(to: Destination, node: &str) -> Result<Self, ExporterBuildError> {
         let exporter = SpanExporter::builder();
         let exporter = if to.grpc {
-            exporter.with_tonic().with_endpoint(to.endpoint).build()?
+            let exporter = exporter.with_tonic().with_protocol(Protocol::Grpc);
+            exporter.with_endpoint(to.endpoint).build()?
         } else {
-            exporter.with_http().with_endpoint(to.endpoint).build()?
+            let exporter = exporter.with_http().with_protocol(Protocol::HttpBinary);
+            exporter.with_endpoint(to.endpoint).build()?
         };
         let ratio = Sampler::TraceIdRatioBased(to.ratio);
         let sampler = if to.parent_based {

@@ -16,6 +16,9 @@ use super::{TraceContext, catalogue};
 /// Messages that are remembered; the oldest goes for the newest. Some 150 bytes each.
 const MESSAGES_MAX: usize = 32_768;
 
+/// Messages of one trace that are told of: all that a socket ever says may belong to one.
+const OF_TRACE_MAX: usize = 100;
+
 /// A moment, in microseconds of Unix time by this node's clock.
 pub(crate) type Micros = u64;
 
@@ -109,6 +112,18 @@ impl Journal {
     }
 }
 
+impl Journal {
+    fn of_trace(&self, id: &str) -> Vec<Passage> {
+        let newest_first = self.order.iter().rev();
+        let passages = newest_first.filter_map(|message| self.passages.get(message));
+        passages
+            .filter(|passage| passage.trace_id.as_deref() == Some(id))
+            .take(OF_TRACE_MAX)
+            .cloned()
+            .collect()
+    }
+}
+
 static JOURNAL: LazyLock<Mutex<Journal>> = LazyLock::new(Mutex::default);
 
 fn lock() -> MutexGuard<'static, Journal> {
@@ -158,14 +173,9 @@ pub(crate) fn passage(message: MessageId) -> Option<Passage> {
     lock().passages.get(&message).cloned()
 }
 
-/// What is remembered of the messages of a trace, given by its id.
+/// What is remembered of the latest messages of a trace, given by its id; at most 100, newest first.
 pub(crate) fn of_trace(id: &str) -> Vec<Passage> {
-    let journal = lock();
-    let passages = journal.passages.values();
-    passages
-        .filter(|passage| passage.trace_id.as_deref() == Some(id))
-        .cloned()
-        .collect()
+    lock().of_trace(id)
 }
 
 /// Shows how many messages are remembered.
@@ -177,6 +187,20 @@ pub(super) fn measure() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_long_trace_the_newest_messages_are_told_of() {
+        let mut journal = Journal::default();
+        let last = u64::try_from(OF_TRACE_MAX).unwrap() + 50;
+        for n in 1..=last {
+            let passage = journal.of(MessageId::new(1, n), RoomId::new(1, 1), 1);
+            passage.trace_id = Some("a trace".to_owned());
+        }
+        let told = journal.of_trace("a trace");
+        assert_eq!(told.len(), OF_TRACE_MAX);
+        assert_eq!(told[0].message, MessageId::new(1, last));
+        assert!(journal.of_trace("another").is_empty());
+    }
 
     #[test]
     fn the_oldest_message_goes_for_the_newest() {

@@ -290,6 +290,35 @@ fn is_harmless(meta: &Metadata<'_>) -> bool {
 mod tests {
     use super::*;
 
+    /// Notes of which targets lines were written.
+    struct Written(std::sync::Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Written {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let target = event.metadata().target().to_owned();
+            self.0.lock().unwrap().push(target);
+        }
+    }
+
+    #[test]
+    fn no_filter_switches_on_what_libraries_say_in_detail() {
+        let written = std::sync::Arc::default();
+        let loud = "trace,tungstenite::protocol=trace,fred::router=trace,sqlx::query=trace";
+        let filter = parse(loud).unwrap().and(filter_fn(is_harmless));
+        let lines = Written(std::sync::Arc::clone(&written)).with_filter(filter);
+        let subscriber = tracing_subscriber::registry().with(lines);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::trace!(target: "tungstenite::protocol", "a frame");
+            tracing::debug!(target: "fred::router", "a command");
+            tracing::debug!(target: "sqlx::query", "a statement");
+            tracing::warn!(target: "sqlx_postgres::options::parse", "a parameter");
+            tracing::warn!(target: "sqlx::pool", "harmless");
+            tracing::trace!(target: "roomwire_gateway::live", "ours");
+        });
+        let written = written.lock().unwrap().clone();
+        assert_eq!(written, ["sqlx::pool", "roomwire_gateway::live"]);
+    }
+
     #[test]
     fn directives_are_levels_and_modules_with_levels() {
         for good in [

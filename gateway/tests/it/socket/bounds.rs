@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Deployment, Generation, Transports};
+use crate::support::{Deployment, Generation, Transports, eventually};
 
 const LONGEST: usize = 16 * 1024;
 
@@ -65,4 +65,25 @@ async fn much_too_long_a_text_is_an_error_like_any_other() {
             .await;
         alice.say(&room, "short").await;
     }
+}
+
+#[tokio::test]
+async fn websockets_count_among_the_connections_that_a_node_may_have() {
+    let settings = [("CONNECTIONS_MAX", "2")];
+    let Some(deployment) = Deployment::with_clients_and_settings(1, &settings).await else {
+        return;
+    };
+    let mut alice = deployment.socket("alice").open().await;
+    let _bob = deployment.socket("bob").open().await;
+    // A client of its own for each, which keeps no connection.
+    let status = async || {
+        let rest = reqwest::Client::new().get(format!("{}/chat/rooms", deployment.node(0).url()));
+        rest.send()
+            .await
+            .map(|answer| answer.status().as_u16())
+            .ok()
+    };
+    assert_eq!(status().await, None);
+    alice.disconnect().await;
+    eventually("answered", async || status().await == Some(401)).await;
 }

@@ -90,10 +90,8 @@ impl Report {
                     By::Itself => "",
                     By::Log => ", from the log",
                 };
-                add(
-                    shown.at,
-                    format!("given to {} sockets{from}", shown.sockets),
-                );
+                let sockets = counted(shown.sockets, "socket");
+                add(shown.at, format!("given to {sockets}{from}"));
             }
         }
         events.sort_by_key(|(at, ..)| *at);

@@ -110,12 +110,16 @@ async fn what_is_not_in_the_store_or_not_shown_is_told_as_a_doubt() {
         .as_str()
         .unwrap()
         .to_owned();
-    let stuck = explain(&deployment, &[&id]).await;
+    // Named, since one that stands still may be taken for dead by now.
+    let urls = [0, 1].map(|node| deployment.node(node).admin_url().to_owned());
+    let [here, there] = &urls;
+    let stuck = explain(&deployment, &[&id, "--node", here, "--node", there]).await;
     assert_eq!(stuck.status.code(), Some(1), "{}", text(&stuck));
     assert!(text(&stuck).contains("does not answer"), "{}", text(&stuck));
     deployment.node(1).signal("CONT").unwrap();
     bob.hears_text("hello").await;
-    let mended = async || explain(&deployment, &[&id]).await.status.success();
+    let named = [id.as_str(), "--node", here, "--node", there];
+    let mended = async || explain(&deployment, &named).await.status.success();
     eventually("well again", mended).await;
 }
 

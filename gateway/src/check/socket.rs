@@ -207,8 +207,8 @@ impl Link {
             let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
             url.set_scheme(scheme).map_err(|()| Error::NotOurs)?;
             let config = WebSocketConfig::default().max_message_size(Some(BYTES_MAX));
-            let connected = connect_async_with_config(url.as_str(), Some(config), true).await;
-            let (stream, _) = connected.map_err(Box::new)?;
+            let connecting = connect_async_with_config(url.as_str(), Some(config), true);
+            let (stream, _) = Box::pin(connecting).await.map_err(Box::new)?;
             return Ok(Self::WebSocket(Box::new(stream)));
         }
         let client = Client::builder()

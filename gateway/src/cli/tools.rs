@@ -118,7 +118,7 @@ async fn user(what: UserCommand) -> anyhow::Result<()> {
 }
 
 async fn check(args: CheckArgs) -> anyhow::Result<()> {
-    let well = args.run(&mut std::io::stdout()).await?;
+    let well = Box::pin(args.run(&mut std::io::stdout())).await?;
     anyhow::ensure!(well, "not everything is as it should be");
     Ok(())
 }

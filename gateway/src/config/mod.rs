@@ -4,6 +4,8 @@
 //! once, by variable name. Must not: open anything; a configuration is only values.
 
 mod auth;
+#[cfg(test)]
+mod chart;
 mod http;
 mod limits;
 #[cfg(test)]
@@ -23,7 +25,7 @@ pub(crate) use limits::Rates;
 pub(crate) use limits::{Limits, LimitsArgs, Rate};
 pub(crate) use postgres::{Postgres, PostgresArgs};
 pub(crate) use problems::Problems;
-pub(crate) use redis::{Redis, RedisArgs};
+pub(crate) use redis::{Redis, RedisArgs, RedisTls};
 pub(crate) use rooms::{Rooms, RoomsArgs, UnknownUsers};
 pub(crate) use show::show;
 pub(crate) use sockets::{Sockets, SocketsArgs};

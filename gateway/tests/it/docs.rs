@@ -18,11 +18,12 @@ use crate::support::{
 };
 
 /// A command that begins with one of these needs what is not here.
-const ELSEWHERE: [&str; 6] = [
+const ELSEWHERE: [&str; 7] = [
     "helm ",
     "kubectl ",
     "docker ",
     "cargo ",
+    "UPDATE_DOCS=1 cargo ",
     "deploy/",
     "helm/cluster/",
 ];
@@ -219,6 +220,32 @@ async fn the_commands_of_the_page_of_postgres_do_what_it_says() {
     let ran = follow("docs/postgres.md", env).await;
     assert!(ran.status.success(), "{}", text(&ran));
     assert!(text(&ran).contains("postgres: ok"), "{}", text(&ran));
+}
+
+#[tokio::test]
+async fn the_commands_of_the_page_of_upgrades_do_what_it_says() {
+    if !programs() {
+        return;
+    }
+    let database = Database::empty().await;
+    let env = vec![
+        ("DATABASE_URL", database.url().to_owned()),
+        ("REDIS_URL", servers().redis_url().to_owned()),
+        ("JWT_HS256_SECRET", SECRET.to_owned()),
+    ];
+    let ran = follow("docs/upgrading.md", env).await;
+    assert!(ran.status.success(), "{}", text(&ran));
+}
+
+/// Where a page gets new commands, they get a test.
+#[test]
+fn every_page_with_commands_that_run_here_is_followed() {
+    let followed = include_str!("docs.rs");
+    for (page, text) in pages() {
+        let here = blocks(&text).iter().any(|block| runs_here(block));
+        let call = format!("follow(\"{page}\"");
+        assert_eq!(here, followed.contains(&call), "{page}");
+    }
 }
 
 #[tokio::test]

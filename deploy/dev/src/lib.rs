@@ -15,6 +15,7 @@ mod ports;
 pub mod front;
 pub mod gateway;
 pub mod servers;
+pub mod wheels;
 
 pub use error::Error;
 pub use ports::free_port;

@@ -4,6 +4,8 @@
 //! once, by variable name. Must not: open anything; a configuration is only values.
 
 mod auth;
+#[cfg(test)]
+mod chart;
 mod http;
 mod limits;
 #[cfg(test)]

@@ -19,15 +19,24 @@ force, without secrets.
 /// Stands above settings without a heading of their own.
 const NO_HEADING: &str = "Start";
 
-fn page() -> String {
+/// Every setting, as the command line knows it.
+pub(super) fn settings() -> Vec<Arg> {
     let command = ServeArgs::augment_args(Command::new("serve"));
     let command = LogsArgs::augment_args(command);
+    command.get_arguments().cloned().collect()
+}
+
+/// What a setting is for, in one line.
+pub(super) fn help_of(setting: &Arg) -> String {
+    let help = setting.get_long_help().or(setting.get_help());
+    let help = help.map_or_else(String::new, ToString::to_string);
+    help.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
     let mut last = "";
-    for argument in command
-        .get_arguments()
-        .filter(|argument| argument.get_long().is_some())
-    {
+    for argument in &settings() {
         let heading = argument.get_help_heading().unwrap_or(NO_HEADING);
         if heading != last {
             write!(
@@ -51,13 +60,7 @@ fn row(argument: &Arg) -> String {
         .iter()
         .map(|value| format!("`{}`", value.to_string_lossy()))
         .collect();
-    let help = argument.get_long_help().or(argument.get_help());
-    let help = help.map_or_else(String::new, ToString::to_string);
-    let help = help
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .replace('|', "\\|");
+    let help = help_of(argument).replace('|', "\\|");
     format!(
         "| {variable} | `--{flag}` | {} | {help} |\n",
         defaults.join(" ")
@@ -76,9 +79,7 @@ fn the_page_of_settings_says_what_the_settings_say() {
 
 #[test]
 fn every_setting_has_a_variable_and_says_what_it_is() {
-    let command = ServeArgs::augment_args(Command::new("serve"));
-    let command = LogsArgs::augment_args(command);
-    for argument in command.get_arguments() {
+    for argument in &settings() {
         let name = argument.get_id().as_str();
         assert!(argument.get_help().is_some(), "{name} has no help");
         // Migrating at the start is for development, and nothing that an environment should say.

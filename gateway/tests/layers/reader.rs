@@ -104,6 +104,27 @@ impl Reader {
     }
 }
 
+/// The code of a source, without its comments and texts; paths are written without spaces.
+pub(crate) fn code_of(text: &str) -> String {
+    let mut code = String::new();
+    write_code(text.parse().unwrap(), &mut code);
+    code
+}
+
+fn write_code(stream: TokenStream, code: &mut String) {
+    for token in stream {
+        match token {
+            TokenTree::Group(group) => write_code(group.stream(), code),
+            TokenTree::Ident(word) => {
+                code.push(' ');
+                code.push_str(&word.to_string());
+            }
+            TokenTree::Punct(mark) => code.push(mark.as_char()),
+            TokenTree::Literal(_) => {}
+        }
+    }
+}
+
 fn is(token: &TokenTree, text: &str) -> bool {
     !matches!(token, TokenTree::Group(_)) && token.to_string() == text
 }

@@ -28,7 +28,8 @@ fn every_written_use_can_be_installed_and_leaves_nothing(ground: &Ground) {
     for file in value_files() {
         let values = arguments(&file);
         let values = values.iter().map(String::as_str);
-        let install: Vec<_> = ["install", RELEASE].into_iter().chain(values).collect();
+        let install = ["install", RELEASE, "--set", "minReadySeconds=1"];
+        let install: Vec<_> = install.into_iter().chain(values).collect();
         let said = ground.helm(&install);
         assert!(said.is_success(), "{}: {}", file.display(), said.all());
         said.without_warning();

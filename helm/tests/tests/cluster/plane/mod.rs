@@ -5,6 +5,7 @@
 
 mod certificates;
 mod processes;
+mod programs;
 
 use std::env;
 use std::fs;
@@ -15,13 +16,15 @@ use std::sync::{Mutex, OnceLock};
 
 use serde_json::json;
 
-use crate::ground::{eventually, eventually_or};
+use crate::ground::eventually_or;
 use crate::report::Row;
 use crate::said::Said;
 use processes::Processes;
+use programs::Ports;
 
 const STAGES: &str = include_str!("stages.yaml");
 const METRICS: &str = include_str!("metrics.yaml");
+const MACHINES: &str = include_str!("machines.yaml");
 const SURROUNDINGS: &str = include_str!("surroundings.yaml");
 
 /// The account that has rights in the namespace of a check only.
@@ -37,17 +40,6 @@ pub(crate) struct Plane {
     ports: Ports,
     kubectl: PathBuf,
     processes: Mutex<Processes>,
-}
-
-#[derive(Debug)]
-struct Ports {
-    etcd: u16,
-    etcd_peer: u16,
-    api: u16,
-    controllers: u16,
-    scheduler: u16,
-    kwok: u16,
-    metrics: u16,
 }
 
 impl Plane {
@@ -86,12 +78,18 @@ impl Plane {
         };
         certificates::write(&plane.folder);
         plane.write_configurations();
+        plane.start_etcd();
         plane.start_server();
+        plane.wait(
+            "the API server is ready",
+            &["get", "--raw", "/readyz"],
+            "ok",
+        );
         plane.start_controllers();
         plane.start_kwok();
-        plane.add_nodes();
+        plane.start_metrics_server();
+        plane.add_machines();
         plane.add_definitions();
-        plane.add_metrics_server();
         plane.wait_until_complete();
         plane
     }
@@ -123,108 +121,10 @@ impl Plane {
         fs::write(path("kwok.yaml"), format!("{STAGES}---\n{METRICS}")).unwrap();
     }
 
-    fn run(&self, name: &'static str, arguments: &str) {
-        let arguments: Vec<_> = arguments.split_whitespace().map(str::to_owned).collect();
-        let program = self.bin.join(name);
-        self.processes
-            .lock()
-            .unwrap()
-            .start(name, &program, &arguments);
-    }
-
-    fn start_server(&self) {
-        let Ports {
-            etcd,
-            etcd_peer,
-            api,
-            ..
-        } = self.ports;
-        self.run("etcd", &format!(
-            "--data-dir etcd --unsafe-no-fsync --log-level warn
-             --listen-client-urls http://127.0.0.1:{etcd} --advertise-client-urls http://127.0.0.1:{etcd}
-             --listen-peer-urls http://127.0.0.1:{etcd_peer}
-             --initial-advertise-peer-urls http://127.0.0.1:{etcd_peer}
-             --initial-cluster default=http://127.0.0.1:{etcd_peer}"
-        ));
-        self.run("kube-apiserver", &format!(
-            "--etcd-servers=http://127.0.0.1:{etcd} --bind-address=127.0.0.1 --secure-port={api}
-             --advertise-address=127.0.0.1 --endpoint-reconciler-type=none
-             --tls-cert-file=admin.crt --tls-private-key-file=admin.key --client-ca-file=ca.crt
-             --service-account-issuer=https://kubernetes.default.svc
-             --service-account-key-file=admin.crt --service-account-signing-key-file=admin.key
-             --service-cluster-ip-range=10.96.0.0/16 --authorization-mode=RBAC
-             --proxy-client-cert-file=admin.crt --proxy-client-key-file=admin.key
-             --requestheader-client-ca-file=ca.crt --requestheader-allowed-names=admin
-             --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group
-             --requestheader-extra-headers-prefix=X-Remote-Extra-"
-        ));
-        self.wait(
-            "the API server is ready",
-            &["get", "--raw", "/readyz"],
-            "ok",
-        );
-    }
-
-    fn start_controllers(&self) {
-        let Ports {
-            controllers,
-            scheduler,
-            ..
-        } = self.ports;
-        let common = "--kubeconfig=admin.json --leader-elect=false --bind-address=127.0.0.1
-             --tls-cert-file=admin.crt --tls-private-key-file=admin.key";
-        // The autoscaler's own caution about young pods is not what is tested.
-        self.run(
-            "kube-controller-manager",
-            &format!(
-                "{common} --secure-port={controllers} --root-ca-file=ca.crt
-             --service-account-private-key-file=admin.key
-             --horizontal-pod-autoscaler-sync-period=2s
-             --horizontal-pod-autoscaler-cpu-initialization-period=1s
-             --horizontal-pod-autoscaler-initial-readiness-delay=1s"
-            ),
-        );
-        self.run(
-            "kube-scheduler",
-            &format!("{common} --secure-port={scheduler}"),
-        );
-    }
-
-    fn start_kwok(&self) {
-        let port = self.ports.kwok;
-        self.run("kwok", &format!(
-            "--kubeconfig=admin.json --config=kwok.yaml --manage-all-nodes=true --cidr=10.0.0.1/16
-             --node-ip=127.0.0.1 --node-port={port} --server-address=127.0.0.1:{port}
-             --node-lease-duration-seconds=40 --tls-cert-file=admin.crt --tls-private-key-file=admin.key"
-        ));
-    }
-
-    /// One in each of three zones.
-    fn add_nodes(&self) {
-        for zone in ["a", "b", "c"] {
-            let name = format!("node-{zone}");
-            let node = json!({
-                "apiVersion": "v1",
-                "kind": "Node",
-                "metadata": {
-                    "name": name,
-                    "labels": {
-                        "kubernetes.io/hostname": name,
-                        "kubernetes.io/os": "linux",
-                        "topology.kubernetes.io/zone": format!("zone-{zone}"),
-                    },
-                    "annotations": {
-                        "metrics.k8s.io/resource-metrics-path":
-                            format!("/metrics/nodes/{name}/metrics/resource"),
-                    },
-                },
-                "status": {
-                    "capacity": { "cpu": "64", "memory": "256Gi", "pods": "500" },
-                    "allocatable": { "cpu": "64", "memory": "256Gi", "pods": "500" },
-                },
-            });
-            self.apply(&["create", "-f", "-"], &node.to_string());
-        }
+    fn add_machines(&self) {
+        let port = self.ports.metrics.to_string();
+        let machines = MACHINES.replace("METRICS_PORT", &port);
+        self.apply(&["create", "-f", "-"], &machines);
     }
 
     /// The definitions of the custom resources that the chart knows.
@@ -243,41 +143,6 @@ impl Plane {
             "--timeout=60s",
         ];
         self.apply(&wait, "");
-    }
-
-    /// The aggregation layer reaches it by a name, as there is no network of pods.
-    fn add_metrics_server(&self) {
-        let port = self.ports.metrics;
-        self.run(
-            "metrics-server",
-            &format!(
-                "--kubeconfig=admin.json --authentication-kubeconfig=admin.json
-             --authorization-kubeconfig=admin.json --bind-address=127.0.0.1 --secure-port={port}
-             --tls-cert-file=admin.crt --tls-private-key-file=admin.key --kubelet-insecure-tls
-             --kubelet-use-node-status-port --kubelet-preferred-address-types=InternalIP
-             --metric-resolution=10s"
-            ),
-        );
-        let service = json!({
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": { "name": "metrics-server", "namespace": "kube-system" },
-            "spec": { "type": "ExternalName", "externalName": "localhost" },
-        });
-        let api = json!({
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": { "name": "v1beta1.metrics.k8s.io" },
-            "spec": {
-                "group": "metrics.k8s.io",
-                "version": "v1beta1",
-                "groupPriorityMinimum": 100,
-                "versionPriority": 100,
-                "insecureSkipTLSVerify": true,
-                "service": { "name": "metrics-server", "namespace": "kube-system", "port": port },
-            },
-        });
-        self.apply(&["create", "-f", "-"], &format!("{service}\n---\n{api}"));
     }
 
     /// Nodes that take pods, and an aggregated API that answers: without it, discovery fails.
@@ -304,27 +169,6 @@ impl Plane {
             let said = Said::of(self.kubectl().args(arguments), "");
             said.is_success() && said.out.contains(answer)
         });
-    }
-}
-
-impl Ports {
-    fn free() -> Self {
-        let mut ports = std::collections::BTreeSet::new();
-        eventually("seven ports are free", || {
-            ports.insert(roomwire_dev::free_port().unwrap());
-            ports.len() == 7
-        });
-        let [etcd, etcd_peer, api, controllers, scheduler, kwok, metrics] =
-            Vec::from_iter(ports).try_into().unwrap();
-        Self {
-            etcd,
-            etcd_peer,
-            api,
-            controllers,
-            scheduler,
-            kwok,
-            metrics,
-        }
     }
 }
 

@@ -13,6 +13,7 @@
 )]
 
 mod chats;
+mod check;
 mod cluster;
 mod confidential;
 mod explain;
@@ -29,6 +30,7 @@ mod secrets;
 mod socket;
 mod support;
 mod suspension;
+mod tls;
 mod traces;
 mod unread_keys;
 mod wire;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub(crate) use chats::{data, refusal, said};
 pub(crate) use collector::{Collector, Span};
-pub(crate) use deployment::Deployment;
+pub(crate) use deployment::{Deployment, environment};
 pub(crate) use figures::{Figures, eventually_told};
 pub(crate) use js::{Client, Connect, Generation, Transports};
 pub(crate) use keys::{Issuer, ONES, THREES, TWOS, key_set};

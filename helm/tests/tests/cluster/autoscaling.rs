@@ -12,7 +12,7 @@ const BY_CPU: &str = "autoscaling.type=hpa,autoscaling.targetConnections=null,\
                       autoscaling.minReplicas=2,autoscaling.maxReplicas=5";
 
 /// Four times what a gateway requests.
-const LOADED: &str = r"podAnnotations.cluster\.test/cpu=1";
+const LOADED: &str = r"podAnnotations.cluster\.test/cpu=1000m";
 
 with_each_helm!(
     an_autoscaler_takes_over_what_runs,

@@ -156,16 +156,28 @@ impl Ground {
         self.helm(&[&fixed, arguments].concat())
     }
 
-    /// Makes the service accounts that pods in this text name: without them no pod is admitted.
+    /// Makes the service accounts that pods in this text name: without them no pod is admitted. They
+    /// look like Helm's own, or it would refuse to have objects of their names.
     pub(crate) fn has_accounts(&self, objects: &str) {
         let account = |line: &str| {
-            line.trim()
-                .strip_prefix("serviceAccountName: ")
-                .map(str::to_owned)
+            let name = line.trim().strip_prefix("serviceAccountName: ");
+            name.map(str::to_owned)
         };
-        let names: BTreeSet<_> = objects.lines().filter_map(account).collect();
-        for name in names {
-            self.kubectl(&["create", "serviceaccount", &name]);
+        for name in objects.lines().filter_map(account).collect::<BTreeSet<_>>() {
+            let object = json!({
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": {
+                    "name": name,
+                    "labels": { "app.kubernetes.io/managed-by": "Helm" },
+                    "annotations": {
+                        "meta.helm.sh/release-name": RELEASE,
+                        "meta.helm.sh/release-namespace": self.namespace,
+                    },
+                },
+            });
+            let apply = ["apply", "-f", "-"];
+            self.kubectl_with(&apply, &object.to_string()).ok();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use roomwire_chart_tests::chart;
+use roomwire_chart_tests::{Helm, chart};
 use serde_json::json;
 
 use crate::ground::{Ground, RELEASE};
@@ -23,6 +23,9 @@ const MORE: [(&str, &str); 7] = [
 
 /// What Helm does to an object of a release.
 const VERBS: [&str; 4] = ["create", "delete", "get", "patch"];
+
+/// What Helm 4 does besides when it waits.
+const WAITING: [&str; 2] = ["list", "watch"];
 
 with_each_helm!(
     an_admin_of_one_namespace_installs_upgrades_tests_and_uninstalls,
@@ -113,7 +116,12 @@ fn with_those_rights_an_admin_of_one_namespace_installs_everything(ground: &Grou
             TENANT,
         ])
         .ok();
-    let allow = |(group, resource)| json!({ "apiGroups": [group], "resources": [resource], "verbs": VERBS });
+    let waiting: &[_] = match ground.helm {
+        Helm::V3 => &[],
+        Helm::V4 => &WAITING,
+    };
+    let verbs = [&VERBS, waiting].concat();
+    let allow = |(group, resource)| json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",

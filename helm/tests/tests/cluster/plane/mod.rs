@@ -12,6 +12,7 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use serde_json::json;
@@ -31,6 +32,7 @@ const SURROUNDINGS: &str = include_str!("surroundings.yaml");
 pub(crate) const TENANT: &str = "tenant";
 
 static PLANE: OnceLock<Plane> = OnceLock::new();
+static TRIED: AtomicBool = AtomicBool::new(false);
 
 /// The plane that runs.
 #[derive(Debug)]
@@ -65,6 +67,11 @@ impl Plane {
     }
 
     fn start() -> Self {
+        let is_first = !TRIED.swap(true, Ordering::Relaxed);
+        assert!(
+            is_first,
+            "the control plane did not start: the first failure says why"
+        );
         let _row = Row::begin("the control plane starts");
         let name = format!("roomwire-cluster-{}", std::process::id());
         let folder = env::temp_dir().join(name);
@@ -156,7 +163,7 @@ impl Plane {
         ];
         self.apply(&ready, "");
         let metrics = ["get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"];
-        self.wait("metrics are served", &metrics, "node-a");
+        self.wait("metrics are served", &metrics, "NodeMetricsList");
     }
 
     fn apply(&self, arguments: &[&str], input: &str) {

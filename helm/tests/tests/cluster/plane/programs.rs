@@ -100,7 +100,8 @@ impl Plane {
             "{SERVER} --secure-port={port} --kubeconfig=admin.json
              --authentication-kubeconfig=admin.json --authorization-kubeconfig=admin.json
              --kubelet-insecure-tls --kubelet-use-node-status-port
-             --kubelet-preferred-address-types=InternalIP --metric-resolution=10s"
+             --kubelet-preferred-address-types=InternalIP
+             --metric-resolution=10s --kubelet-request-timeout=5s"
         );
         self.run("metrics-server", &flags);
     }

@@ -16,6 +16,7 @@ mod chats;
 mod check;
 mod cluster;
 mod confidential;
+mod docs;
 mod explain;
 mod foreign_credentials;
 mod hostile;

@@ -308,6 +308,7 @@ fn every_dependency_of_the_workspace_is_used_by_a_member() {
         "shared",
         "loadtest",
         "deploy/dev",
+        "helm/tests",
     ];
     assert!(
         members
@@ -357,6 +358,8 @@ fn no_file_is_longer_than_500_lines_and_every_file_says_what_it_owns() {
         "../shared/src",
         "../loadtest/src",
         "../deploy/dev/src",
+        "../helm/tests/src",
+        "../helm/tests/tests",
     ] {
         for (path, text) in sources(root) {
             let lines = text.lines().count();
@@ -384,6 +387,7 @@ fn no_module_is_a_drawer() {
         "../shared/src",
         "../loadtest/src",
         "../deploy/dev/src",
+        "../helm/tests/src",
     ] {
         for (path, _) in sources(root) {
             let stem = path

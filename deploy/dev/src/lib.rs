@@ -14,7 +14,9 @@ mod ports;
 
 pub mod front;
 pub mod gateway;
+pub mod node;
 pub mod servers;
+pub mod wheels;
 
 pub use error::Error;
 pub use ports::free_port;

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::process::ExitStatus;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -31,6 +31,31 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Starts tried when a port that was chosen here is lost to another process.
 const ATTEMPTS: u32 = 3;
+
+/// Brings a program of the gateway's crate up to date, with these further flags of `cargo build`, and
+/// says where it is: for tests of other crates, which cargo does not build it for. Blocks.
+///
+/// It is built without optimisation into `target`, the folder that the caller itself was built into.
+pub fn build(target: &Path, name: &str, flags: &[&str]) -> Result<PathBuf, Error> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "roomwire-gateway"])
+        .args(["--bin", name])
+        .args(flags)
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .output()
+        .map_err(Error::io("start cargo"))?;
+    if built.status.success() {
+        return Ok(target.join("debug").join(name));
+    }
+    Err(Error::Failed {
+        program: "cargo build".to_owned(),
+        status: built.status,
+        output: String::from_utf8_lossy(&built.stderr).into_owned(),
+    })
+}
 
 /// A running gateway. It gets SIGKILL when this value is dropped or this process dies.
 ///

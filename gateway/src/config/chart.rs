@@ -134,7 +134,8 @@ fn is_secret(variable: &str) -> bool {
 fn in_config() -> Vec<Setting> {
     let all = settings();
     let all = all.iter().filter_map(Setting::of);
-    all.filter(|setting| !is_secret(&setting.variable)).collect()
+    all.filter(|setting| !is_secret(&setting.variable))
+        .collect()
 }
 
 /// `files/settings.yaml`: which variable each key becomes.

@@ -19,6 +19,7 @@ mod container;
 mod deployment;
 mod ending;
 mod environment;
+mod hook;
 mod kubelet;
 mod next_release;
 mod people;

@@ -13,5 +13,5 @@ mod verifier;
 
 pub(crate) use candidates::Candidates;
 pub(crate) use keys::probe;
-pub(crate) use sign::{TokenArgs, sign};
+pub(crate) use sign::{TokenArgs, sign, user_of};
 pub(crate) use verifier::{Refusal, Verifier};

@@ -11,7 +11,7 @@ use fred::{
     interfaces::{ClientLike, EventInterface},
     types::{
         Builder,
-        config::{Config, ReconnectPolicy, TcpConfig, UnresponsiveConfig},
+        config::{Config, ReconnectPolicy, TcpConfig, TlsConnector, UnresponsiveConfig},
     },
 };
 use secrecy::ExposeSecret;
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use super::{
     canary::{Canary, Connections},
+    certificates,
     inbox::Inbox,
     leases::Leases,
     names::{Names, NodeId, Topic},
@@ -51,6 +52,8 @@ const MISSED_MAX: usize = 4;
 pub(crate) enum Error {
     #[error("REDIS_URL cannot be read: {}", .0.details())]
     BadUrl(fred::error::Error),
+    #[error(transparent)]
+    BadCertificates(#[from] certificates::Error),
 }
 
 /// Both directions of the bus. Connecting goes on in the background for as long as it takes.
@@ -126,6 +129,11 @@ pub(super) fn builder(config: &config::Redis, notifications: usize) -> Result<Bu
     let mut parsed = Config::from_url(config.url.expose_secret()).map_err(Error::BadUrl)?;
     // Redis may be later than the gateway: keep trying instead of giving up on the first refusal.
     parsed.fail_fast = false;
+    if parsed.uses_tls()
+        && let Some(tls) = certificates::client(&config.tls)?
+    {
+        parsed.tls = Some(TlsConnector::from(tls).into());
+    }
     let mut builder = Builder::from_config(parsed);
     builder
         .with_connection_config(|connection| {
@@ -196,6 +204,7 @@ mod tests {
             let config = config::Redis {
                 url: url.into(),
                 prefix: "rw".into(),
+                tls: config::RedisTls::default(),
             };
             assert!(builder(&config, 16).is_ok(), "{url}");
         }

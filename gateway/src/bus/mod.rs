@@ -4,6 +4,7 @@
 //! may rely on one: the truth is the log in Postgres. Must not: keep anything durable, know SQL.
 
 mod canary;
+mod certificates;
 mod connect;
 mod directory;
 mod envelope;

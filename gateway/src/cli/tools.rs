@@ -8,7 +8,7 @@ use roomwire_shared::UserId;
 use super::{command, of_subcommand, run_to_end};
 use crate::{
     auth::{self, TokenArgs},
-    check,
+    check::CheckArgs,
     config::{self, AuthArgs, PostgresArgs, Problems, ServeArgs},
     explain::{self, ExplainArgs},
     store::{Standing, Store},
@@ -19,8 +19,9 @@ use crate::{
 pub(super) enum Tool {
     /// Apply the migrations that are missing.
     Migrate(PostgresArgs),
-    /// Check that what `serve` needs is there: Postgres with the schema, Redis, and the keys.
-    Check(Box<ServeArgs>),
+    /// Check that what `serve` needs is there: Postgres with the schema, Redis, and the keys. Or check a
+    /// whole deployment from outside (`--url`), or the node on this machine (`--ready`).
+    Check(Box<CheckArgs>),
     /// Suspend a user, or lift that.
     User {
         #[command(subcommand)]
@@ -116,10 +117,9 @@ async fn user(what: UserCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn check(args: ServeArgs) -> anyhow::Result<()> {
-    let config = args.resolve()?;
-    let well = check::check(&config, &mut std::io::stdout()).await?;
-    anyhow::ensure!(well, "not everything that serve needs is there");
+async fn check(args: CheckArgs) -> anyhow::Result<()> {
+    let well = Box::pin(args.run(&mut std::io::stdout())).await?;
+    anyhow::ensure!(well, "not everything is as it should be");
     Ok(())
 }
 

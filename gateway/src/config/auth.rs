@@ -62,6 +62,18 @@ pub(crate) enum KeySource {
 }
 
 impl AuthArgs {
+    /// Whether it was said where the shared secret is.
+    pub(crate) fn names_secret(&self) -> bool {
+        [&self.jwt_hs256_secret, &self.jwt_hs256_secret_file]
+            .into_iter()
+            .any(|given| present(given.clone()).is_some())
+    }
+
+    /// The claim that holds the user id.
+    pub(crate) fn user_claim(&self) -> &str {
+        &self.jwt_user_claim
+    }
+
     pub(crate) fn resolve(self, problems: &mut Problems) -> Option<Auth> {
         let before = problems.count();
         let secret = problems.secret(

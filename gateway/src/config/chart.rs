@@ -154,12 +154,12 @@ fn variables() -> String {
 /// The comments below `config` in `values.yaml`.
 fn list() -> String {
     let mut list = String::new();
-    let mut last = None;
+    let mut above = None;
     for setting in in_config() {
-        if setting.heading != last {
+        if setting.heading != above {
             let heading = setting.heading.as_deref().unwrap_or_default();
             writeln!(list, "  # {heading}").unwrap();
-            last.clone_from(&setting.heading);
+            above.clone_from(&setting.heading);
         }
         list.push_str(&setting.comment());
     }

@@ -1,6 +1,10 @@
 //! Addresses and what is served on them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{AddrParseError, IpAddr, SocketAddr},
+    str::FromStr,
+    time::Duration,
+};
 
 use super::{Problems, problems::present};
 
@@ -14,8 +18,8 @@ pub(crate) struct HttpArgs {
     /// Address of probes, metrics and forwarding between nodes. Never expose it.
     #[arg(long, env = "ADMIN_ADDR", default_value = "0.0.0.0:9090")]
     admin_addr: String,
-    /// Address at which other nodes reach this one's admin port; unset: the address of the host's
-    /// route to the outside, or loopback where there is none, with the admin port.
+    /// Address at which other nodes reach this one's admin port, without a port if it is the same;
+    /// unset: the address of the host's route to the outside, or loopback where there is none.
     #[arg(long, env = "ADVERTISE_ADDR")]
     advertise_addr: Option<String>,
     /// Origins whose pages may call, with credentials, separated by commas; `*` for any.
@@ -73,12 +77,13 @@ impl CorsOrigins {
 }
 
 impl HttpArgs {
-    pub(super) fn resolve(self, problems: &mut Problems) -> Option<Http> {
+    pub(crate) fn resolve(self, problems: &mut Problems) -> Option<Http> {
         const ADDRESS: &str = "an address such as 0.0.0.0:3001";
+        const ADVERTISED: &str = "an address such as 10.0.0.7 or 10.0.0.7:9090";
         let listen = problems.parse("LISTEN_ADDR", &self.listen_addr, ADDRESS);
         let admin = problems.parse("ADMIN_ADDR", &self.admin_addr, ADDRESS);
         let advertise = present(self.advertise_addr)
-            .and_then(|text| problems.parse("ADVERTISE_ADDR", &text, ADDRESS));
+            .and_then(|text| problems.parse("ADVERTISE_ADDR", &text, ADVERTISED));
         let cors = origins(&self.cors_origins, problems);
         let connections_max =
             problems.number("CONNECTIONS_MAX", &self.connections_max, 1..=10_000_000);
@@ -102,13 +107,36 @@ impl HttpArgs {
         Some(Http {
             listen,
             admin,
-            advertise,
+            advertise: advertise
+                .map(|Advertised { ip, port }| SocketAddr::new(ip, port.unwrap_or(admin.port()))),
             cors: cors?,
             connections_max: connections_max?,
             head_timeout: head_timeout?,
             keep_alive: keep_alive?,
             bodies_bytes_max: bodies_bytes_max?,
             drain: Duration::from_secs(drain?),
+        })
+    }
+}
+
+/// An address with or without a port, as platforms tell a process its own.
+#[derive(Debug, PartialEq, Eq)]
+struct Advertised {
+    ip: IpAddr,
+    port: Option<u16>,
+}
+
+impl FromStr for Advertised {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, AddrParseError> {
+        if let Ok(ip) = text.parse() {
+            return Ok(Self { ip, port: None });
+        }
+        let address: SocketAddr = text.parse()?;
+        Ok(Self {
+            ip: address.ip(),
+            port: Some(address.port()),
         })
     }
 }
@@ -153,6 +181,22 @@ fn parse_origin(text: &str) -> Option<http::HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_advertised_address_may_leave_its_port_out() {
+        for (text, ip, port) in [
+            ("10.0.0.7", "10.0.0.7", None),
+            ("10.0.0.7:9091", "10.0.0.7", Some(9091)),
+            ("fd00::7", "fd00::7", None),
+            ("[fd00::7]:9091", "fd00::7", Some(9091)),
+        ] {
+            let ip = ip.parse().unwrap();
+            assert_eq!(text.parse(), Ok(Advertised { ip, port }), "{text}");
+        }
+        for wrong in ["node", "10.0.0.7:", "[fd00::7]", ":9090"] {
+            assert!(wrong.parse::<Advertised>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_origin_is_taken_as_browsers_send_it() {

@@ -25,7 +25,7 @@ pub(crate) use limits::Rates;
 pub(crate) use limits::{Limits, LimitsArgs, Rate};
 pub(crate) use postgres::{Postgres, PostgresArgs};
 pub(crate) use problems::Problems;
-pub(crate) use redis::{Redis, RedisArgs};
+pub(crate) use redis::{Redis, RedisArgs, RedisTls};
 pub(crate) use rooms::{Rooms, RoomsArgs, UnknownUsers};
 pub(crate) use show::show;
 pub(crate) use sockets::{Sockets, SocketsArgs};

@@ -87,6 +87,17 @@ impl Problems {
         }
     }
 
+    /// Reads the text of a file that a variable names, where it is set.
+    pub(crate) fn file(&mut self, variable: &str, path: Option<String>) -> Option<String> {
+        match read(&present(path)?) {
+            Ok(text) => Some(text),
+            Err(problem) => {
+                self.add(variable, problem);
+                None
+            }
+        }
+    }
+
     /// Checks that a URL, which may be a secret, has one of the schemes and a host.
     pub(crate) fn check_url(
         &mut self,

@@ -56,7 +56,7 @@ pub(crate) struct Sockets {
 }
 
 impl SocketsArgs {
-    pub(super) fn resolve(self, problems: &mut Problems) -> Option<Sockets> {
+    pub(crate) fn resolve(self, problems: &mut Problems) -> Option<Sockets> {
         let names: Vec<&str> = self.transports.split(',').map(str::trim).collect();
         let known = names
             .iter()

@@ -13,8 +13,10 @@
 )]
 
 mod chats;
+mod check;
 mod cluster;
 mod confidential;
+mod docs;
 mod explain;
 mod foreign_credentials;
 mod hostile;
@@ -29,6 +31,7 @@ mod secrets;
 mod socket;
 mod support;
 mod suspension;
+mod tls;
 mod traces;
 mod unread_keys;
 mod wire;

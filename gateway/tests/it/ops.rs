@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use roomwire_dev::gateway::Gateway;
 use serde_json::json;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::timeout;
 
 use crate::support::{
-    DEADLINE, Database, Deployment, SECRET, Transports, run, servers, text, token,
+    DEADLINE, Database, Deployment, GATEWAY, SECRET, Transports, environment, run, servers, text,
+    token,
 };
 
 #[test]
@@ -119,6 +122,26 @@ async fn migrations_may_be_applied_by_many_at_once_and_again() {
     }
     let again = run(&["migrate"], &[("DATABASE_URL", &url)]);
     assert!(again.status.success(), "{}", text(&again));
+}
+
+#[tokio::test]
+async fn an_older_release_takes_a_database_that_is_ahead_of_it_as_it_is() {
+    let database = Database::migrated().await;
+    let url = database.url().to_owned();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    connection
+        .execute(
+            "alter table messages add column of_the_next_release text;
+             insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (99991231235959, 'of the next release', true, '', 0)",
+        )
+        .await
+        .unwrap();
+    let env = [("DATABASE_URL", url.as_str())];
+    let again = run(&["migrate"], &env);
+    assert!(again.status.success(), "{}", text(&again));
+    let gateway = Gateway::spawn(GATEWAY.as_ref(), &environment(&database)).await;
+    assert!(gateway.is_ok(), "it serves on that schema");
 }
 
 #[tokio::test]

@@ -11,13 +11,14 @@ mod proxy;
 mod rest;
 mod servers;
 mod shape;
+mod tls;
 mod tokens;
 
 use std::time::Duration;
 
 pub(crate) use chats::{data, refusal, said};
 pub(crate) use collector::{Collector, Span};
-pub(crate) use deployment::Deployment;
+pub(crate) use deployment::{Deployment, environment};
 pub(crate) use figures::{Figures, eventually_told};
 pub(crate) use js::{Client, Connect, Generation, Transports};
 pub(crate) use keys::{Issuer, ONES, THREES, TWOS, key_set};
@@ -26,6 +27,7 @@ pub(crate) use proxy::Proxy;
 pub(crate) use rest::{MALFORMED_IDS, Rest, UNKNOWN_ID};
 pub(crate) use servers::{Database, servers};
 pub(crate) use shape::{is_date, is_id, keys, redacted};
+pub(crate) use tls::{Authority, TlsRedis, tls_postgres};
 pub(crate) use tokens::{
     SECRET, said_about, sign, sign_with, token, token_for, unix_seconds, unsigned,
 };

@@ -1,9 +1,10 @@
 //! Whether everything that `serve` needs is there, asked once.
 
-use std::{fmt::Display, io::Write, time::Duration};
+use std::{io::Write, time::Duration};
 
 use tokio::time::timeout;
 
+use super::line;
 use crate::{auth, bus, config::Config, store::Store};
 
 /// How long Postgres may take; its own timeouts are for connections that others wait for too.
@@ -11,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks Postgres for its schema, Redis for a message that goes round, and the key set for a key.
 /// Writes a line for each; nothing is changed anywhere. True if all is well.
-pub(crate) async fn check(config: &Config, out: &mut impl Write) -> std::io::Result<bool> {
+pub(super) async fn check(config: &Config, out: &mut impl Write) -> std::io::Result<bool> {
     let (postgres, redis, keys) = tokio::join!(
         postgres(config),
         bus::probe(&config.redis),
@@ -33,16 +34,5 @@ async fn postgres(config: &Config) -> Result<(), String> {
     match asked.await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("does not answer within {} s", PATIENCE.as_secs())),
-    }
-}
-
-fn line(
-    out: &mut impl Write,
-    what: &str,
-    found: Result<(), impl Display>,
-) -> std::io::Result<bool> {
-    match found {
-        Ok(()) => writeln!(out, "{what}: ok").map(|()| true),
-        Err(problem) => writeln!(out, "{what}: {problem}").map(|()| false),
     }
 }

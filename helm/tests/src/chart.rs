@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde::Deserialize as _;
+use crate::{Error, Helm, Manifest, yaml};
 
-use crate::{Error, Helm, Manifest};
+/// Helm says so of each link in the chart, which is no part of an error.
+const LINK_NOTICE: &str = "found symbolic link in path";
 
 /// The folder of the chart in this checkout.
 #[must_use]
@@ -136,6 +137,8 @@ impl Render {
         }
         // `lint` tells on standard output what it finds.
         let said = text(&[output.stdout, output.stderr].concat());
+        let lines = said.lines().filter(|line| !line.contains(LINK_NOTICE));
+        let said = lines.collect::<Vec<_>>().join("\n");
         Err(Error::Refused(said.trim().to_owned()))
     }
 
@@ -189,11 +192,33 @@ impl Rendered {
 /// The objects of a YAML text with any number of documents; empty ones are left out.
 pub fn read(text: &str) -> Result<Vec<Manifest>, Error> {
     let mut manifests = Vec::new();
-    for document in yaml_serde::Deserializer::from_str(text) {
-        let value = serde_json::Value::deserialize(document)?;
+    for document in documents(text) {
+        let value = yaml::read(&document)?;
         if !value.is_null() {
-            manifests.push(Manifest::new(value)?);
+            manifests.push(Manifest::new(value, template(&document))?);
         }
     }
     Ok(manifests)
+}
+
+/// Three dashes at the start of a line end a document wherever they stand.
+fn documents(text: &str) -> Vec<String> {
+    let mut documents = vec![String::new()];
+    for line in text.lines() {
+        if line.trim_end() == "---" {
+            documents.push(String::new());
+        } else if let Some(last) = documents.last_mut() {
+            last.push_str(line);
+            last.push('\n');
+        }
+    }
+    documents
+}
+
+/// The template that a document is from, as Helm writes above it; empty if it does not.
+fn template(document: &str) -> String {
+    let mark = "# Source: ";
+    let source = document.lines().find_map(|line| line.strip_prefix(mark));
+    let below_chart = source.and_then(|source| source.split_once('/'));
+    below_chart.map_or(String::new(), |(_, path)| path.to_owned())
 }

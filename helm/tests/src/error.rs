@@ -31,7 +31,7 @@ pub enum Error {
     Refused(String),
     /// Helm rendered something that is no YAML.
     #[error("what Helm rendered cannot be read: {0}")]
-    Unreadable(#[from] yaml_serde::Error),
+    Unreadable(String),
     /// Helm rendered something that is not an object with a kind and a name.
     #[error("what Helm rendered is not an object with a kind and a name: {0}")]
     NoObject(String),

@@ -9,6 +9,7 @@ mod error;
 pub mod chart;
 pub mod manifest;
 pub mod tools;
+pub mod yaml;
 
 pub use chart::{Render, Rendered};
 pub use error::Error;

@@ -20,15 +20,19 @@ const HOOK: &str = "helm.sh/hook";
 
 /// One rendered object, which has a kind and a name.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Manifest(Value);
+pub struct Manifest {
+    value: Value,
+    template: String,
+}
 
 impl Manifest {
     /// Takes a value for an object, if it has an API version, a kind and a name.
-    pub fn new(value: Value) -> Result<Self, Error> {
+    pub fn new(value: Value, template: impl Into<String>) -> Result<Self, Error> {
         let needed = ["/apiVersion", "/kind", "/metadata/name"];
         let is_text = |path: &&str| value.pointer(path).is_some_and(Value::is_string);
         if needed.iter().all(is_text) {
-            Ok(Self(value))
+            let template = template.into();
+            Ok(Self { value, template })
         } else {
             Err(Error::NoObject(value.to_string()))
         }
@@ -37,19 +41,25 @@ impl Manifest {
     /// The whole object.
     #[must_use]
     pub fn value(&self) -> &Value {
-        &self.0
+        &self.value
+    }
+
+    /// The template in the chart that it is from, like `templates/service.yaml`.
+    #[must_use]
+    pub fn template(&self) -> &str {
+        &self.template
     }
 
     /// What is at a JSON pointer like `/spec/replicas`.
     #[must_use]
     pub fn at(&self, pointer: &str) -> Option<&Value> {
-        self.0.pointer(pointer)
+        self.value.pointer(pointer)
     }
 
     /// The text at a JSON pointer; empty if there is none.
     #[must_use]
     pub fn text(&self, pointer: &str) -> &str {
-        text(&self.0, pointer)
+        text(&self.value, pointer)
     }
 
     /// `apiVersion`, like `apps/v1`.
@@ -79,13 +89,13 @@ impl Manifest {
     /// One label.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
-        entry(&self.0, "/metadata/labels", name)
+        entry(&self.value, "/metadata/labels", name)
     }
 
     /// One annotation.
     #[must_use]
     pub fn annotation(&self, name: &str) -> Option<&str> {
-        entry(&self.0, "/metadata/annotations", name)
+        entry(&self.value, "/metadata/annotations", name)
     }
 
     /// The moments of a release at which Helm makes this object, like `pre-install`; none for what

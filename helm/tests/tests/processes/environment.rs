@@ -113,7 +113,7 @@ mod tests {
             "metadata": { "name": "one" },
             "spec": { "containers": [{ "name": "gateway", "env": env }] },
         });
-        let manifest = Manifest::new(pod).unwrap();
+        let manifest = Manifest::new(pod, "").unwrap();
         let place = Place {
             name: "chat-1".to_owned(),
             namespace: "rooms".to_owned(),

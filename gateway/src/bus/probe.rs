@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::{
     connect::{self, builder},
     names::{Names, NodeId, Topic},
+    subscriptions::confirmed,
 };
 use crate::config;
 
@@ -49,6 +50,7 @@ pub(crate) async fn probe(config: &config::Redis) -> Result<(), ProbeError> {
             publishing.spublish::<(), _, _>(channel, "").await?;
         } else {
             listening.subscribe(channel.as_str()).await?;
+            confirmed(&listening).await?;
             publishing.publish::<(), _, _>(channel, "").await?;
         }
         heard.recv().await.map_err(|_| ProbeError::Silent)?;

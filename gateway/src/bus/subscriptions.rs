@@ -9,6 +9,7 @@ use std::{collections::HashSet, time::Duration};
 use fred::{
     clients::SubscriberClient,
     interfaces::{ClientLike, EventInterface, PubsubInterface},
+    types::{CustomCommand, Value},
 };
 use futures_util::future::{BoxFuture, try_join_all};
 use tokio::{
@@ -264,14 +265,34 @@ async fn subscribe(client: &SubscriberClient, channels: Vec<String>) -> bool {
             client.subscribe(some.to_vec()).await
         };
         if let Err(error) = done {
-            tracing::warn!(
-                error = error.details(),
-                "subscriptions are owed until redis answers"
-            );
-            return false;
+            return owed(&error);
         }
     }
-    true
+    match confirmed(client).await {
+        Ok(()) => true,
+        Err(error) => owed(&error),
+    }
+}
+
+fn owed(error: &fred::error::Error) -> bool {
+    tracing::warn!(
+        error = error.details(),
+        "subscriptions are owed until redis answers"
+    );
+    false
+}
+
+/// Waits until Redis has carried out what was subscribed before. The library takes a SUBSCRIBE for done when
+/// it is about to be written. Redis answers one connection in order, so with the answer to what is asked
+/// after it, it is. Not for clusters, whose SSUBSCRIBE the library waits for.
+pub(super) async fn confirmed(client: &SubscriberClient) -> Result<(), fred::error::Error> {
+    if client.is_clustered() {
+        return Ok(());
+    }
+    // The answer has another form on a connection that has subscriptions, so it is taken as it is.
+    let ping = CustomCommand::new_static("PING", None, false);
+    let _: Value = client.custom(ping, Vec::<Value>::new()).await?;
+    Ok(())
 }
 
 async fn unsubscribe(client: &SubscriberClient, channels: Vec<String>) {
@@ -295,4 +316,52 @@ async fn unsubscribe(client: &SubscriberClient, channels: Vec<String>) {
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
 fn count(n: usize) -> f64 {
     n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use fred::types::config::Config;
+    use roomwire_dev::servers::Redis;
+
+    use super::*;
+    use crate::{
+        bus::{NodeId, connect::builder},
+        config,
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_is_told_that_a_channel_is_listened_to_misses_nothing_that_is_published_then() {
+        let redis = tokio::task::spawn_blocking(|| Redis::start().unwrap());
+        let redis = redis.await.unwrap();
+        let settings = config::Redis {
+            url: redis.url().into(),
+            prefix: "rw".to_owned(),
+            tls: config::RedisTls::default(),
+        };
+        let subscriber = builder(&settings, 16).unwrap().build_subscriber_client();
+        let subscriber = subscriber.unwrap();
+        let other =
+            fred::clients::Client::new(Config::from_url(redis.url()).unwrap(), None, None, None);
+        other.init().await.unwrap();
+        let names = Names::new("rw");
+        let (missed, _told) = mpsc::channel(4);
+        let workers = Workers::default();
+        let topics = (names.clone(), HashSet::from([Topic::Everybody]));
+        let subscriptions = Subscriptions::start(subscriber.clone(), topics, missed, &workers);
+        subscriber.init().await.unwrap();
+        let mut heard = subscriber.message_rx();
+        let mut told = 0;
+        while told < 300 {
+            let topic = Topic::Node(NodeId::random());
+            let channel = names.channel(&topic);
+            if !subscriptions.listen(vec![topic]).await {
+                continue;
+            }
+            let hears: i64 = other.publish(channel.as_str(), "").await.unwrap();
+            assert_eq!(hears, 1, "after {told}");
+            assert_eq!(heard.recv().await.unwrap().channel, channel);
+            told += 1;
+        }
+        workers.end().await;
+    }
 }

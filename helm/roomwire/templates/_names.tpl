@@ -102,15 +102,16 @@ hook
 {{- end -}}
 
 {{/*
-Empty where somebody else decides. Then the count that there is now is kept: a field that was in the last
-release and is in this one no more would be taken for its default, which is 1.
+Empty where somebody else decides: then neither an upgrade nor a rollback changes the count. But a field that
+was in the last release, and is in this one no more, would be taken for its default, which is 1. So once a
+release has set the count, which an annotation tells, later ones set it to what there is.
 */}}
 {{- define "roomwire.replicas" -}}
 {{- if and (eq .Values.autoscaling.type "none") (not (kindIs "invalid" .Values.replicaCount)) -}}
 {{- int .Values.replicaCount -}}
 {{- else -}}
 {{- $live := lookup "apps/v1" "Deployment" .Release.Namespace (include "roomwire.fullname" .) -}}
-{{- if and $live (hasKey $live.spec "replicas") -}}
+{{- if and $live (hasKey ($live.metadata.annotations | default dict) "roomwire/replicas") -}}
 {{- int $live.spec.replicas -}}
 {{- end -}}
 {{- end -}}

@@ -199,10 +199,8 @@ fn what_is_refused_is_taken_once_it_is_mended() {
         "{config: {redisPrefix: a}, extraEnv: [{name: OTEL_BSP_SCHEDULE_DELAY, value: \"5\"}]}",
         "{config: {metrics: \"off\"}}",
     ] {
-        for helm in Helm::ALL {
-            let render = Render::new(helm).file(crate::cases::MINIMAL).values(values);
-            let rendered = render.run();
-            assert!(rendered.is_ok(), "{helm:?} of {values}: {rendered:?}");
-        }
+        let render = Render::new(Helm::V4).file(crate::cases::MINIMAL);
+        let rendered = render.values(values).run();
+        assert!(rendered.is_ok(), "{values}: {rendered:?}");
     }
 }

@@ -5,8 +5,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Forwards each accepted connection to the next backend that accepts it, in turn.
 ///
+/// The backends may change while it runs, as those of a service do.
 /// A connection that no backend accepts is closed. Dropping closes the listener and every
 /// connection. It runs on the runtime that started it.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl Front {
         let address = listener
             .local_addr()
             .map_err(Error::io("read the address of the front"))?;
-        let backends = Backends::new(backends);
+        let backends = Backends::new(&backends);
         let task = tokio::spawn(accept(listener, Arc::clone(&backends)));
         Ok(Self {
             address,
@@ -63,11 +64,24 @@ impl Front {
         self.address
     }
 
-    /// How many connections each backend has accepted so far, in the order given at the start.
+    /// Sends new connections to these backends from now on. Connections to others stay open.
+    pub fn set_backends(&self, backends: &[SocketAddr]) {
+        self.backends.set(backends);
+    }
+
+    /// How many connections each of the present backends has accepted so far, in the order given. One
+    /// that was among those before them keeps its count.
     #[must_use]
     pub fn connections(&self) -> Vec<u64> {
-        let counts = self.backends.accepted.iter();
+        let present = self.backends.present();
+        let counts = present.iter().map(|backend| &backend.accepted);
         counts.map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    /// How often a backend did not accept a connection that was its turn, or there was none to take it.
+    #[must_use]
+    pub fn refusals(&self) -> u64 {
+        self.backends.refusals.load(Ordering::Relaxed)
     }
 }
 
@@ -77,36 +91,59 @@ impl Drop for Front {
     }
 }
 
-/// The addresses, whose turn it is, and who had how many.
-#[derive(Debug)]
+/// A backend, and how many connections it has accepted.
+#[derive(Debug, Clone)]
+struct Backend {
+    address: SocketAddr,
+    accepted: Arc<AtomicU64>,
+}
+
+/// The present backends, whose turn it is, and how often one did not take it.
+#[derive(Debug, Default)]
 struct Backends {
-    addresses: Vec<SocketAddr>,
-    accepted: Vec<AtomicU64>,
+    present: RwLock<Arc<[Backend]>>,
     turn: AtomicUsize,
+    refusals: AtomicU64,
 }
 
 impl Backends {
-    fn new(addresses: Vec<SocketAddr>) -> Arc<Self> {
-        Arc::new(Self {
-            accepted: addresses.iter().map(|_| AtomicU64::new(0)).collect(),
-            addresses,
-            turn: AtomicUsize::new(0),
-        })
+    fn new(addresses: &[SocketAddr]) -> Arc<Self> {
+        let backends = Self::default();
+        backends.set(addresses);
+        Arc::new(backends)
+    }
+
+    fn present(&self) -> Arc<[Backend]> {
+        Arc::clone(&self.present.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, addresses: &[SocketAddr]) {
+        let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
+        let of = |address: &SocketAddr| {
+            let known = present.iter().find(|known| known.address == *address);
+            known.cloned().unwrap_or_else(|| Backend {
+                address: *address,
+                accepted: Arc::default(),
+            })
+        };
+        *present = addresses.iter().map(of).collect();
     }
 
     /// Connects to the next backend that accepts, trying each once.
     async fn connect(&self) -> Option<TcpStream> {
-        let count = self.addresses.len();
-        let first = self
-            .turn
-            .fetch_add(1, Ordering::Relaxed)
-            .checked_rem(count)?;
-        let backends = self.addresses.iter().zip(&self.accepted);
-        for (address, accepted) in backends.cycle().skip(first).take(count) {
-            if let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-                accepted.fetch_add(1, Ordering::Relaxed);
+        let present = self.present();
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let first = first.checked_rem(present.len()).unwrap_or_default();
+        for backend in present.iter().cycle().skip(first).take(present.len()) {
+            let connecting = TcpStream::connect(backend.address);
+            if let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, connecting).await {
+                backend.accepted.fetch_add(1, Ordering::Relaxed);
                 return Some(stream);
             }
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+        }
+        if present.is_empty() {
+            self.refusals.fetch_add(1, Ordering::Relaxed);
         }
         None
     }

@@ -3,26 +3,22 @@
 use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
-use std::str::FromStr as _;
-use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::Error;
-use crate::lifeline::{self, Lifeline};
-use crate::output::Output;
 pub use crate::ports::free_port;
 use crate::ports::free_ports;
+use crate::program::Program;
+
+/// What messages call it.
+const NAME: &str = "the gateway";
 
 /// How long a gateway may take from its start to its first 200 on `/readyz`.
 const READY_DEADLINE: Duration = Duration::from_secs(30);
@@ -33,23 +29,42 @@ const READY_POLL: Duration = Duration::from_millis(25);
 /// How long one such question may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the last output of an ended process may take to arrive.
-const OUTPUT_DEADLINE: Duration = Duration::from_secs(1);
-
 /// Starts tried when a port that was chosen here is lost to another process.
 const ATTEMPTS: u32 = 3;
+
+/// Brings a program of the gateway's crate up to date, with these further flags of `cargo build`, and
+/// says where it is: for tests of other crates, which cargo does not build it for. Blocks.
+///
+/// It is built without optimisation into `target`, the folder that the caller itself was built into.
+pub fn build(target: &Path, name: &str, flags: &[&str]) -> Result<PathBuf, Error> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "roomwire-gateway"])
+        .args(["--bin", name])
+        .args(flags)
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .output()
+        .map_err(Error::io("start cargo"))?;
+    if built.status.success() {
+        return Ok(target.join("debug").join(name));
+    }
+    Err(Error::Failed {
+        program: "cargo build".to_owned(),
+        status: built.status,
+        output: String::from_utf8_lossy(&built.stderr).into_owned(),
+    })
+}
 
 /// A running gateway. It gets SIGKILL when this value is dropped or this process dies.
 ///
 /// It may be used from any runtime, also after the one that spawned it has ended.
 #[derive(Debug)]
 pub struct Gateway {
-    pid: u32,
+    program: Program,
     url: String,
     admin_url: String,
-    output: Arc<Output>,
-    ended: watch::Receiver<Option<ExitStatus>>,
-    reaper: Option<JoinHandle<()>>,
 }
 
 impl Gateway {
@@ -107,44 +122,29 @@ impl Gateway {
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.program.pid()
     }
 
-    /// What it wrote to both outputs so far: the last 64 KiB at most.
+    /// As [`Program::output`].
     #[must_use]
     pub fn output(&self) -> String {
-        self.output.tail()
+        self.program.output()
     }
 
-    /// What it wrote so far, and a stream of every further line. A follower that lags by more
-    /// than 1,024 lines loses the oldest.
+    /// As [`Program::follow`].
     #[must_use]
     pub fn follow(&self) -> (String, broadcast::Receiver<String>) {
-        self.output.follow()
+        self.program.follow()
     }
 
-    /// Sends a signal by name without `SIG`: `TERM`, `KILL`, `STOP`, `CONT` or another.
+    /// As [`Program::signal`].
     pub fn signal(&self, name: &str) -> Result<(), Error> {
-        let unknown = || Error::UnknownSignal(name.to_owned());
-        let signal = Signal::from_str(&format!("SIG{name}")).map_err(|_| unknown())?;
-        let ended = || Error::Ended("the gateway".to_owned());
-        if self.ended.borrow().is_some() {
-            return Err(ended());
-        }
-        let pid = i32::try_from(self.pid).map_err(|_| ended())?;
-        kill(Pid::from_raw(pid), signal)
-            .map_err(|error| Error::io(format!("send {signal} to the gateway"))(error.into()))
+        self.program.signal(name)
     }
 
-    /// Waits until it has ended. May be cancelled and repeated; sets no deadline.
+    /// As [`Program::wait`].
     pub async fn wait(&mut self) -> Result<ExitStatus, Error> {
-        let status = self
-            .ended
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|status| *status);
-        status.ok_or_else(|| Error::Ended("the watch over the gateway".to_owned()))
+        self.program.wait().await
     }
 
     fn launch(
@@ -153,49 +153,28 @@ impl Gateway {
         listen: SocketAddr,
         admin: SocketAddr,
     ) -> Result<Self, Error> {
-        let start = || Error::io(format!("start {}", binary.display()));
-        let mut command = lifeline::command(binary.as_os_str(), Signal::SIGKILL, None);
-        command
-            .arg("serve")
-            // The gateway's own guess may name an interface on which it does not listen here.
-            .env("ADVERTISE_ADDR", loopback(admin).to_string())
-            .envs(env.iter().map(|(name, value)| (name, OsStr::new(value))))
-            .env("LISTEN_ADDR", listen.to_string())
-            .env("ADMIN_ADDR", admin.to_string());
-        let (mut child, pipe) = spawn_piped(command).map_err(start())?;
-        let lifeline = Lifeline::of(&mut child);
-        let pid = child.id();
-        let output = Arc::new(Output::new());
-        let copy = Arc::clone(&output);
-        let (read_all, all_read) = mpsc::sync_channel::<()>(0);
-        thread::spawn(move || {
-            copy.read_from(pipe);
-            drop(read_all);
-        });
-        let (announce, ended) = watch::channel(None);
-        let reaper = thread::spawn(move || {
-            let status = reap(child, lifeline);
-            all_read.recv_timeout(OUTPUT_DEADLINE).ok();
-            announce.send_replace(Some(status));
-        });
-        let (url, admin_url) = (url_of(listen), url_of(admin));
+        let program = Program::start(NAME, binary, |command| {
+            command
+                .arg("serve")
+                // The gateway's own guess may name an interface on which it does not listen here.
+                .env("ADVERTISE_ADDR", loopback(admin).to_string())
+                .envs(env.iter().map(|(name, value)| (name, OsStr::new(value))))
+                .env("LISTEN_ADDR", listen.to_string())
+                .env("ADMIN_ADDR", admin.to_string());
+        })?;
         Ok(Self {
-            pid,
-            url,
-            admin_url,
-            output,
-            ended,
-            reaper: Some(reaper),
+            program,
+            url: url_of(listen),
+            admin_url: url_of(admin),
         })
     }
 
     async fn answers(&self, probe: &str, admin: SocketAddr) -> Result<(), Error> {
-        let name = "the gateway".to_owned();
+        let name = NAME.to_owned();
         let admin = loopback(admin);
         let deadline = Instant::now() + READY_DEADLINE;
         loop {
-            let ended = *self.ended.borrow();
-            if let Some(status) = ended {
+            if let Some(status) = self.program.status() {
                 return Err(Error::EndedEarly {
                     name,
                     status,
@@ -217,17 +196,6 @@ impl Gateway {
                 });
             }
             sleep(READY_POLL).await;
-        }
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        if self.signal("KILL").is_ok()
-            && let Some(reaper) = self.reaper.take()
-        {
-            // Bounded: the process is dead, and its output is waited for 1 s at most.
-            reaper.join().ok();
         }
     }
 }
@@ -269,23 +237,6 @@ fn loopback(mut address: SocketAddr) -> SocketAddr {
 
 fn url_of(address: SocketAddr) -> String {
     format!("http://{}", loopback(address))
-}
-
-/// Starts the command with both outputs in one pipe, which keeps their order.
-fn spawn_piped(mut command: Command) -> io::Result<(Child, io::PipeReader)> {
-    let (reader, writer) = io::pipe()?;
-    let child = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
-    // The command holds our copies of the writing end, without which the pipe never ends.
-    drop(command);
-    Ok((child, reader))
-}
-
-/// Waits for the end and lets go of the watcher before the process id can be given away.
-fn reap(mut child: Child, mut lifeline: Lifeline) -> ExitStatus {
-    let status = child.wait();
-    lifeline.release();
-    // Waiting for one's own child fails only if somebody else took its status.
-    status.unwrap_or_else(|_| ExitStatus::from_raw(0xff00))
 }
 
 /// Asks once, by hand: one request needs no HTTP client.

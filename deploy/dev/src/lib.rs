@@ -15,6 +15,7 @@ mod ports;
 pub mod front;
 pub mod gateway;
 pub mod node;
+pub mod program;
 pub mod servers;
 pub mod wheels;
 

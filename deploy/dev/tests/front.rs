@@ -30,6 +30,29 @@ async fn a_dead_backend_is_skipped() {
     let front = Front::start(ANY.parse().unwrap(), backends).await.unwrap();
     assert_eq!(ask(front.addr(), 6).await, "accacc");
     assert_eq!(front.connections(), [2, 0, 4]);
+    assert_eq!(front.refusals(), 2);
+}
+
+#[tokio::test]
+async fn a_removed_backend_keeps_its_connections_and_gets_no_new_ones() {
+    let (a, b, c) = (
+        backend(b'a').await,
+        backend(b'b').await,
+        backend(b'c').await,
+    );
+    let front = Front::start(ANY.parse().unwrap(), vec![a, b])
+        .await
+        .unwrap();
+    let mut early = TcpStream::connect(front.addr()).await.unwrap();
+    assert_eq!(answer(&mut early).await, b'a');
+    front.set_backends(&[b, c]);
+    let later = ask(front.addr(), 4).await;
+    assert!(["bcbc", "cbcb"].contains(&later.as_str()), "{later}");
+    assert_eq!(answer(&mut early).await, b'a');
+    assert_eq!(front.connections(), [2, 2]);
+    front.set_backends(&[a, c]);
+    assert_eq!(front.connections(), [0, 2]);
+    assert_eq!(front.refusals(), 0);
 }
 
 #[tokio::test]
@@ -39,6 +62,7 @@ async fn without_a_live_backend_the_connection_is_closed() {
         .unwrap();
     let mut stream = TcpStream::connect(front.addr()).await.unwrap();
     assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    assert_eq!(front.refusals(), 1);
 }
 
 #[tokio::test]
@@ -47,8 +71,7 @@ async fn drop_closes_the_listener_and_open_connections() {
     let front = Front::start(ANY.parse().unwrap(), backends).await.unwrap();
     let address = front.addr();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"?").await.unwrap();
-    assert_eq!(stream.read_u8().await.unwrap(), b'a');
+    assert_eq!(answer(&mut stream).await, b'a');
     drop(front);
     assert!(matches!(stream.read(&mut [0; 1]).await, Ok(0) | Err(_)));
     assert!(TcpStream::connect(address).await.is_err());
@@ -86,8 +109,13 @@ async fn ask(front: SocketAddr, connections: usize) -> String {
     let mut answers = String::new();
     for _ in 0..connections {
         let mut stream = TcpStream::connect(front).await.unwrap();
-        stream.write_all(b"?").await.unwrap();
-        answers.push(char::from(stream.read_u8().await.unwrap()));
+        answers.push(char::from(answer(&mut stream).await));
     }
     answers
+}
+
+/// The letter behind an open connection.
+async fn answer(stream: &mut TcpStream) -> u8 {
+    stream.write_all(b"?").await.unwrap();
+    stream.read_u8().await.unwrap()
 }

@@ -82,6 +82,10 @@ impl Setting {
             }
             _ if default.parse::<u64>().is_ok() => json!({ "type": "integer", "minimum": 0 }),
             _ if is_rate(default) => json!({ "type": "string", "pattern": "^[0-9]+/[0-9]+$" }),
+            // The chart needs the port.
+            _ if ["LISTEN_ADDR", "ADMIN_ADDR"].contains(&variable) => {
+                json!({ "type": "string", "pattern": ":[0-9]+$" })
+            }
             _ => json!({ "type": "string", "minLength": 1 }),
         };
         schema["description"] = self.help.clone().into();

@@ -86,13 +86,14 @@
 {{- end }}
 {{- end -}}
 
+{{/* Mode 288 is 0440, which YAML 1.2 would take for a decimal number. */}}
 {{- define "roomwire.tlsVolumes" -}}
 {{- with .Values.tls.postgres.existingSecret }}
 - name: tls-postgres
-  secret: { secretName: {{ . | quote }}, defaultMode: 0440 }
+  secret: { secretName: {{ . | quote }}, defaultMode: 288 }
 {{- end }}
 {{- with .Values.tls.redis.existingSecret }}
 - name: tls-redis
-  secret: { secretName: {{ . | quote }}, defaultMode: 0440 }
+  secret: { secretName: {{ . | quote }}, defaultMode: 288 }
 {{- end }}
 {{- end -}}

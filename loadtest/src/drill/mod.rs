@@ -9,7 +9,7 @@ mod probes;
 mod report;
 mod strike;
 mod timeline;
-mod watchers;
+pub mod watchers;
 
 use std::sync::Arc;
 use std::time::Duration;

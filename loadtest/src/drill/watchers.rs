@@ -1,6 +1,7 @@
 //! Users who are in every room and note who is said to come and go.
 //!
-//! One for each gateway, always on that one: whichever gateway is away, the others' watchers hear.
+//! In a drill one for each gateway, always on that one: whichever gateway is away, the others'
+//! watchers hear.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +33,7 @@ struct Announcement {
 type Heard = Arc<Mutex<Vec<Announcement>>>;
 
 /// Watchers that listen until they are dropped.
-pub(super) struct Watchers {
+pub struct Watchers {
     users: Vec<UserId>,
     tokens: Vec<String>,
     heard: Vec<Heard>,
@@ -41,11 +42,13 @@ pub(super) struct Watchers {
 
 /// What one watcher was told of others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Told {
-    pub(super) comings: usize,
-    pub(super) goings: usize,
+pub struct Told {
+    /// How often somebody was said to have come.
+    pub comings: usize,
+    /// How often somebody was said to have gone.
+    pub goings: usize,
     /// Of those who are there: of whom the latest it was told is that they went.
-    pub(super) thought_away: usize,
+    pub thought_away: usize,
 }
 
 #[derive(Deserialize)]
@@ -54,10 +57,10 @@ struct Online {
 }
 
 impl Watchers {
-    /// As many as there are gateways, not listening yet.
-    pub(super) fn new(gateways: usize, signer: &Signer) -> Result<Self, TokenError> {
+    /// So many, not listening yet.
+    pub fn new(count: usize, signer: &Signer) -> Result<Self, TokenError> {
         let run = rand::random::<u32>();
-        let names = (0..gateways).map(|number| format!("watcher-{run:08x}-{number}"));
+        let names = (0..count).map(|number| format!("watcher-{run:08x}-{number}"));
         let names: Vec<String> = names.collect();
         let tokens: Result<_, _> = names.iter().map(|name| signer.sign(name)).collect();
         Ok(Self {
@@ -69,12 +72,13 @@ impl Watchers {
     }
 
     /// Who they are.
-    pub(super) fn users(&self) -> Vec<UserId> {
+    #[must_use]
+    pub fn users(&self) -> Vec<UserId> {
         self.users.clone()
     }
 
     /// Starts to listen, each on the gateway of its number.
-    pub(super) fn listen(&mut self, gates: &[Target]) {
+    pub fn listen(&mut self, gates: &[Target]) {
         let places = gates.iter().zip(&self.tokens).zip(&self.heard);
         self.tasks = places
             .map(|((gate, token), heard)| {
@@ -91,7 +95,8 @@ impl Watchers {
 
     /// What each watcher was told of others between two moments.
     /// Of `known`, who must be there in the end, it is also counted whether they are believed to be.
-    pub(super) fn told(&self, (from, to): (Instant, Instant), known: &HashSet<&str>) -> Vec<Told> {
+    #[must_use]
+    pub fn told(&self, (from, to): (Instant, Instant), known: &HashSet<&str>) -> Vec<Told> {
         let watchers: Vec<String> = self.users.iter().map(ToString::to_string).collect();
         let of_watcher = |heard: &Heard| {
             let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);

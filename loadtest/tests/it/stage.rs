@@ -1,7 +1,6 @@
 //! What tests of whole deployments share: the gateways they run, and their turn to run.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -16,17 +15,6 @@ pub(crate) async fn alone() -> MutexGuard<'static, ()> {
 /// target folder: a planted one has a name of its own there, and shares every other crate's build.
 pub(crate) fn gateway(name: &str, features: &[&str]) -> PathBuf {
     let target = PathBuf::from(env!("CARGO_BIN_EXE_roomwire-loadtest"));
-    let target = target.ancestors().nth(2).unwrap().to_owned();
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "roomwire-gateway"])
-        .args(["--bin", name])
-        .args(features)
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .output()
-        .unwrap();
-    let words = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "{words}");
-    target.join("debug").join(name)
+    let target = target.ancestors().nth(2).unwrap();
+    roomwire_dev::gateway::build(target, name, features).unwrap()
 }

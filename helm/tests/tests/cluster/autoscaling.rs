@@ -19,6 +19,7 @@ with_each_helm!(
     keda_takes_over_what_runs,
     an_autoscaler_follows_the_load_and_upgrades_leave_its_count,
     a_rollback_leaves_the_count_of_the_autoscaler,
+    where_a_count_was_set_once_a_rollback_sets_that_of_then,
     without_the_autoscaler_the_count_is_the_charts_again,
 );
 
@@ -92,22 +93,45 @@ fn a_rollback_leaves_the_count_of_the_autoscaler(ground: &Ground) {
     assert!(told.least(COUNT) >= 5, "{} asked for", told.least(COUNT));
 }
 
-/// What the autoscaler has set is not Helm 4's to change unasked.
-fn without_the_autoscaler_the_count_is_the_charts_again(ground: &Ground) {
-    ground.install(&["--set", BY_CPU, "--set", LOADED]).ok();
+/// Helm 4 does not do so unasked: the autoscaler has set the count since.
+fn where_a_count_was_set_once_a_rollback_sets_that_of_then(ground: &Ground) {
+    ground.install(&[]).ok();
+    ground.upgrade(&["--set", BY_CPU, "--set", LOADED]).ok();
     ground.settles(5);
-    let fixed = ["--set", "replicaCount=3"];
+    ground
+        .upgrade(&[
+            "--set",
+            BY_CPU,
+            "--set",
+            LOADED,
+            "--set",
+            "image.tag=second",
+        ])
+        .ok();
+    ground.settles(5);
+    let watch = Watch::begin(ground, "deployments");
+    let back = ["rollback", RELEASE, "2", "--wait", "--timeout=60s"];
     match ground.helm {
         Helm::V3 => {
-            ground.upgrade(&fixed).ok();
+            ground.helm(&back).ok();
         }
         Helm::V4 => {
-            ground.upgrade(&fixed).refused(".spec.replicas");
+            ground.helm(&back).refused(".spec.replicas");
             ground
-                .upgrade(&[&fixed[..], &["--force-conflicts"]].concat())
+                .helm(&[&back[..], &["--force-conflicts"]].concat())
                 .ok();
         }
     }
+    let least = watch.end(ground).least(COUNT);
+    assert!((2..5).contains(&least), "{least} asked for");
+    // Until the autoscaler looks again.
+    ground.settles(5);
+}
+
+fn without_the_autoscaler_the_count_is_the_charts_again(ground: &Ground) {
+    ground.install(&["--set", BY_CPU, "--set", LOADED]).ok();
+    ground.settles(5);
+    ground.upgrade(&["--set", "replicaCount=3"]).ok();
     ground.settles(3);
     assert_eq!(ground.get(&["hpa"])["items"].as_array().unwrap().len(), 0);
 }

@@ -118,6 +118,10 @@ impl Ground {
 
     /// Helm, as somebody else.
     pub(crate) fn helm_as(&self, configuration: &Path, arguments: &[&str]) -> Said {
+        Said::of(&mut self.helm_command(configuration, arguments), "")
+    }
+
+    pub(crate) fn helm_command(&self, configuration: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.helm_path);
         command
             .arg("--kubeconfig")
@@ -126,7 +130,7 @@ impl Ground {
             .args(arguments)
             .env_remove("HELM_NAMESPACE")
             .env_remove("HELM_DEBUG");
-        Said::of(&mut command, "")
+        command
     }
 
     /// Installs the chart with brisk values and these arguments, and waits until it is ready.

@@ -36,6 +36,7 @@ mod disruption;
 mod ground;
 mod hooks;
 mod install;
+mod pages;
 mod plane;
 mod report;
 mod rights;

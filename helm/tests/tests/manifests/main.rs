@@ -20,6 +20,7 @@ mod hooks;
 mod kubernetes;
 mod monitoring;
 mod names;
+mod notes;
 mod package;
 mod pods;
 mod quantity;

@@ -18,7 +18,7 @@ fn variables() -> Vec<String> {
 }
 
 /// Secrets that are written into the values.
-fn given(case: &Case) -> BTreeSet<String> {
+pub(crate) fn given(case: &Case) -> BTreeSet<String> {
     let mut given = BTreeSet::new();
     for file in &case.files {
         let values = values(file);

@@ -64,6 +64,10 @@ async fn redis_user(prefix: &str) -> String {
 
 /// Two nodes with no more rights than that, and clients. None where the servers are somebody else's, or
 /// there is no Node.js.
+#[expect(
+    clippy::print_stderr,
+    reason = "a skip is told to whoever runs the tests"
+)]
 async fn start(prefix: &str) -> Option<(Deployment, String)> {
     if servers().postgres_pid().is_none() || servers().redis_pid().is_none() {
         eprintln!("SKIPPED: no users are made on servers that are not ours");

@@ -357,8 +357,8 @@ mod tests {
             if !subscriptions.listen(vec![topic]).await {
                 continue;
             }
-            let hears: i64 = other.publish(channel.as_str(), "").await.unwrap();
-            assert_eq!(hears, 1, "after {told}");
+            let reached: i64 = other.publish(channel.as_str(), "").await.unwrap();
+            assert_eq!(reached, 1, "after {told}");
             assert_eq!(heard.recv().await.unwrap().channel, channel);
             told += 1;
         }

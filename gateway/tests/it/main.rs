@@ -20,6 +20,7 @@ mod docs;
 mod explain;
 mod foreign_credentials;
 mod hostile;
+mod least_rights;
 mod limits;
 mod logs;
 mod metrics;

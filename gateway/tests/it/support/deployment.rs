@@ -74,6 +74,18 @@ impl Deployment {
         Some(deployment)
     }
 
+    /// As [`Deployment::with_clients_and_settings`], over a database that is there already.
+    pub(crate) async fn with_clients_over(
+        database: Database,
+        nodes: usize,
+        settings: &[(&str, &str)],
+    ) -> Option<Self> {
+        let js = Js::start()?;
+        let mut deployment = Self::over(database, nodes, settings).await;
+        deployment.js = Some(js);
+        Some(deployment)
+    }
+
     /// One node that runs, but lacks something and may not be ready, with JavaScript clients at hand.
     pub(crate) async fn alive_with_clients(settings: &[(&str, &str)]) -> Option<Self> {
         let js = Js::start()?;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use roomwire_chart_tests::chart;
 
-use crate::ground::Ground;
+use crate::ground::{Ground, eventually};
 use crate::said::Said;
 
 with_each_helm!(the_commands_of_the_page_do_what_it_says);
@@ -38,8 +38,11 @@ fn the_commands_of_the_page_do_what_it_says(ground: &Ground) {
         follow(ground, &place, block).ok();
     }
     fs::remove_dir_all(&place).unwrap();
-    let left = ground.get(&["all", "--selector=app.kubernetes.io/instance=chat"]);
-    assert_eq!(left["items"].as_array().unwrap().len(), 0, "{left}");
+    // Helm does not wait for what it deletes.
+    eventually("nothing of the release is left", || {
+        let left = ground.get(&["all", "--selector=app.kubernetes.io/instance=chat"]);
+        left["items"].as_array().is_some_and(Vec::is_empty)
+    });
 }
 
 /// Both programs are those of the check, in its namespace, as if that were the reader's own.

@@ -277,6 +277,8 @@ impl Controller {
         self.sets.retain(|set| !set.pods.is_empty());
         while let Some(ended) = self.ending.iter().position(JoinHandle::is_finished) {
             let ending = self.ending.remove(ended).await.unwrap();
+            // Others in its place would only do the same, again and again.
+            assert!(!ending.ended_by_itself, "{ending:#?}");
             self.ledger.endings.push(ending);
         }
     }

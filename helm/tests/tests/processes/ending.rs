@@ -31,7 +31,8 @@ pub(crate) struct Ending {
     pub(crate) failed_liveness: bool,
     /// It had not ended when the grace period was over.
     pub(crate) was_killed: bool,
-    ended_by_itself: bool,
+    /// Nobody had asked it to end.
+    pub(crate) ended_by_itself: bool,
     readyz: Answers,
     livez: Answers,
     output: String,

@@ -22,12 +22,15 @@ const ANNOUNCEMENT: &str = "online:";
 /// Announcements kept of each watcher; further ones are not counted.
 const ANNOUNCEMENTS_MAX: usize = 100_000;
 
-/// Somebody was said to have come (`true`) or gone.
+/// Somebody was said to have come or gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Announcement {
-    user: String,
-    online: bool,
-    at: Instant,
+pub struct Announcement {
+    /// Who.
+    pub user: String,
+    /// Whether they came.
+    pub online: bool,
+    /// When it was heard.
+    pub at: Instant,
 }
 
 type Heard = Arc<Mutex<Vec<Announcement>>>;
@@ -91,6 +94,16 @@ impl Watchers {
                 tokio::spawn(watch(gate.clone(), options, Arc::clone(heard)))
             })
             .collect();
+    }
+
+    /// All that each watcher was told so far, of other watchers too.
+    #[must_use]
+    pub fn announcements(&self) -> Vec<Vec<Announcement>> {
+        let of_watcher = |heard: &Heard| {
+            let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.clone()
+        };
+        self.heard.iter().map(of_watcher).collect()
     }
 
     /// What each watcher was told of others between two moments.

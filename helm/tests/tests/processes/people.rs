@@ -1,7 +1,7 @@
 //! People who talk through the Service all the while, and others who watch who comes and goes.
 
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use roomwire_loadtest::client::Target;
@@ -21,22 +21,24 @@ const LATE_AFTER: Duration = Duration::from_secs(10);
 /// What the words of a client begin with that closes its connection itself.
 const OWN_WISH: &str = "left";
 
+/// For how long somebody is away before others are told.
+const HOLD: Duration = Duration::from_secs(3);
+
 /// How it was for them.
 pub(crate) struct Experience {
     verdict: Verdict,
-    /// Announcements of somebody's coming before anything was done.
-    pub(crate) came_before: usize,
-    /// Announcements of comings and goings after that.
-    pub(crate) came_and_went: usize,
+    /// How often somebody was said to have come or gone.
+    pub(crate) announcements: usize,
+    /// Of these, what was not true: they had not been away for so long, or been there all the time.
+    pub(crate) untrue: Vec<String>,
 }
 
-/// Lets people talk for a time, and does something to the servers meanwhile. That begins with whatever
-/// `act` waits for; it returns when it began to disturb, and its own result.
+/// Lets people talk for a time, and does something to the servers meanwhile.
 pub(crate) async fn talk<T: Send + 'static>(
     url: &str,
     secret: &SecretString,
     lasts: Duration,
-    act: BoxFuture<'static, (Instant, T)>,
+    act: BoxFuture<'static, T>,
 ) -> (Experience, T) {
     let signer = Signer::new(secret);
     let gate = Target::resolve(url).await.unwrap();
@@ -69,24 +71,48 @@ pub(crate) async fn talk<T: Send + 'static>(
     });
     let verdict = Box::pin(run((vec![gate], &signer), (None, strikes), &plan)).await;
     let verdict = verdict.unwrap();
-    let (from, result) = told.await.unwrap();
-    let (start, end) = (verdict.clock.run, verdict.clock.run + verdict.evidence.end);
-    let heard = |from, to| {
-        let told = watchers.told((from, to), &HashSet::new());
-        let comings: usize = told.iter().map(|told| told.comings).sum();
-        let goings: usize = told.iter().map(|told| told.goings).sum();
-        (comings, goings)
-    };
-    let (comings, goings) = heard(from, end);
-    let experience = Experience {
-        came_before: heard(start, from).0,
-        came_and_went: comings + goings,
+    let result = told.await.unwrap();
+    let end = verdict.clock.run + verdict.evidence.end;
+    let mut experience = Experience {
         verdict,
+        announcements: 0,
+        untrue: Vec::new(),
     };
+    for heard in watchers.announcements() {
+        let heard = heard.into_iter().filter(|one| one.at <= end);
+        experience.hear(heard.map(|one| (one.user, one.online)).collect());
+    }
     (experience, result)
 }
 
 impl Experience {
+    /// Compares what one watcher was told with what is known. A client that tried to come back without
+    /// success may have been there for a moment.
+    fn hear(&mut self, heard: Vec<(String, bool)>) {
+        let mut told: BTreeMap<String, [usize; 2]> = BTreeMap::new();
+        for (user, online) in heard {
+            told.entry(user).or_default()[usize::from(online)] += 1;
+        }
+        for seen in &self.verdict.evidence.users {
+            let [goings, comings] = told.remove(seen.id.as_str()).unwrap_or_default();
+            let record = &seen.state.record;
+            let sessions = record.sessions.iter();
+            let next = record.sessions.iter().skip(1);
+            let long = sessions.zip(next).filter(|(before, after)| {
+                let closed = before.closed.as_ref();
+                closed.is_some_and(|(at, _)| after.opened.saturating_sub(*at) >= HOLD)
+            });
+            let failed = usize::try_from(record.failed_connects).unwrap();
+            let away = long.count() + failed;
+            self.announcements += goings + comings;
+            if goings > away || comings > away + 1 {
+                let (id, said) = (&seen.id, format!("{comings} comings, {goings} goings"));
+                self.untrue
+                    .push(format!("{said} of {id}, away {away} times"));
+            }
+        }
+    }
+
     /// What was found that contradicts what is promised.
     pub(crate) fn findings(&self) -> Vec<String> {
         let findings = self.verdict.findings.iter().map(ToString::to_string);

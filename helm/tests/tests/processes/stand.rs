@@ -43,8 +43,7 @@ impl Stand {
     pub(crate) async fn start() -> Self {
         let turn = TURN.lock().await;
         let (gateway, postgres, redis) = spawn_blocking(|| {
-            let this = std::env::current_exe().unwrap();
-            let target = this.ancestors().nth(3).unwrap();
+            let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
             let gateway = gateway::build(target, "roomwire-gateway", &[]).unwrap();
             let postgres = Postgres::start(Durability::Fast).unwrap();
             (gateway, postgres, Redis::start().unwrap())

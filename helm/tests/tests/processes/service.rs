@@ -1,12 +1,12 @@
 //! The Service: a front whose backends are the pods that are ready.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use roomwire_chart_tests::Manifest;
 use roomwire_dev::front::Front;
 use serde_json::{Map, Value};
-use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use crate::{app::App, live::CloseReason, telemetry::logs};
@@ -62,6 +62,16 @@ impl Signals {
     }
 }
 
+/// When each of so many connections is closed, ascending and within the time: each in an equal part of it,
+/// at any moment of that part, so that clients do not come back elsewhere in step.
+fn moments(count: usize, time: Duration) -> impl Iterator<Item = Duration> {
+    let part = time / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+    (0..count).map(move |at| {
+        let begin = part.saturating_mul(u32::try_from(at).unwrap_or(u32::MAX));
+        (begin + part.mul_f64(rand::random_range(0.0..1.0))).min(time)
+    })
+}
+
 /// Not ready, no new connections, sockets closed one after the other over the time given, then what
 /// is under way, then the workers; the admin port goes last.
 async fn drain_all(app: App, drain: Duration) {
@@ -70,14 +80,12 @@ async fn drain_all(app: App, drain: Duration) {
     sleep(NOTICE.min(drain)).await;
     app.serving.stop();
     let connections = app.hub.connections();
-    let left = deadline.saturating_duration_since(Instant::now());
-    let pause = left / u32::try_from(connections.len().max(1)).unwrap_or(u32::MAX);
-    let mut next = Instant::now();
-    for connection in connections {
+    let begin = Instant::now();
+    let left = deadline.saturating_duration_since(begin);
+    let moments = moments(connections.len(), left);
+    for (connection, moment) in connections.into_iter().zip(moments) {
+        sleep_until(begin + moment).await;
         connection.cut(CloseReason::Draining);
-        // Not in step, so that clients do not come back elsewhere in step either.
-        next += pause.mul_f64(rand::random_range(0.5..1.5));
-        tokio::time::sleep_until(next).await;
     }
     // Whoever was admitted while we were closing.
     for connection in app.hub.connections() {
@@ -94,5 +102,29 @@ async fn drain_all(app: App, drain: Duration) {
     // Last of all, so that the end can be watched to its end.
     if timeout(LAST_WORDS, app.probed.end()).await.is_err() {
         tracing::warn!("the admin port was still in use");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn connections_are_closed_one_after_the_other_and_all_within_the_time(
+            count in 0..2_000_usize,
+            millis in 0..100_000_u64,
+        ) {
+            let time = Duration::from_millis(millis);
+            let moments: Vec<Duration> = moments(count, time).collect();
+            prop_assert_eq!(moments.len(), count);
+            prop_assert!(moments.is_sorted());
+            prop_assert!(moments.iter().all(|moment| *moment <= time));
+            // Spread over all of it.
+            let half = moments.iter().filter(|moment| **moment <= time / 2).count();
+            prop_assert!(time.is_zero() || half.abs_diff(count / 2) <= 1);
+        }
     }
 }

@@ -14,7 +14,7 @@ use fred::{
 use futures_util::future::{BoxFuture, try_join_all};
 use tokio::{
     sync::{broadcast::error::RecvError, mpsc, oneshot},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
 
 use super::names::{Names, Topic};
@@ -26,9 +26,6 @@ const ORDERS_WAITING_MAX: usize = 4_096;
 const CHANNELS_PER_COMMAND: usize = 1_000;
 /// Orders that are carried out together.
 const ORDERS_TOGETHER_MAX: usize = 256;
-/// How long Redis may take to show that it has subscribed. On a connection that breaks, the answer may
-/// never come, and the next round must not wait for it.
-const CONFIRMED_WITHIN: Duration = Duration::from_millis(100);
 /// How soon an owed subscription is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
@@ -271,8 +268,6 @@ async fn subscribe(client: &SubscriberClient, channels: Vec<String>) -> bool {
             return owed(&error);
         }
     }
-    // Where the connection breaks meanwhile, that is told by itself, and all is subscribed anew.
-    timeout(CONFIRMED_WITHIN, confirmed(client)).await.ok();
     true
 }
 
@@ -318,54 +313,4 @@ async fn unsubscribe(client: &SubscriberClient, channels: Vec<String>) {
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
 fn count(n: usize) -> f64 {
     n as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use fred::types::config::Config;
-    use roomwire_dev::servers::Redis;
-
-    use super::*;
-    use crate::{
-        bus::{NodeId, connect::builder},
-        config,
-    };
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn whoever_is_told_that_a_channel_is_listened_to_misses_nothing_that_is_published_then() {
-        let redis = tokio::task::spawn_blocking(|| Redis::start().unwrap());
-        let redis = redis.await.unwrap();
-        let settings = config::Redis {
-            url: redis.url().into(),
-            prefix: "rw".to_owned(),
-            tls: config::RedisTls::default(),
-        };
-        let subscriber = builder(&settings, 16).unwrap().build_subscriber_client();
-        let subscriber = subscriber.unwrap();
-        let other =
-            fred::clients::Client::new(Config::from_url(redis.url()).unwrap(), None, None, None);
-        other.init().await.unwrap();
-        let names = Names::new("rw");
-        let (missed, _told) = mpsc::channel(4);
-        let workers = Workers::default();
-        let topics = (names.clone(), HashSet::from([Topic::Everybody]));
-        let subscriptions = Subscriptions::start(subscriber.clone(), topics, missed, &workers);
-        subscriber.init().await.unwrap();
-        let mut heard = subscriber.message_rx();
-        let mut told = 0;
-        while told < 200 {
-            let topic = Topic::Node(NodeId::random());
-            let channel = names.channel(&topic);
-            let began = Instant::now();
-            // More is not promised where Redis takes its time.
-            if !subscriptions.listen(vec![topic]).await || began.elapsed() >= CONFIRMED_WITHIN {
-                continue;
-            }
-            let reached: i64 = other.publish(channel.as_str(), "").await.unwrap();
-            assert_eq!(reached, 1, "after {told}");
-            assert_eq!(heard.recv().await.unwrap().channel, channel);
-            told += 1;
-        }
-        workers.end().await;
-    }
 }

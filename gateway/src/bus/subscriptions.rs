@@ -66,8 +66,9 @@ impl Subscriptions {
         Self(orders)
     }
 
-    /// Listens to these channels from now on. True once Redis confirmed it; false if Redis is away:
-    /// then the subscription is owed and made when it returns, followed by a resync.
+    /// Listens to these channels from now on. True once it is on its way to Redis (in a cluster, once Redis
+    /// confirmed it: the library waits for no other answer), so a hint of this very moment may still be
+    /// missed; false if Redis is away: then it is owed and made when it returns, followed by a resync.
     pub(crate) async fn listen(&self, topics: Vec<Topic>) -> bool {
         let (answer, answered) = oneshot::channel();
         if self.0.send(Order::Listen(topics, answer)).await.is_err() {

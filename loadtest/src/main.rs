@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use roomwire_loadtest::cli::Cli;
-use roomwire_loadtest::report::Report;
-use roomwire_loadtest::run::{RunError, run};
+use roomwire_loadtest::command::CommandError;
+use roomwire_loadtest::command::cli::Cli;
+use roomwire_loadtest::command::run::run;
+use roomwire_loadtest::result::Report;
 
 const USAGE: u8 = 1;
 const FAILED: u8 = 2;
@@ -29,11 +30,11 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
-            let known: Option<&RunError> = error.downcast_ref();
+            let known: Option<&CommandError> = error.downcast_ref();
             // These say their cause themselves.
             let message = known.map_or_else(|| format!("{error:#}"), ToString::to_string);
             drop(writeln!(io::stderr(), "error: {message}"));
-            let usage = matches!(known, Some(RunError::Usage(_)));
+            let usage = known.is_some_and(CommandError::is_usage);
             ExitCode::from(if usage { USAGE } else { FAILED })
         }
     }
@@ -42,12 +43,12 @@ fn main() -> ExitCode {
 /// Runs the command and prints its report; says whether everything held.
 fn execute(cli: &Cli) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cli.command.client_threads().into())
+        .worker_threads(cli.command.flags().client_threads.into())
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     let report = runtime.block_on(run(cli))?;
-    print(&report, cli.command.json()).context("cannot print the report")?;
+    print(&report, cli.command.flags().json).context("cannot print the report")?;
     Ok(report.passed())
 }
 

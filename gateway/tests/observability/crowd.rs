@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Method;
+use roomwire_loadtest::client::rest::Rest;
 use roomwire_loadtest::client::{Client, ConnectOptions, Contract, Target};
-use roomwire_loadtest::rest::Rest;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use roomwire_dev::gateway::{Gateway, free_port};
 use roomwire_dev::servers::{Durability, Postgres, Redis};
-use roomwire_loadtest::tokens::Signer;
+use roomwire_loadtest::client::tokens::Signer;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;

@@ -17,8 +17,10 @@ mod engine;
 mod full;
 mod light;
 mod packet;
+pub mod rest;
 #[cfg(test)]
 pub(crate) mod test_server;
+pub mod tokens;
 
 pub use connection::{
     CloseReason, ConnectError, ConnectOptions, Connection, Incoming, Payload, Signal,

@@ -4,9 +4,11 @@ use std::process::{Command, Output, Stdio};
 
 use clap::Parser;
 use roomwire_dev::servers::{Durability, Postgres};
-use roomwire_loadtest::cli::Cli;
-use roomwire_loadtest::report::Report;
-use roomwire_loadtest::run::{RunError, run};
+use roomwire_loadtest::command::CommandError;
+use roomwire_loadtest::command::cli::Cli;
+use roomwire_loadtest::command::run::run;
+use roomwire_loadtest::result::Report;
+use roomwire_loadtest::result::stats::float;
 use serde_json::Value;
 
 use crate::stand_in::{Fault, SECRET, StandIn};
@@ -19,7 +21,7 @@ const WITH_FLOOR: &str = "bench deliveries --shape 2x5 --rate 200 --warm-up 1 --
 const IDLE: &str = "bench idle --connections 19 --room-members 10 --messages 10 --rate 200";
 const APPENDS: &str = "bench appends --senders 6 --rooms 3 --seconds 1 --warm-up 0 --window 2";
 
-pub(crate) async fn report(command: &str, server: &StandIn) -> Result<Report, RunError> {
+pub(crate) async fn report(command: &str, server: &StandIn) -> Result<Report, CommandError> {
     let url = server.url();
     let words = ["roomwire-loadtest"]
         .into_iter()
@@ -30,24 +32,24 @@ pub(crate) async fn report(command: &str, server: &StandIn) -> Result<Report, Ru
 
 async fn problems(fault: Fault) -> Vec<String> {
     let server = StandIn::start(fault).await;
-    report(DELIVERIES, &server).await.unwrap().problems
+    report(DELIVERIES, &server).await.unwrap().problems()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_are_counted_timed_and_compared_to_the_floor() {
     let server = StandIn::start(Fault::None).await;
     let report = report(WITH_FLOOR, &server).await.unwrap();
-    assert_eq!(report.problems, Vec::<String>::new());
-    let shape = &report.result[0];
+    assert_eq!(report.problems(), Vec::<String>::new());
+    let figure = |key| report.value("2 x 5", key);
     assert_eq!(
-        (&shape["deliveries"], &shape["deliveries_expected"]),
-        (&800.into(), &800.into())
+        (figure("deliveries"), figure("expected")),
+        (Some(800.0), Some(800.0))
     );
-    assert_eq!(shape["latency"]["count"], 800);
-    assert_eq!(shape["messages_per_frame"], 1.0);
-    for figure in ["floor_us_per_send", "ratio_to_floor", "messages_per_read"] {
-        assert!(shape[figure].is_number(), "{figure} in {shape}");
-    }
+    let shape = report.part("2 x 5").unwrap();
+    assert_eq!(shape.latencies[0].latencies.count(), 800);
+    assert_eq!(figure("msg/frame"), Some(1.0));
+    assert!(figure("floor").is_some() && figure("msg/read").is_some());
+    assert!(shape.row("us/delivery").unwrap().ratio().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,10 +93,10 @@ async fn idle_connections_are_rounded_up_and_all_hear_everything() {
     drop(quiet.stdin.take());
     assert!(quiet.wait().unwrap().success());
     let report = report.unwrap();
-    assert_eq!(report.problems, Vec::<String>::new());
-    assert_eq!(report.result["connections"], 20);
-    assert_eq!(report.result["messages"], 20);
-    assert_eq!(report.result["deliveries"], 20 * 9);
+    assert_eq!(report.problems(), Vec::<String>::new());
+    assert_eq!(report.value("idle", "connections"), Some(20.0));
+    assert_eq!(report.value("after traffic", "messages"), Some(20.0));
+    assert_eq!(report.value("after traffic", "deliveries"), Some(180.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,15 +106,14 @@ async fn appends_are_measured_in_many_rooms_and_in_one_next_to_the_database() {
     let server = StandIn::start(Fault::None).await;
     let command = format!("{APPENDS} --database-url {}", postgres.url());
     let report = report(&command, &server).await.unwrap();
-    assert_eq!(report.problems, Vec::<String>::new());
-    let parts = report.result["parts"].as_array().unwrap();
-    let rooms: Vec<&Value> = parts.iter().map(|part| &part["rooms"]).collect();
-    assert_eq!(rooms, [3, 1]);
-    for part in parts {
-        assert_eq!(part["acknowledged"], part["latency"]["count"]);
-        assert!(part["ratio_to_baseline"].is_number(), "{part}");
+    assert_eq!(report.problems(), Vec::<String>::new());
+    for name in ["3 room(s)", "1 room(s)"] {
+        let part = report.part(name).unwrap();
+        let acked = part.latencies[0].latencies.count();
+        assert_eq!(part.row("acked").unwrap().value, Some(float(acked)));
+        assert!(part.row("acked/s").unwrap().ratio().is_some(), "{name}");
     }
-    assert_eq!(report.result["baseline"]["connections"], 64);
+    assert_eq!(report.value("baseline", "connections"), Some(64.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

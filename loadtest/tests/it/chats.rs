@@ -4,7 +4,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::stage::{alone, gateway};
+use crate::deployment::{alone, gateway};
+use crate::read::{failures, figure, latency};
 
 /// Small, and every number another.
 const BENCH: &str = "bench chats --members 30 --base-members 6 --connected 4 --history 12 \
@@ -30,25 +31,23 @@ async fn messages_and_lists_are_measured_next_to_smaller_ones() {
     let table = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{table}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["problems"], serde_json::json!([]));
-    let figures = |name: &str| report["result"][name].as_array().unwrap().clone();
-    let messages = figures("messages");
-    let members: Vec<&Value> = messages.iter().map(|of| &of["members"]).collect();
-    assert_eq!(members, [6, 30]);
-    for of in &messages {
-        assert_eq!(of["ack"]["count"], 3, "{of}");
-        assert_eq!(of["last_digest"]["count"], 3, "{of}");
-        assert!(of["cost"]["redis_bytes"].is_number(), "{of}");
-        assert!(of["digest_bytes_per_socket"].as_f64() < of["bytes_per_socket"].as_f64());
+    assert_eq!(failures(&report), Vec::<&Value>::new());
+    for members in [6, 30] {
+        let name = format!("message, {members} members, 4 connected");
+        assert_eq!(latency(&report, &name, "ack")["count"], 3);
+        assert_eq!(latency(&report, &name, "last digest")["count"], 3);
+        assert!(figure(&report, &name, "Redis") > 0.0);
+        let bytes = figure(&report, &name, "B/socket");
+        assert!(figure(&report, &name, "digest B/socket") < bytes);
     }
-    let lists = figures("lists");
-    let conditions: Vec<String> = lists
-        .iter()
-        .map(|of| format!("{} of {}", of["limit"], of["condition"]))
-        .collect();
-    assert_eq!(lists.len(), 8, "{conditions:?}");
-    for of in &lists {
-        assert_eq!(of["latency"]["count"], 7, "{of}");
-        assert!(of["answer_bytes"].as_f64() > Some(100.0), "{of}");
+    let mut lists = 0;
+    for of in report["parts"].as_array().unwrap() {
+        let name = of["name"].as_str().unwrap();
+        if name.starts_with("list ") {
+            lists += 1;
+            assert_eq!(latency(&report, name, "list")["count"], 7, "{of}");
+            assert!(figure(&report, name, "answer") > 100.0, "{of}");
+        }
     }
+    assert_eq!(lists, 8, "{report:#}");
 }

@@ -5,13 +5,14 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::stage;
+use crate::deployment;
+use crate::read::{count, failures, figure};
 
 /// Runs a drill with these flags and returns its report.
 async fn drill(flags: &'static str) -> Value {
-    let _alone = stage::alone().await;
+    let _alone = deployment::alone().await;
     let run = move || {
-        let gateway: PathBuf = stage::gateway("roomwire-gateway", &[]);
+        let gateway: PathBuf = deployment::gateway("roomwire-gateway", &[]);
         Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"))
             .arg("drill")
             .args(flags.split_ascii_whitespace())
@@ -29,27 +30,21 @@ async fn drill(flags: &'static str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {words}"))
 }
 
-fn delivered(report: &Value) -> Vec<u64> {
-    let parts = report["result"]["parts"].as_array().unwrap().iter();
-    let delivered = parts.map(|part| part["deliveries"].as_u64().unwrap());
-    delivered.collect()
+fn delivered(report: &Value) -> [f64; 3] {
+    ["before", "during", "after"].map(|part| figure(report, part, "heard"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_announced_and_nothing_is_lost_when_gateways_restart() {
     let report = drill("restart --before 8 --after 3 --drain-seconds 2 --rate 40").await;
-    let result = &report["result"];
-    assert!(
-        delivered(&report).iter().all(|count| *count > 0),
-        "{result:#}"
-    );
+    assert!(delivered(&report).iter().all(|count| *count > 0.0));
     // Everybody is sent away at least once on the way, whoever was moved to the next one twice.
-    assert!(
-        result["returns"]["reconnects"].as_u64() >= Some(40),
-        "{result:#}"
-    );
-    assert_eq!(result["told"].as_array().unwrap().len(), 3);
-    for node in result["readiness"].as_array().unwrap() {
+    let reconnects = figure(&report, "return", "reconnects");
+    assert!(reconnects >= 40.0, "{report:#}");
+    for watcher in 0..3 {
+        figure(&report, &format!("watcher {watcher}"), "comings");
+    }
+    for node in report["details"]["readiness"].as_array().unwrap() {
         let turns = node.as_array().unwrap();
         let gone = turns.iter().any(|turn| turn[1] == false);
         assert!(gone && turns.last().unwrap()[1] == true, "{turns:?}");
@@ -59,18 +54,21 @@ async fn nobody_is_announced_and_nothing_is_lost_when_gateways_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_cuts_everybody_once_and_brings_everybody_back() {
     let report = drill("storm --before 4 --after 4 --rate 20").await;
-    let result = &report["result"];
-    assert_eq!(result["returns"]["reconnects"], 40, "{result:#}");
-    assert_eq!(result["returns"]["missing"], 0);
+    let reconnects = count(&report, "return", "reconnects");
+    assert_eq!(reconnects, 40, "{report:#}");
+    assert_eq!(failures(&report), Vec::<&Value>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_arrive_while_redis_is_away_and_after_it_was_emptied() {
     let away = drill("redis-away --before 4 --during 6 --after 4 --rate 40").await;
-    assert!(delivered(&away).iter().all(|count| *count > 0), "{away:#}");
+    assert!(
+        delivered(&away).iter().all(|count| *count > 0.0),
+        "{away:#}"
+    );
     let erased = drill("redis-erased --before 4 --after 4 --rate 40").await;
     assert!(
-        delivered(&erased).iter().all(|count| *count > 0),
+        delivered(&erased).iter().all(|count| *count > 0.0),
         "{erased:#}"
     );
 }
@@ -78,7 +76,7 @@ async fn messages_arrive_while_redis_is_away_and_after_it_was_emptied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_alone_is_deaf_leaves_the_service_and_comes_back() {
     let report = drill("redis-black-hole --before 4 --during 8 --after 6 --rate 40").await;
-    let nodes = report["result"]["readiness"].as_array().unwrap();
+    let nodes = report["details"]["readiness"].as_array().unwrap();
     let turns: Vec<Vec<bool>> = nodes
         .iter()
         .map(|turns| turns.as_array().unwrap().iter())

@@ -6,9 +6,13 @@ mod bench;
 #[cfg(test)]
 mod chats;
 #[cfg(test)]
+mod deployment;
+#[cfg(test)]
 mod drill;
 #[cfg(test)]
-mod stage;
+mod layers;
+#[cfg(test)]
+mod read;
 #[cfg(test)]
 mod stall;
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::stage::{alone, gateway};
+use crate::deployment::{alone, gateway};
+use crate::read::{failed, figure, part};
 
 /// Runs `verify`, with a plant if one is named, and returns its report beside its output.
 async fn verify(plant: &'static str, flags: &'static str) -> (Value, Output) {
@@ -45,11 +46,6 @@ async fn verify_with(
     )
 }
 
-/// How many findings of a kind the report has.
-fn found(report: &Value, kind: &str) -> u64 {
-    report["result"]["findings"][kind].as_u64().unwrap_or(0)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_hint_is_found() {
     // The next message of a room shows that one is missing, so many rooms must be quiet for long:
@@ -58,7 +54,7 @@ async fn a_dropped_hint_is_found() {
                  --reconnects 0";
     let (report, output) = verify("drop-hints:3", flags).await;
     assert_eq!(output.status.code(), Some(2));
-    assert!(found(&report, "late") > 0, "{report:#}");
+    assert!(failed(&report, "late") > 0, "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +62,7 @@ async fn a_delivery_before_its_commit_is_found() {
     let flags = "--seed 5 --users 12 --rooms 3 --rate 60 --duration 6 --late-after 4";
     let (report, output) = verify("deliver-before-commit", flags).await;
     assert_eq!(output.status.code(), Some(2));
-    assert!(found(&report, "phantom") > 0, "{report:#}");
+    assert!(failed(&report, "phantom") > 0, "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +71,7 @@ async fn a_feed_without_a_cursor_is_found() {
     let flags = "--seed 5 --users 12 --rooms 1 --rate 250 --duration 8 --late-after 4";
     let (report, output) = verify("skip-cursor-check", flags).await;
     assert_eq!(output.status.code(), Some(2));
-    assert!(found(&report, "reordered") > 0, "{report:#}");
+    assert!(failed(&report, "reordered") > 0, "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +81,7 @@ async fn a_feed_that_does_not_go_on_is_found_unless_clients_join_again() {
                  --reconnects 20";
     let (report, output) = verify_with(forgets, "", flags).await;
     assert_eq!(output.status.code(), Some(2));
-    assert!(found(&report, "late") > 0, "{report:#}");
+    assert!(failed(&report, "late") > 0, "{report:#}");
     let flags = "--seed 5 --users 12 --rooms 3 --rate 60 --duration 8 --late-after 4 \
                  --reconnects 20 --join-again";
     let (_, output) = verify_with(forgets, "", flags).await;
@@ -99,13 +95,16 @@ async fn nothing_is_found_in_the_gateway_as_it_is_whatever_dies() {
     let (report, output) = verify("", flags).await;
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{words}");
-    let result = &report["result"];
-    assert!(result["acknowledged"].as_u64() > Some(300), "{result:#}");
-    assert!(result["heard_by_chats"].as_u64() > Some(100), "{result:#}");
-    assert!(result["digests"].as_u64() > Some(50), "{result:#}");
-    assert!(result["feeds_taken_up"].as_u64() > Some(10), "{result:#}");
-    assert!(result["heard_at_return"].as_u64() > Some(50), "{result:#}");
-    let struck = result["faults"].as_object().unwrap();
+    for (key, more_than) in [
+        ("acknowledged", 300.0),
+        ("of these by chats", 100.0),
+        ("digests", 50.0),
+        ("feeds that went on", 10.0),
+        ("heard at a return", 50.0),
+    ] {
+        assert!(figure(&report, "", key) > more_than, "{report:#}");
+    }
+    let struck = part(&report, "faults")["rows"].as_array().unwrap();
     assert!(struck.len() >= 14, "{struck:?}");
     let story = report["notes"][0].as_str().unwrap();
     assert_eq!(story, "seed 13");

@@ -4,9 +4,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+use roomwire_loadtest::client::rest::Rest;
 use roomwire_loadtest::client::{ConnectOptions, Connection, Contract, Target};
-use roomwire_loadtest::rest::Rest;
-use roomwire_loadtest::verify::faults::{Proxy, Trouble};
+use roomwire_loadtest::target::proxy::{Proxy, Trouble};
 use serde_json::json;
 use tokio::time::interval;
 

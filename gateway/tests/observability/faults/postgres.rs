@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::Method;
 use nix::sys::signal::Signal;
 use roomwire_loadtest::client::Target;
-use roomwire_loadtest::rest::Rest;
+use roomwire_loadtest::client::rest::Rest;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::task::{JoinHandle, JoinSet};
 

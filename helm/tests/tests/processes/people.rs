@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use roomwire_loadtest::client::Target;
-use roomwire_loadtest::drill::watchers::Watchers;
-use roomwire_loadtest::tokens::Signer;
-use roomwire_loadtest::verify::record::{Fate, Record};
-use roomwire_loadtest::verify::run::{Done, Verdict, run};
-use roomwire_loadtest::verify::script::Load;
-use roomwire_loadtest::verify::world::Plan;
+use roomwire_loadtest::client::tokens::Signer;
+use roomwire_loadtest::command::drill::watchers::Watchers;
+use roomwire_loadtest::crowd::trial::{Done, Verdict, run};
+use roomwire_loadtest::crowd::world::Plan;
+use roomwire_loadtest::load::script::Load;
+use roomwire_loadtest::truth::record::{Fate, Record};
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 

@@ -1,0 +1,92 @@
+//! The command line: which commands there are. Their flags are beside what they do.
+
+use clap::{Parser, Subcommand};
+
+use super::bench::Bench;
+use super::drill::DrillFlags;
+use super::verify::flags::VerifyFlags;
+use crate::target::flags::RunFlags;
+
+pub(super) const AFTER_HELP: &str = "\
+Exit codes:
+  0   measured, and everything that was checked held
+  1   wrong usage
+  2   the target could not be reached, or a check failed (lost, doubled or disordered messages,
+      or anything else that verify finds)
+  99  reserved for thresholds";
+
+/// Measures a Roomwire deployment, checks what it delivers, and tries to break its promise.
+#[derive(Parser)]
+#[command(name = "roomwire-loadtest", version, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Measures one thing; prints ratios beside absolute numbers
+    #[command(subcommand, after_help = AFTER_HELP)]
+    Bench(Bench),
+    /// Tries to disprove that nothing acknowledged is lost, doubled or reordered
+    #[command(after_help = AFTER_HELP)]
+    Verify(VerifyFlags),
+    /// Does one thing to a local deployment, and tells what its clients and servers noticed
+    #[command(after_help = AFTER_HELP)]
+    Drill(DrillFlags),
+}
+
+impl Command {
+    /// The flags that all commands have.
+    #[must_use]
+    pub fn flags(&self) -> &RunFlags {
+        match self {
+            Self::Bench(bench) => &bench.flags().target.run,
+            Self::Verify(flags) => &flags.target.run,
+            Self::Drill(flags) => &flags.run,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_published_figures() {
+        let cli = Cli::try_parse_from(["x", "bench", "deliveries"]).unwrap();
+        let Command::Bench(Bench::Deliveries(deliveries)) = cli.command else {
+            panic!()
+        };
+        let shapes: Vec<String> = deliveries.shape.iter().map(ToString::to_string).collect();
+        assert_eq!(shapes, ["4 x 100", "10 x 20"]);
+        assert_eq!(
+            (deliveries.rate, deliveries.text_bytes, deliveries.seconds),
+            (100, 64, 8)
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for wrong in [
+            &["deliveries", "--shape", "4"][..],
+            &["deliveries", "--text-bytes", "31"],
+            &["idle", "--users", "a b"],
+            &["appends", "--window", "0"],
+            &["stall", "--admin-url", "http://h"],
+            &["appends", "--url", "http://h", "--gateway", "g"],
+        ] {
+            let line = ["x", "bench"].iter().chain(wrong);
+            assert!(Cli::try_parse_from(line).is_err(), "{wrong:?}");
+        }
+    }
+}

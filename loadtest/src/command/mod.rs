@@ -1,0 +1,10 @@
+//! The commands: what can be asked for, and how it is brought about.
+
+pub mod bench;
+pub mod cli;
+pub mod drill;
+mod error;
+pub mod run;
+pub mod verify;
+
+pub use error::CommandError;

@@ -1,0 +1,15 @@
+//! From a parsed command line to a report.
+
+use super::CommandError;
+use super::cli::{Cli, Command};
+use super::{bench, drill, verify};
+use crate::result::Report;
+
+/// Runs the command to its end; a private stack is gone afterwards.
+pub async fn run(cli: &Cli) -> Result<Report, CommandError> {
+    match &cli.command {
+        Command::Bench(bench) => Box::pin(bench::run(bench)).await,
+        Command::Verify(flags) => Box::pin(verify::run(flags)).await,
+        Command::Drill(flags) => Box::pin(drill::run(flags)).await,
+    }
+}

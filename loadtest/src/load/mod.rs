@@ -1,0 +1,5 @@
+//! Who does what, and when. Pure.
+
+pub mod pace;
+pub mod script;
+pub mod stamp;

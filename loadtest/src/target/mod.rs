@@ -1,0 +1,16 @@
+//! Whom to measure: a private stack of servers and gateways, or a deployment that runs.
+
+pub(crate) mod clock;
+mod error;
+pub mod flags;
+mod node;
+mod program;
+pub mod proxy;
+pub(crate) mod rows;
+pub mod stack;
+
+pub use error::StackError;
+pub use node::Node;
+
+/// Variables of a gateway.
+pub type Env = Vec<(&'static str, String)>;

@@ -1,0 +1,228 @@
+//! A private target for runs without `--url`: throwaway Postgres and Redis with real durability, and
+//! gateways on free loopback ports, all of which can be struck.
+//!
+//! Everything ends with this value, however the run ends. Servers named by `DATABASE_URL` and
+//! `REDIS_URL` are used instead of private ones where those are set, but never struck; the run then
+//! works in a database of its own and drops it. Where faults are to come, everything goes through
+//! proxies: what clients and gateways are told are their addresses.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use roomwire_dev::servers::{Durability, Postgres, Redis};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::node::{Node, address};
+use super::program::{binary, blocking, migrate};
+use super::{Env, StackError};
+use crate::client::{Target, TargetError};
+
+/// Makes Postgres count statements and their time, planning included.
+const COUNTING: [&str; 2] = [
+    "shared_preload_libraries=pg_stat_statements",
+    "pg_stat_statements.track_planning=on",
+];
+
+/// A running stack. Fields are dropped in this order: the gateways end first.
+#[derive(Debug)]
+pub struct Stack {
+    /// The gateways.
+    pub nodes: Vec<Node>,
+    program: PathBuf,
+    redis: Arc<Mutex<Redis>>,
+    postgres: Arc<Mutex<Postgres>>,
+    redis_url: String,
+    database: String,
+    database_url: SecretString,
+}
+
+/// What a stack is to have.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Gateways, at least 1.
+    pub nodes: u8,
+    /// Whether it is to be struck: everything then goes through proxies.
+    pub struck: bool,
+    /// Whether the gateways' clocks are to be set, if they can be.
+    pub clocks: bool,
+    /// Whether Postgres is to count its statements, if its build can.
+    pub counting: bool,
+    /// Variables of the gateways, in place of those they would have here.
+    pub env: Env,
+}
+
+impl Default for Setting {
+    /// One gateway that nothing is done to.
+    fn default() -> Self {
+        Self {
+            nodes: 1,
+            struck: false,
+            clocks: false,
+            counting: false,
+            env: Vec::new(),
+        }
+    }
+}
+
+impl Stack {
+    /// Starts servers, migrates, and starts gateways with all rate limits off.
+    ///
+    /// `program` is the gateway to run; without one, the workspace's release build is brought up to
+    /// date first. Where it is to be struck, the servers must be its own.
+    pub async fn start(
+        program: Option<PathBuf>,
+        secret: &SecretString,
+        setting: &Setting,
+    ) -> Result<Self, StackError> {
+        let program = binary(program).await?;
+        let counting = setting.counting;
+        let servers = move || Ok::<_, roomwire_dev::Error>((Redis::start()?, postgres(counting)?));
+        let (redis, postgres) = blocking(servers).await??;
+        if setting.struck && (redis.pid().is_none() || postgres.pid().is_none()) {
+            return Err(StackError::NotOurs);
+        }
+        let database = format!("roomwire_loadtest_{:08x}", rand::random::<u32>());
+        let database_url = postgres.create_database(&database).await?;
+        let mut env = vec![
+            ("DATABASE_URL", database_url.clone()),
+            ("REDIS_URL", redis.url().to_owned()),
+            ("JWT_HS256_SECRET", secret.expose_secret().to_owned()),
+            ("RATE_LIMITS", "off".to_owned()),
+            ("RUST_LOG", "warn".to_owned()),
+        ];
+        env.retain(|(name, _)| setting.env.iter().all(|(other, _)| other != name));
+        env.extend(setting.env.iter().cloned());
+        let (migrator, variables) = (program.clone(), env.clone());
+        blocking(move || migrate(&migrator, &variables)).await??;
+        let mut stack = Self {
+            nodes: Vec::new(),
+            program,
+            redis_url: redis.url().to_owned(),
+            redis: Arc::new(Mutex::new(redis)),
+            postgres: Arc::new(Mutex::new(postgres)),
+            database,
+            database_url: database_url.into(),
+        };
+        for _ in 0..setting.nodes {
+            let node = Node::start(&stack.program, env.clone(), setting).await?;
+            stack.nodes.push(node);
+        }
+        Ok(stack)
+    }
+
+    /// Where clients reach the gateways.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.url.clone()).collect()
+    }
+
+    /// Where the gateways answer probes and show their metrics.
+    #[must_use]
+    pub fn admin_urls(&self) -> Vec<String> {
+        let nodes = self.nodes.iter();
+        nodes.map(|node| node.admin_url.clone()).collect()
+    }
+
+    /// The gateways' processes, of those that run.
+    pub async fn pids(&self) -> Vec<u32> {
+        let mut pids = Vec::new();
+        for node in &self.nodes {
+            pids.extend(node.pid().await);
+        }
+        pids
+    }
+
+    /// The database itself, past the proxies.
+    #[must_use]
+    pub fn database_url(&self) -> &SecretString {
+        &self.database_url
+    }
+
+    /// Redis itself, past the proxies.
+    #[must_use]
+    pub fn redis_url(&self) -> &str {
+        &self.redis_url
+    }
+
+    /// Where Redis itself listens.
+    #[must_use]
+    pub fn redis_address(&self) -> SocketAddr {
+        address(&self.redis_url)
+    }
+
+    /// Ends a gateway by SIGKILL, or by SIGTERM and a drain, and starts it again `down` later.
+    pub async fn restart(&self, node: &Node, kill: bool, down: Duration) -> Result<(), StackError> {
+        node.restart(&self.program, kill, down).await
+    }
+
+    /// Does something to Redis that may block.
+    pub async fn redis(
+        &self,
+        act: impl FnOnce(&mut Redis) -> Result<(), roomwire_dev::Error> + Send + 'static,
+    ) -> Result<(), StackError> {
+        let redis = Arc::clone(&self.redis);
+        blocking(move || act(&mut redis.lock().unwrap_or_else(PoisonError::into_inner))).await??;
+        Ok(())
+    }
+
+    /// Does something to Postgres that may block.
+    pub async fn postgres(
+        &self,
+        act: impl FnOnce(&mut Postgres) -> Result<(), roomwire_dev::Error> + Send + 'static,
+    ) -> Result<(), StackError> {
+        let postgres = Arc::clone(&self.postgres);
+        blocking(move || act(&mut postgres.lock().unwrap_or_else(PoisonError::into_inner)))
+            .await??;
+        Ok(())
+    }
+
+    /// Gateways that have died by themselves, with what they wrote last.
+    pub async fn dead(&self) -> Vec<(usize, String)> {
+        let mut dead = Vec::new();
+        for (number, node) in self.nodes.iter().enumerate() {
+            dead.extend(node.last_words().await.map(|words| (number, words)));
+        }
+        dead
+    }
+
+    /// Stops the gateways and removes their database; the servers end with the return.
+    pub async fn stop(self) -> Result<(), StackError> {
+        let Self {
+            nodes,
+            postgres,
+            database,
+            ..
+        } = self;
+        drop(nodes);
+        let postgres = Arc::into_inner(postgres).ok_or(StackError::InUse)?;
+        let postgres = postgres
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(postgres.drop_database(&database).await?)
+    }
+
+    /// The same for one that was shared with whoever struck it.
+    pub async fn stop_shared(stack: Arc<Self>) -> Result<(), StackError> {
+        let stack = Arc::into_inner(stack).ok_or(StackError::InUse)?;
+        stack.stop().await
+    }
+}
+
+/// A Postgres, which counts its statements if it is to and its build can.
+fn postgres(counting: bool) -> Result<Postgres, roomwire_dev::Error> {
+    if counting && let Ok(postgres) = Postgres::start_with(Durability::Real, &COUNTING) {
+        return Ok(postgres);
+    }
+    Postgres::start(Durability::Real)
+}
+
+/// The addresses of these gateways.
+pub async fn resolve(urls: &[String]) -> Result<Vec<Target>, TargetError> {
+    let mut targets = Vec::with_capacity(urls.len());
+    for url in urls {
+        targets.push(Target::resolve(url).await?);
+    }
+    Ok(targets)
+}

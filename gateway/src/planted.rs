@@ -13,7 +13,7 @@ compile_error!("planted-faults is not for release builds");
 
 use crate::bus::Hint;
 
-/// One hint in so many is dropped, where the variable names no number.
+/// One hint or delivery in so many is dropped, where the variable names no number.
 const DROP_ONE_IN: u64 = 10_000;
 
 /// Whether to lose this hint while saying that it went out. Only hints that carry entries count:
@@ -27,6 +27,15 @@ pub(crate) fn drops_hint(hint: &Hint) -> bool {
         return false;
     }
     HINTS.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
+}
+
+/// Whether to leave one member out who should be shown a message.
+pub(crate) fn loses_delivery() -> bool {
+    static DELIVERIES: AtomicU64 = AtomicU64::new(0);
+    let Some(one_in) = planted("lose-delivery") else {
+        return false;
+    };
+    DELIVERIES.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
 }
 
 /// Whether to show and to publish messages before they are committed.

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use roomwire_loadtest::command::CommandError;
-use roomwire_loadtest::command::cli::Cli;
+use roomwire_loadtest::command::cli::{Cli, Command};
 use roomwire_loadtest::command::run::run;
 use roomwire_loadtest::result::Report;
 
 const USAGE: u8 = 1;
 const FAILED: u8 = 2;
+const CROSSED: u8 = 99;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -27,8 +28,7 @@ fn main() -> ExitCode {
         }
     };
     match execute(&cli) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(FAILED),
+        Ok(code) => code,
         Err(error) => {
             let known: Option<&CommandError> = error.downcast_ref();
             // These say their cause themselves.
@@ -40,16 +40,28 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the command and prints its report; says whether everything held.
-fn execute(cli: &Cli) -> anyhow::Result<bool> {
+/// Runs the command and prints what came of it; says how it ends.
+fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
+    if let Command::Scenarios(flags) = &cli.command {
+        writeln!(io::stdout(), "{}", flags.text()?).context("cannot print")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let flags = cli.command.flags();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cli.command.flags().client_threads.into())
+        .worker_threads(flags.map_or(1, |flags| flags.client_threads.into()))
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     let report = runtime.block_on(run(cli))?;
-    print(&report, cli.command.flags().json).context("cannot print the report")?;
-    Ok(report.passed())
+    let json = flags.is_some_and(|flags| flags.json);
+    print(&report, json).context("cannot print the report")?;
+    Ok(if !report.passed() {
+        ExitCode::from(FAILED)
+    } else if report.crossed() {
+        ExitCode::from(CROSSED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn print(report: &Report, json: bool) -> io::Result<()> {

@@ -331,6 +331,10 @@ impl State {
             }
             member.from < entry.position && message.origin.as_ref() != Some(member.connection.id())
         };
+        #[cfg(feature = "planted-faults")]
+        let mut wanted = wanted;
+        #[cfg(feature = "planted-faults")]
+        let wanted = |member: &Member| wanted(member) && !crate::planted::loses_delivery();
         let timed = (Scene::Entry(entry), Some(message.at));
         let sent = self.send_timed(timed, wanted, context);
         if of_chats {

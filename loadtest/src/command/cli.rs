@@ -4,16 +4,17 @@ use clap::{Parser, Subcommand};
 
 use super::bench::Bench;
 use super::drill::DrillFlags;
+use super::play::{RunScenario, Scenarios};
 use super::verify::flags::VerifyFlags;
 use crate::target::flags::RunFlags;
 
 pub(super) const AFTER_HELP: &str = "\
 Exit codes:
   0   measured, and everything that was checked held
-  1   wrong usage
+  1   wrong usage, or a scenario that cannot be run
   2   the target could not be reached, or a check failed (lost, doubled or disordered messages,
       or anything else that verify finds)
-  99  reserved for thresholds";
+  99  a threshold of a scenario was crossed";
 
 /// Measures a Roomwire deployment, checks what it delivers, and tries to break its promise.
 #[derive(Parser)]
@@ -27,6 +28,11 @@ pub struct Cli {
 /// The commands.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Plays a scenario from a file, with the truth about every message
+    #[command(after_help = AFTER_HELP)]
+    Run(RunScenario),
+    /// Lists the bundled scenarios, or prints one
+    Scenarios(Scenarios),
     /// Measures one thing; prints ratios beside absolute numbers
     #[command(subcommand, after_help = AFTER_HELP)]
     Bench(Bench),
@@ -41,12 +47,15 @@ pub enum Command {
 impl Command {
     /// The flags that all commands have.
     #[must_use]
-    pub fn flags(&self) -> &RunFlags {
-        match self {
+    pub fn flags(&self) -> Option<&RunFlags> {
+        let flags = match self {
+            Self::Run(flags) => &flags.target.run,
+            Self::Scenarios(_) => return None,
             Self::Bench(bench) => &bench.flags().target.run,
             Self::Verify(flags) => &flags.target.run,
             Self::Drill(flags) => &flags.run,
-        }
+        };
+        Some(flags)
     }
 }
 
@@ -79,7 +88,7 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         for wrong in [
             &["deliveries", "--shape", "4"][..],
-            &["deliveries", "--text-bytes", "31"],
+            &["deliveries", "--text-bytes", "39"],
             &["idle", "--users", "a b"],
             &["appends", "--window", "0"],
             &["stall", "--admin-url", "http://h"],

@@ -6,6 +6,7 @@ use crate::client::tokens::TokenError;
 use crate::client::{CloseReason, TargetError};
 use crate::crowd::cohort::CohortError;
 use crate::crowd::trial::TrialError;
+use crate::load::scenario::ScenarioError;
 use crate::meters::MeterError;
 use crate::meters::process::ProcessError;
 use crate::target::StackError;
@@ -23,6 +24,12 @@ pub enum CommandError {
     /// An address of the target is wrong or unknown.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// A scenario cannot be run.
+    #[error("scenario: {0}")]
+    Scenario(String),
+    /// A scenario cannot be read.
+    #[error("scenario: {0}")]
+    ScenarioFile(#[from] ScenarioError),
     /// The private stack could not be started or removed.
     #[error("private stack: {0}")]
     Stack(#[from] StackError),
@@ -59,7 +66,10 @@ impl CommandError {
     /// Whether other flags would mend it.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Usage(_) | Self::NoSecret(_))
+        matches!(
+            self,
+            Self::Usage(_) | Self::NoSecret(_) | Self::Scenario(_) | Self::ScenarioFile(_)
+        )
     }
 }
 

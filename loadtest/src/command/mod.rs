@@ -4,6 +4,7 @@ pub mod bench;
 pub mod cli;
 pub mod drill;
 mod error;
+pub mod play;
 pub mod run;
 pub mod verify;
 

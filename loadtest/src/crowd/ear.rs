@@ -45,6 +45,8 @@ pub(super) struct Ear {
     /// The moment that stamps count from.
     epoch: Instant,
     progress: Arc<Progress>,
+    /// The only room it is in.
+    room: u32,
     /// Entries kept at most; what comes beyond is only counted, as `excess`.
     heard_max: usize,
     pub(super) heard: Vec<Heard>,
@@ -54,7 +56,7 @@ pub(super) struct Ear {
     pub(super) refused: u64,
     /// The first such answer.
     pub(super) refusal: Option<String>,
-    /// Message events that carry no stamp, or came beyond the bound.
+    /// Message events that carry no stamp or that of another room, or came beyond the bound.
     pub(super) excess: u64,
 }
 
@@ -68,11 +70,16 @@ struct Body<'a> {
 }
 
 impl Ear {
-    /// An ear that expects about `expected` messages.
-    pub(super) fn new(epoch: Instant, progress: &Arc<Progress>, expected: usize) -> Self {
+    /// An ear in the room of this number, which expects about so many messages.
+    pub(super) fn new(
+        epoch: Instant,
+        progress: &Arc<Progress>,
+        (room, expected): (u32, usize),
+    ) -> Self {
         Self {
             epoch,
             progress: Arc::clone(progress),
+            room,
             heard_max: expected * 2,
             heard: Vec::new(),
             acks: Vec::new(),
@@ -95,7 +102,9 @@ impl Observer for Ear {
         match message {
             Ok(MessageEvent(name, body)) if name == MESSAGE => {
                 let stamp = Stamp::read(&body.message);
-                let Some(stamp) = stamp.filter(|_| self.heard.len() < self.heard_max) else {
+                let own =
+                    |stamp: &Stamp| stamp.room == self.room && self.heard.len() < self.heard_max;
+                let Some(stamp) = stamp.filter(own) else {
                     self.excess += 1;
                     return;
                 };
@@ -130,11 +139,16 @@ mod tests {
     use super::*;
 
     fn ear() -> Ear {
-        Ear::new(Instant::now(), &Arc::new(Progress::default()), 1)
+        Ear::new(Instant::now(), &Arc::new(Progress::default()), (3, 1))
     }
 
     fn message(sequence: u32) -> String {
+        message_of(3, sequence)
+    }
+
+    fn message_of(room: u32, sequence: u32) -> String {
         let text = Stamp {
+            room,
             sequence,
             sender: 0,
             intended_us: 0,
@@ -160,6 +174,13 @@ mod tests {
         ear.event(r#"["message",{"sender":"a","message":"hi","room":"r"}]"#);
         ear.event(r#"["room-joined",{"room":"r","roomName":"n"}]"#);
         assert_eq!((ear.excess, ear.refused, ear.heard.len()), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_message_of_another_room_is_excess() {
+        let mut ear = ear();
+        ear.event(&message_of(2, 0));
+        assert_eq!((ear.excess, ear.heard.len()), (1, 0));
     }
 
     #[test]

@@ -69,13 +69,14 @@ impl Traffic {
     ) -> Result<Self, CohortError> {
         let (epoch, stop) = (Instant::now(), CancellationToken::new());
         let progress = Arc::new(Progress::default());
-        let take = |_, member: usize, connection| {
+        let take = |room: usize, member: usize, connection| {
             let queue = if member < usize::from(plan.senders) {
                 QUEUE
             } else {
                 0
             };
-            let ear = Ear::new(epoch, &progress, plan.messages_per_room);
+            let room = u32::try_from(room).unwrap_or(u32::MAX);
+            let ear = Ear::new(epoch, &progress, (room, plan.messages_per_room));
             Light::spawn(connection, ear, queue, stop.clone())
         };
         let clients = Box::pin(access.connect(&rooms, take)).await?;
@@ -118,8 +119,9 @@ impl Traffic {
         let intended_us = (intended - self.epoch).as_micros();
         let intended_us = u64::try_from(intended_us).unwrap_or_default();
         let text = Stamp {
+            room: u32::try_from(turn).unwrap_or(u32::MAX),
             sequence,
-            sender,
+            sender: sender.into(),
             intended_us,
         }
         .text(self.plan.text_bytes);

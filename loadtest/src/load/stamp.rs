@@ -1,17 +1,19 @@
 //! The text of a generated message: it says which message it is, who sent it and when it should
 //! have been sent, and is padded to the wanted length.
 
-/// The shortest text that holds a stamp, in bytes.
-pub const BYTES_MIN: usize = 32;
+/// The shortest text that holds any stamp, in bytes.
+pub const BYTES_MIN: usize = 40;
 const FILLER: char = 'x';
 
 /// What a message says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
+    /// Number of the room in the run.
+    pub room: u32,
     /// Number of the message in its room, from 0, in the order of intended sending.
     pub sequence: u32,
-    /// The sender's place in the room, from 0.
-    pub sender: u16,
+    /// The sender's number, in the room or in the run.
+    pub sender: u32,
     /// Intended moment, in microseconds after the start of the run; less than 2^48.
     pub intended_us: u64,
 }
@@ -21,11 +23,12 @@ impl Stamp {
     #[must_use]
     pub fn text(&self, bytes: usize) -> String {
         let Self {
+            room,
             sequence,
             sender,
             intended_us,
         } = self;
-        let mut text = format!("{sequence:08x}.{sender:04x}.{intended_us:012x}.");
+        let mut text = format!("{room:x}.{sequence:x}.{sender:x}.{intended_us:x}.");
         while text.len() < bytes.max(BYTES_MIN) {
             text.push(FILLER);
         }
@@ -35,17 +38,16 @@ impl Stamp {
     /// Reads a text written by [`Self::text`]; `None` for any other text.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        let mut fields = text.splitn(4, '.');
-        let sequence = u32::from_str_radix(fields.next()?, 16).ok()?;
-        let sender = u16::from_str_radix(fields.next()?, 16).ok()?;
-        let intended_us = u64::from_str_radix(fields.next()?, 16).ok()?;
+        let mut fields = text.splitn(5, '.');
+        let mut number = || u64::from_str_radix(fields.next()?, 16).ok();
+        let stamp = Self {
+            room: number()?.try_into().ok()?,
+            sequence: number()?.try_into().ok()?,
+            sender: number()?.try_into().ok()?,
+            intended_us: number()?,
+        };
         let padding = fields.next()?;
-        let whole = padding.chars().all(|c| c == FILLER);
-        whole.then_some(Self {
-            sequence,
-            sender,
-            intended_us,
-        })
+        padding.chars().all(|c| c == FILLER).then_some(stamp)
     }
 }
 
@@ -67,12 +69,13 @@ mod tests {
     proptest! {
         #[test]
         fn a_stamp_survives_a_round_trip(
+            room in any::<u32>(),
             sequence in any::<u32>(),
-            sender in any::<u16>(),
+            sender in any::<u32>(),
             intended_us in 0..1_u64 << 48,
             bytes in 0..200_usize,
         ) {
-            let stamp = Stamp { sequence, sender, intended_us };
+            let stamp = Stamp { room, sequence, sender, intended_us };
             let text = stamp.text(bytes);
             prop_assert_eq!(text.len(), bytes.max(BYTES_MIN));
             prop_assert_eq!(Stamp::read(&text), Some(stamp));

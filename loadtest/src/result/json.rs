@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::model::{Base, Better, Check, Latency, Part, Report, Row};
+use super::model::{Base, Better, Check, Latency, Part, Report, Row, Threshold};
 use super::stats::ratio;
 
 /// The version of this shape. A reader of another one must not guess.
@@ -17,9 +17,10 @@ impl Report {
             "schema": SCHEMA,
             "command": self.command,
             "version": env!("CARGO_PKG_VERSION"),
-            "passed": self.passed(),
+            "passed": self.passed() && !self.crossed(),
             "parts": self.parts.iter().map(part).collect::<Vec<_>>(),
             "checks": self.checks.iter().map(check).collect::<Vec<_>>(),
+            "thresholds": self.thresholds.iter().map(threshold).collect::<Vec<_>>(),
             "notes": self.notes,
             "details": self.details,
         })
@@ -72,6 +73,10 @@ fn latency(latency: &Latency) -> Value {
 
 fn check(check: &Check) -> Value {
     json!({ "part": check.part, "name": check.name, "failed": check.failed, "told": check.told })
+}
+
+fn threshold(of: &Threshold) -> Value {
+    json!({ "text": of.text, "value": of.value, "held": of.held })
 }
 
 /// Serialises a detail; `null` if it cannot be, which plain figures always can.

@@ -5,4 +5,4 @@ pub mod model;
 pub mod print;
 pub mod stats;
 
-pub use model::{Better, Check, Part, Report, Row, Unit};
+pub use model::{Better, Check, Part, Report, Row, Threshold, Unit};

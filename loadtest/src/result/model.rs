@@ -16,6 +16,8 @@ pub struct Report {
     pub parts: Vec<Part>,
     /// What was checked. The figures of a run in which one failed are not to be trusted.
     pub checks: Vec<Check>,
+    /// What figures had to be.
+    pub thresholds: Vec<Threshold>,
     /// What helps to read the figures.
     pub notes: Vec<String>,
     /// What only this command has, for programs.
@@ -30,6 +32,7 @@ impl Report {
             command: command.into(),
             parts: Vec::new(),
             checks: Vec::new(),
+            thresholds: Vec::new(),
             notes: Vec::new(),
             details: Map::new(),
         }
@@ -39,6 +42,12 @@ impl Report {
     #[must_use]
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|check| check.failed == 0)
+    }
+
+    /// Whether a figure was not what it had to be.
+    #[must_use]
+    pub fn crossed(&self) -> bool {
+        self.thresholds.iter().any(|threshold| !threshold.held)
     }
 
     /// The checks that failed, in words.
@@ -321,4 +330,15 @@ impl Check {
         self.part = Some(part.to_owned());
         self
     }
+}
+
+/// What a figure had to be, and whether it was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// As it was written.
+    pub text: String,
+    /// The worst figure, in its own unit; `None` if there was none.
+    pub value: Option<f64>,
+    /// Whether it held. Without a figure it did not.
+    pub held: bool,
 }

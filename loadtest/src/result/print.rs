@@ -46,6 +46,11 @@ impl fmt::Display for Report {
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
+        for threshold in &self.thresholds {
+            let said = if threshold.held { "held" } else { "CROSSED" };
+            let (text, value) = (&threshold.text, number(threshold.value, 2));
+            writeln!(f, "{said}: {text} ({value})")?;
+        }
         for check in self.checks.iter().filter(|check| check.failed > 0) {
             writeln!(f, "FAILED: {check}")?;
         }

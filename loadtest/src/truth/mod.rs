@@ -2,12 +2,15 @@
 //!
 //! [`record`] is what one client noted, [`copy`] what it holds of a room, [`stays`] who was where,
 //! [`history`] what the server says in the end, [`judge`] compares them, a [`finding`] tells what is
-//! wrong. [`ledger`] is the same for light clients: one room's acknowledgements against its feeds.
+//! wrong. [`room_log`] and [`feed`] are the same for large crowds, in some bytes for each member; [`ledger`]
+//! is for one room whose members are there all the time.
 
 pub mod copy;
+pub mod feed;
 pub mod finding;
 pub mod history;
 pub mod judge;
 pub mod ledger;
 pub mod record;
+pub mod room_log;
 pub mod stays;

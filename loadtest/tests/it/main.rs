@@ -14,6 +14,8 @@ mod layers;
 #[cfg(test)]
 mod read;
 #[cfg(test)]
+mod run;
+#[cfg(test)]
 mod stall;
 #[cfg(test)]
 mod stand_in;

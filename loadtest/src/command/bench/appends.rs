@@ -225,6 +225,7 @@ async fn measure(access: &Access, plan: &Appends, rooms: u16) -> Result<Sent, Co
                 room: room.id.clone(),
                 window: usize::from(plan.window),
                 text: Stamp {
+                    room: 0,
                     sequence: 0,
                     sender: 0,
                     intended_us: 0,

@@ -14,9 +14,9 @@ use roomwire_shared::chats::{Code, Failure, Success};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::answer::{Answer, Reply};
 use crate::client::Event;
 use crate::crowd::actor::session::Link;
-use crate::crowd::actor::wire::{Answer, Reply};
 use crate::crowd::actor::{Actor, at, choose};
 use crate::truth::record::{Digest, Feed, Heard, Moment, Remembered};
 

@@ -6,9 +6,9 @@ use rand::RngExt;
 use roomwire_shared::chats::event::GET_LIST_CHAT;
 use serde_json::json;
 
+use super::answer::{Answer, Reply};
 use crate::crowd::actor::memory::at_both_ends;
 use crate::crowd::actor::session::Link;
-use crate::crowd::actor::wire::{Answer, Reply};
 use crate::crowd::actor::{Actor, at};
 use crate::truth::record::{Feed, Moment, Remembered};
 

@@ -3,15 +3,15 @@
 //!
 //! Judges nothing. What is known of one session is in `session`, what it emits in `work`, what it
 //! asks for in `errands`, what it hears in `hearing`, and what is different for a client of the
-//! contract of chats in `chats`, `coming_back` and `memory`; `wire` has the two contracts' forms.
+//! contract of chats in `chats`, `coming_back` and `memory`; `answer` has what it waits for.
 
+mod answer;
 mod chats;
 mod coming_back;
 mod errands;
 mod hearing;
 mod memory;
 mod session;
-mod wire;
 mod work;
 
 use std::collections::{HashSet, VecDeque};

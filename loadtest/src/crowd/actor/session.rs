@@ -11,8 +11,8 @@ use roomwire_shared::event::{RoomSync, SYNC, SyncAck};
 use serde_json::{Map, Value};
 use tokio::time::{sleep, sleep_until, timeout};
 
+use super::answer::{Answer, Reply};
 use crate::client::{Client, Contract, Events};
-use crate::crowd::actor::wire::{Answer, Reply};
 use crate::crowd::actor::{Actor, End, at};
 use crate::crowd::world::{Phase, over};
 use crate::load::script::Act;

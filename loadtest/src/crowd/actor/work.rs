@@ -8,10 +8,11 @@ use roomwire_shared::event::ReadAck;
 use serde_json::Value;
 use tokio::time::sleep;
 
+use super::answer::Answer;
 use crate::client::Contract;
 use crate::crowd::actor::session::{AGAIN_AFTER, Link};
-use crate::crowd::actor::wire::{self, Answer, Refusal};
 use crate::crowd::actor::{Actor, at, choose};
+use crate::crowd::wire::{self, Refusal};
 use crate::load::script::Act;
 use crate::truth::copy::Held;
 use crate::truth::record::{Ack, Asked, Fate, Marked, Marking, Write};

@@ -1,0 +1,272 @@
+//! Tells people what is due: open, by the course of the scenario, however late earlier things are.
+//!
+//! It sleeps on a thread of its own, so that its moments do not depend on the clients' threads; how late
+//! it was is part of the result.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
+use tokio::task::block_in_place;
+use tokio::time::sleep;
+
+use super::person::{Order, Saying};
+use super::tally::Operation;
+use super::{Crowd, Shared, micros, pick};
+use crate::client::rest::Rest;
+use crate::load::scenario::{Due, FaultKind, Plan, Scenario};
+use crate::load::script::stream;
+use crate::result::stats::Latencies;
+use crate::truth::room_log::Micros;
+
+/// Reads by REST at one time; one that finds no place counts as not sent.
+const READING_MAX: usize = 256;
+/// Messages on a page that is read.
+const PAGE: u32 = 50;
+/// The purpose of the conductor's dice.
+const CHOICES: u64 = 10;
+/// How often it is looked at whether everything has come.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long nothing may come before what is missing counts as lost.
+const STANDSTILL: Duration = Duration::from_secs(5);
+/// The same once everybody is there and nothing is unanswered.
+const QUIET: Duration = Duration::from_millis(1_500);
+/// How long the rest may take in all.
+const SETTLE_MAX: Duration = Duration::from_mins(1);
+
+static READING: Semaphore = Semaphore::const_new(READING_MAX);
+
+/// Everybody's connections were cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storm {
+    /// When, in microseconds from the crowd's start.
+    pub at: Micros,
+}
+
+/// How the conducting went.
+#[derive(Debug, Default)]
+pub struct Conducted {
+    /// How late everything was.
+    pub lag: Latencies,
+    /// What could not be handed to anybody, since they had too much to do.
+    pub unsent: u64,
+    /// Storms.
+    pub storms: Vec<Storm>,
+    /// How long the rest took to come after the end of the load.
+    pub settled_in: Duration,
+}
+
+/// What the conductor knows.
+struct Conductor<'a> {
+    shared: &'a std::sync::Arc<Shared>,
+    orders: &'a [Sender<Order>],
+    scenario: &'a Scenario,
+    dice: StdRng,
+    /// People who are there, and those of them with rooms.
+    present: Vec<u32>,
+    /// How many have come so far.
+    came: u32,
+    runtime: Handle,
+    done: Conducted,
+}
+
+impl Crowd {
+    /// Plays the scenario from now on, to its end and until all has come or nothing comes any more.
+    /// Blocks a thread of the runtime meanwhile.
+    pub async fn play(&self, scenario: &Scenario, plan: &Plan) -> Conducted {
+        let begun = micros(self.shared.start.elapsed());
+        let conductor = Conductor {
+            shared: &self.shared,
+            orders: &self.orders,
+            scenario,
+            dice: stream(self.shared.seed, CHOICES, 0),
+            present: Vec::new(),
+            came: 0,
+            runtime: Handle::current(),
+            done: Conducted::default(),
+        };
+        debug_assert!(begun < micros(STANDSTILL), "played at once");
+        let mut done = block_in_place(|| conductor.conduct(plan));
+        done.settled_in = self.settle().await;
+        done
+    }
+
+    async fn settle(&self) -> Duration {
+        let since = Instant::now();
+        let (mut last, mut moved) = (0, Instant::now());
+        while since.elapsed() < SETTLE_MAX {
+            let (open, away, heard) = self.shared.tally.state();
+            if heard != last {
+                (last, moved) = (heard, Instant::now());
+            }
+            let still = if open <= 0 && away <= 0 {
+                QUIET
+            } else {
+                STANDSTILL
+            };
+            if moved.elapsed() > still {
+                break;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+        moved.saturating_duration_since(since)
+    }
+}
+
+impl Conductor<'_> {
+    fn conduct(mut self, plan: &Plan) -> Conducted {
+        let start = self.shared.start;
+        for (at, due) in plan.due() {
+            let moment = start + at;
+            thread::sleep(moment.saturating_duration_since(Instant::now()));
+            self.done.lag.record(moment.elapsed());
+            self.act(due, micros(at));
+        }
+        thread::sleep((start + plan.lasts()).saturating_duration_since(Instant::now()));
+        self.done
+    }
+
+    fn act(&mut self, due: Due, at: Micros) {
+        match due {
+            Due::Come => {
+                let next = self.came;
+                self.came += 1;
+                self.present.push(next);
+                self.tell(next, Order::Come(at));
+            }
+            Due::Go => {
+                if !self.present.is_empty() {
+                    let gone = self.dice.random_range(0..self.present.len());
+                    let gone = self.present.swap_remove(gone);
+                    self.tell(gone, Order::Go);
+                }
+            }
+            Due::Message => self.message(at),
+            Due::Mark => {
+                if let Some((person, room)) = self.somebody_in_a_room() {
+                    self.tell(person, Order::Mark(room, at));
+                }
+            }
+            Due::Read => self.read(at),
+            Due::Reconnect(kind) => {
+                let rude = self.dice.random_bool(0.5);
+                self.tell_one_of(kind, Order::Reconnect(rude));
+            }
+            Due::Stall(kind) => {
+                let kind_of = self.scenario.people.get(kind);
+                let seconds = kind_of.map_or(0.0, |kind| kind.stall_seconds);
+                self.tell_one_of(kind, Order::Stall(Duration::from_secs_f64(seconds)));
+            }
+            Due::Fault(number) => {
+                let fault = self.scenario.faults.get(number);
+                if fault.is_some_and(|fault| fault.kind == FaultKind::Storm) {
+                    for person in self.present.clone() {
+                        self.tell(person, Order::Cut);
+                    }
+                    self.done.storms.push(Storm { at });
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, person: u32, order: Order) -> bool {
+        let orders = usize::try_from(person)
+            .ok()
+            .and_then(|at| self.orders.get(at));
+        let told = orders.is_some_and(|orders| orders.try_send(order).is_ok());
+        self.done.unsent += u64::from(!told);
+        told
+    }
+
+    /// Tells somebody of this kind; kinds take turns, so a few attempts find one.
+    fn tell_one_of(&mut self, kind: usize, order: Order) {
+        let Some(wanted) = self.scenario.people.get(kind) else {
+            return;
+        };
+        let wanted = (
+            wanted.contract,
+            wanted.reconnects.to_bits(),
+            wanted.stalls.to_bits(),
+        );
+        for _ in 0..64 {
+            let Some(person) = pick(&mut self.dice, &self.present) else {
+                return;
+            };
+            let is = self.shared.who(person).is_some_and(|who| {
+                let of = &who.kind;
+                (of.contract, of.reconnects.to_bits(), of.stalls.to_bits()) == wanted
+            });
+            if is {
+                self.tell(person, order);
+                return;
+            }
+        }
+    }
+
+    /// Somebody who is there, and one of their rooms.
+    fn somebody_in_a_room(&mut self) -> Option<(u32, u32)> {
+        for _ in 0..64 {
+            let person = pick(&mut self.dice, &self.present)?;
+            let rooms = self.shared.who(person).map(|who| who.rooms.as_slice());
+            if let Some(room) = pick(&mut self.dice, rooms.unwrap_or_default()) {
+                return Some((person, room));
+            }
+        }
+        None
+    }
+
+    fn message(&mut self, due: Micros) {
+        let Some((person, number)) = self.somebody_in_a_room() else {
+            return;
+        };
+        let Some(room) = self.shared.room(number) else {
+            return;
+        };
+        let saying = Saying {
+            room: number,
+            number: room.log().send(person, due),
+            bytes: self.scenario.messages.bytes.draw(&mut self.dice),
+            due,
+        };
+        self.shared.tally.opened();
+        self.shared.tally.count("messages", due);
+        if !self.tell(person, Order::Say(saying)) {
+            // Never sent, so nobody owes anything.
+            self.shared.tally.closed();
+        }
+    }
+
+    fn read(&mut self, due: Micros) {
+        let (Some((person, room)), Ok(place)) = (self.somebody_in_a_room(), READING.try_acquire())
+        else {
+            self.done.unsent += 1;
+            return;
+        };
+        let gate = self.dice.random_range(0..self.shared.gates.len().max(1));
+        let shared = std::sync::Arc::clone(self.shared);
+        self.runtime.spawn(async move {
+            let _place = place;
+            let (Some(who), Some(room), Some(gate)) = (
+                shared.who(person),
+                shared.room(room),
+                shared.gates.get(gate),
+            ) else {
+                return;
+            };
+            let rest = Rest::new(gate.clone());
+            let path = format!("/chat/messages?roomId={}&limit={PAGE}", room.id);
+            let read = Box::pin(rest.call(Method::GET, &path, &who.token, None)).await;
+            if read.is_ok() {
+                let took = Duration::from_micros(shared.now().saturating_sub(due));
+                shared.tally.took(Operation::Read, due, took);
+            } else {
+                shared.tally.count("failed reads", due);
+            }
+        });
+    }
+}

@@ -1,0 +1,156 @@
+//! Scenarios against real gateways: what they report, what they find, and how they end.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::deployment::{alone, gateway};
+use crate::read::{count, failed, failures, latency};
+
+/// A bundled scenario that fails on nothing but the truth: this machine may be as slow as it likes.
+fn patient(scenario: &str) -> String {
+    let path = format!("{}/scenarios/{scenario}.toml", env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(path).unwrap();
+    let (load, _) = text.split_once("[thresholds]").unwrap();
+    load.replacen("gateways =", "lag_max_ms = 60000\ngateways =", 1)
+}
+
+/// Plays a scenario, on gateways with a plant if one is named.
+async fn run(scenario: String, plant: &'static str) -> (Value, Output) {
+    let _alone = alone().await;
+    let play = move || {
+        let name = format!("roomwire-scenario-{:08x}.toml", rand::random::<u32>());
+        let file = std::env::temp_dir().join(name);
+        fs::write(&file, scenario).unwrap();
+        let gateway = if plant.is_empty() {
+            gateway("roomwire-gateway", &[])
+        } else {
+            gateway(
+                "roomwire-gateway-planted",
+                &["--features", "planted-faults"],
+            )
+        };
+        let output = Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"))
+            .args(["run", "--json", "--gateway"])
+            .arg(gateway)
+            .arg(&file)
+            .env("ROOMWIRE_PLANT", plant)
+            .env_remove("JWT_HS256_SECRET")
+            .env_remove("DATABASE_URL")
+            .env_remove("REDIS_URL")
+            .output()
+            .unwrap();
+        fs::remove_file(file).unwrap();
+        output
+    };
+    let output = tokio::task::spawn_blocking(play).await.unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report = serde_json::from_slice(&output.stdout);
+    (
+        report.unwrap_or_else(|error| panic!("{error}: {words}")),
+        output,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_of_all_kinds_come_talk_read_and_go_and_nothing_is_missing() {
+    let (report, output) = run(patient("smoke"), "").await;
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(failures(&report), Vec::<&Value>::new());
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    let sent = count(&report, "hold", "messages");
+    assert_eq!(latency(&report, "hold", "ack")["count"], sent);
+    assert_eq!(latency(&report, "ramp", "connect")["count"], 60);
+    for operation in ["delivery", "read", "mark", "return"] {
+        let times = latency(&report, "hold", operation);
+        assert!(times["count"].as_u64() > Some(5), "{times}");
+    }
+    assert!(count(&report, "in all", "unread counts compared") > 5);
+    assert_eq!(report["notes"][0], "seed 7");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_lost_delivery_in_many_is_found_and_told() {
+    let (report, output) = run(patient("smoke"), "lose-delivery:900").await;
+    assert_eq!(output.status.code(), Some(2));
+    let name = "acknowledged messages missing in a member's feed";
+    assert!(failed(&report, name) > 0, "{report:#}");
+    let failures = failures(&report);
+    let story = failures[0]["told"][0].as_str().unwrap();
+    assert!(
+        story.contains("room") && story.contains("in the log"),
+        "{story}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_missing_though_everything_dies_in_between() {
+    let (report, output) = run(patient("chaos"), "").await;
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(failures(&report), Vec::<&Value>::new());
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert!(latency(&report, "trouble", "return")["count"].as_u64() > Some(80));
+    let notes = report["notes"].to_string();
+    for fault in [
+        "gateway-kill on gateway 0",
+        "redis-kill",
+        "gateway-term on gateway 1",
+    ] {
+        assert!(notes.contains(fault), "{notes}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_threshold_that_is_crossed_ends_with_99() {
+    let scenario = "
+name = \"too much to ask\"
+lag_max_ms = 60000
+[rooms]
+count = 1
+members = 4
+[[phases]]
+name = \"all\"
+seconds = 2
+people = 4
+messages = 20
+[thresholds]
+\"ack p99\" = \"< 0.001 ms\"
+\"all: delivery count\" = \"> 10\"
+";
+    let (report, output) = run(scenario.to_owned(), "").await;
+    assert_eq!(failures(&report), Vec::<&Value>::new());
+    assert_eq!(output.status.code(), Some(99));
+    let held: Vec<&Value> = report["thresholds"].as_array().unwrap().iter().collect();
+    assert_eq!(held.len(), 2);
+    assert_eq!(
+        (&held[0]["held"], &held[1]["held"]),
+        (&false.into(), &true.into())
+    );
+    assert_eq!(report["passed"], false);
+}
+
+#[test]
+fn a_scenario_that_cannot_be_run_is_refused_with_words() {
+    let ended = |arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"));
+        let output = program
+            .args(arguments)
+            .env_remove("JWT_HS256_SECRET")
+            .output();
+        let output = output.unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), words)
+    };
+    let (code, words) = ended(&["run", "rumours"]);
+    assert!(code == Some(1) && words.contains("smoke"), "{words}");
+    let url = ["--url", "http://127.0.0.1:1", "--jwt-secret", "s"];
+    let (code, words) = ended(&[&["run", "chaos"], &url[..]].concat());
+    assert!(
+        code == Some(1) && words.contains("private stack"),
+        "{words}"
+    );
+    assert_eq!(ended(&[&["run", "smoke"], &url[..]].concat()).0, Some(2));
+    assert_eq!(ended(&["scenarios"]).0, Some(0));
+    assert_eq!(ended(&["scenarios", "rumours"]).0, Some(1));
+}

@@ -19,6 +19,7 @@ use crate::crowd::people::Crowd;
 use crate::faults::{Fault, FaultSet, Planned, UnknownFault, inflict};
 use crate::load::scenario::{FaultKind, Plan, Scenario};
 use crate::meters::own::OwnCpu;
+use crate::meters::process::Processes;
 use crate::result::Report;
 use crate::target::flags::{TargetFlags, random_secret};
 use crate::target::stack::{Setting, Stack, resolve};
@@ -110,9 +111,10 @@ async fn play(
 ) -> Result<Report, CommandError> {
     let known = servers.known();
     let watch = servers.watch(plan.clone(), scenario.phases.len(), crowd.start());
-    let own = OwnCpu::start()?;
+    let (own, before) = (OwnCpu::start()?, Processes::own().rss_kib()?);
     let conducted = crowd.play(scenario, plan).await;
     let own_cores = own.cores()?;
+    let own_kib = Processes::own().rss_kib()?.saturating_sub(before);
     let used = watch.stop().await;
     let ended = crowd.end().await.map_err(CohortError::from)?;
     let played = report::Played {
@@ -121,6 +123,7 @@ async fn play(
         seed,
         conducted,
         own_cores,
+        own_kib,
         used: if known { used } else { Vec::new() },
         ended,
     };

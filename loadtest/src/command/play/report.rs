@@ -18,6 +18,8 @@ pub(super) struct Played<'a> {
     pub(super) seed: u64,
     pub(super) conducted: Conducted,
     pub(super) own_cores: Option<f64>,
+    /// Memory that this program came to need for everybody.
+    pub(super) own_kib: u64,
     /// What the gateways used in each phase; empty where that is not known.
     pub(super) used: Vec<Used>,
     pub(super) ended: Ended,
@@ -37,7 +39,9 @@ pub(super) fn report(played: &Played<'_>) -> Report {
     end.count("unread counts compared", ended.unread_compared);
     let settled = conducted.settled_in.as_secs_f64();
     end.push(Row::new("settled in", Unit::Seconds, settled).lower());
-    end.push(Row::new("generator", Unit::Cores, played.own_cores).minor());
+    end.push(Row::new("generator", Unit::Cores, played.own_cores).lower());
+    let each = ratio(float(played.own_kib), f64::from(played.scenario.crowd()));
+    end.push(Row::new("generator KiB/person", Unit::KiB, each).lower());
     report.parts.push(end);
     report.checks.clone_from(&ended.checks);
     report.checks.push(Check::new(

@@ -2,12 +2,13 @@
 //! heard, so that the truth is known also of ten thousands.
 //!
 //! `person` is one of them and lives through whatever happens to its connections, `session` is one
-//! connection, `conductor` tells them what is due, `tally` keeps times, and `end` compares what they
+//! connection, `returning` what was missed between two, `conductor` tells them what is due, `tally` keeps times, and `end` compares what they
 //! heard with what was acknowledged and with what the server says there is.
 
 mod conductor;
 mod end;
 mod person;
+mod returning;
 mod session;
 mod tally;
 

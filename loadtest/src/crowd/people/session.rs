@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use roomwire_shared::RoomId;
 use roomwire_shared::chats::event::{GET_LIST_MESSAGE, JOIN_ROOM};
-use roomwire_shared::event::{MESSAGE, ReadAck, RoomSync, SYNC, SyncAck};
+use roomwire_shared::event::{MESSAGE, ReadAck};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use super::person::{End, Held, Order, Person, Saying};
+use super::person::{End, Order, Person, Saying};
 use super::tally::Operation;
 use crate::client::{CloseReason, Connection, Contract, Incoming, Signal, event_payload};
 use crate::crowd::wire::{self, Refusal};
@@ -22,18 +22,18 @@ use crate::truth::room_log::Micros;
 /// How long an answer may take before the connection counts as silent.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 /// How long to wait before something that was refused for now is sent again.
-const AGAIN_AFTER: Duration = Duration::from_millis(300);
+pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// Messages of a chat that are looked at when coming back; the largest page there is.
 const PAGE: u32 = 100;
 
 /// A question that waits for its answer.
-struct Asked {
+pub(super) struct Asked {
     id: u64,
     what: What,
     until: Instant,
 }
 
-enum What {
+pub(super) enum What {
     Said(Saying),
     Marked(usize, Micros),
     Synced,
@@ -44,13 +44,13 @@ enum What {
 }
 
 /// A connection, and what is owed on it.
-struct Link {
+pub(super) struct Link {
     connection: Connection,
     contract: Contract,
     next_id: u64,
     asked: Vec<Asked>,
     /// When the connection before ended, until everything is held again.
-    missing_since: Option<Micros>,
+    pub(super) missing_since: Option<Micros>,
     /// When to send again what was refused for now.
     again: Option<Instant>,
     /// When it began.
@@ -77,7 +77,7 @@ struct InChat<'a> {
 }
 
 impl Link {
-    async fn ask(
+    pub(super) async fn ask(
         &mut self,
         what: What,
         (event, arguments): (&str, &[Value]),
@@ -257,41 +257,6 @@ impl Person {
         link.ask(What::Said(saying), (event, &arguments)).await
     }
 
-    /// From where the rooms are to be read.
-    async fn sync(&mut self, link: &mut Link) -> Result<(), CloseReason> {
-        let mut positions = Map::new();
-        if self.known {
-            for held in &self.kept.rooms {
-                if let Some(room) = self.shared.room(held.room) {
-                    positions.insert(room.id.to_string(), held.position.into());
-                }
-            }
-        }
-        if positions.is_empty() {
-            self.caught_up(link);
-            return Ok(());
-        }
-        let arguments = [Value::Object(positions)];
-        link.ask(What::Synced, (SYNC, &arguments)).await
-    }
-
-    /// Everything is held: what comes from now on is live.
-    fn caught_up(&mut self, link: &mut Link) {
-        let now = self.shared.now();
-        let since = link.missing_since.take();
-        if let Some(since) = since.filter(|_| self.known) {
-            let took = Duration::from_micros(now.saturating_sub(since));
-            self.shared.tally.took(Operation::Return, now, took);
-        }
-        if !self.known {
-            self.known = true;
-            for held in &mut self.kept.rooms {
-                held.feed.joined(now);
-            }
-        }
-        self.shared.tally.came();
-    }
-
     fn hear(&mut self, link: &Link, payload: &str) {
         if link.contract == Contract::Rooms {
             let message = serde_json::from_str::<(Cow<'_, str>, InRoom<'_>)>(payload);
@@ -327,7 +292,7 @@ impl Person {
     }
 
     /// Notes a message; when it was due, and whether it is new.
-    fn note(
+    pub(super) fn note(
         &mut self,
         (text, room): (&str, RoomId),
         position: Option<i64>,
@@ -435,59 +400,6 @@ impl Person {
         {
             held.marked = held.marked.max(Some(position));
             held.doubtful = more;
-        }
-    }
-
-    /// Takes what was missed, and asks for more if there is more.
-    async fn synced(&mut self, link: &mut Link, answer: Value) -> Result<(), CloseReason> {
-        let Ok(ack) = serde_json::from_value::<SyncAck>(answer) else {
-            // For now; what is missing is asked for again on the next connection.
-            self.shared
-                .tally
-                .count("asked to try again", self.shared.now());
-            tokio::time::sleep(AGAIN_AFTER).await;
-            return self.sync(link).await;
-        };
-        let mut more = Map::new();
-        for (room, sync) in ack.rooms {
-            let RoomSync::Changes(page) = sync else {
-                continue;
-            };
-            for change in &page.changes {
-                if let roomwire_shared::change::Change::Message { position, message } = change {
-                    let text = (message.message.as_str(), message.room);
-                    self.note(text, Some(*position), (Way::CaughtUp, None));
-                }
-            }
-            if let Some(held) = room.parse().ok().and_then(|id: RoomId| self.held(id)) {
-                held.position = held.position.max(page.position);
-            }
-            if page.more {
-                more.insert(room, page.position.into());
-            }
-        }
-        if more.is_empty() {
-            self.caught_up(link);
-            return Ok(());
-        }
-        link.ask(What::Synced, (SYNC, &[Value::Object(more)])).await
-    }
-
-    fn held(&mut self, id: RoomId) -> Option<&mut Held> {
-        let number = self.shared.numbers.get(&id).copied()?;
-        self.kept.rooms.iter_mut().find(|held| held.room == number)
-    }
-
-    /// The newest messages of a chat, among them what was missed.
-    fn listed(&mut self, room: u32, answer: &Value) {
-        let Some(id) = self.shared.room(room).map(|room| room.id) else {
-            return;
-        };
-        let messages = answer.get("data").and_then(Value::as_array);
-        for text in messages.into_iter().flatten() {
-            if let Some(text) = text.get("text").and_then(Value::as_str) {
-                self.note((text, id), None, (Way::CaughtUp, None));
-            }
         }
     }
 }

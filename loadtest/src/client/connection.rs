@@ -1,163 +1,33 @@
-//! One Socket.IO connection over one websocket: handshake, heartbeats, packets in and out.
+//! One Socket.IO connection: handshake, heartbeats, packets in and out, whatever carries them.
 //!
 //! Owns the order of the handshake and the rule when a connection counts as lost. It keeps no
-//! queues: what is not read stays in the socket, what is sent is written before `send` returns.
+//! queues: what is not read stays in the socket (or is the rest of one poll), what is sent is written
+//! before `send` returns.
 
-use std::net::Ipv4Addr;
-use std::ops::Deref;
 use std::time::Duration;
-use std::{fmt, io};
 
-use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::contract::Contract;
-use super::dial::{Counted, Reads, Target};
+use super::counted::Reads;
+use super::dial::{Dialler, Target};
 use super::engine::{EnginePacket, Handshake};
+use super::error::{CloseReason, ConnectError, HANDSHAKE_DEADLINE, protocol};
+use super::incoming::{Incoming, Payload, Signal};
+use super::options::{ConnectOptions, Transport};
 use super::packet::{Kind, Packet};
+use super::transport::Wire;
 
-/// How long the whole handshake may take, from the websocket upgrade to the CONNECT answer.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(30);
-/// How long one packet may take to be written before the connection counts as stuck.
-const WRITE_DEADLINE: Duration = Duration::from_secs(30);
-/// Bytes of read buffer per connection; a chat message fits, larger ones make it grow.
-const READ_BUFFER_BYTES: usize = 1024;
-/// The largest message accepted from the server, far above any page of changes.
-const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes that may wait in a connection that cannot write, before a write fails.
-const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
-
-/// Who connects, and how.
-#[derive(Clone, Default)]
-pub struct ConnectOptions {
-    /// The token, sent where the contract wants it.
-    pub token: String,
-    /// The contract to speak.
-    pub contract: Contract,
-    /// Asks for message events that carry id, position and creation time.
-    pub meta: bool,
-    /// The local address to connect from; the system's choice when `None`.
-    pub source: Option<Ipv4Addr>,
-}
-
-impl fmt::Debug for ConnectOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectOptions")
-            .field("contract", &self.contract)
-            .field("meta", &self.meta)
-            .field("source", &self.source)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why a connection did not come about.
-#[derive(Debug, Error)]
-pub enum ConnectError {
-    /// TCP did not connect.
-    #[error("cannot connect to {target}: {source}")]
-    Dial {
-        /// Host and port.
-        target: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The server did not answer the websocket upgrade as it should.
-    #[error("websocket upgrade failed: {0}")]
-    Upgrade(Box<WsError>),
-    /// The server refused the namespace; the text is the server's.
-    #[error("refused: {0}")]
-    Refused(String),
-    /// The handshake was not finished in time.
-    #[error("no answer to the handshake within {} s", HANDSHAKE_DEADLINE.as_secs())]
-    Late,
-    /// The connection ended during the handshake.
-    #[error("closed during the handshake: {0}")]
-    Closed(#[from] CloseReason),
-}
-
-/// Why a connection ended.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum CloseReason {
-    /// This side closed it.
-    #[error("closed by this side")]
-    Requested,
-    /// This side let go of it without a word.
-    #[error("abandoned by this side")]
-    Abandoned,
-    /// The server took the socket out of the namespace.
-    #[error("disconnected by the server")]
-    Disconnected,
-    /// The transport was closed, with the websocket close code if there was one.
-    #[error("transport closed (code {0:?})")]
-    TransportClosed(Option<u16>),
-    /// No heartbeat came for as long as the handshake allows.
-    #[error("no heartbeat from the server in time")]
-    Silence,
-    /// A packet could not be written in time.
-    #[error("a write did not finish in time")]
-    Stuck,
-    /// The server sent something that is not of the protocol.
-    #[error("protocol violation: {0}")]
-    Protocol(String),
-    /// The socket failed.
-    #[error("transport failed: {0}")]
-    Transport(String),
-}
-
-impl From<WsError> for CloseReason {
-    fn from(error: WsError) -> Self {
-        match error {
-            WsError::ConnectionClosed | WsError::AlreadyClosed => Self::TransportClosed(None),
-            other => Self::Transport(other.to_string()),
-        }
-    }
-}
-
-/// The JSON part of a received packet, sharing the websocket message's memory.
-#[derive(Debug, Clone)]
-pub struct Payload {
-    text: Utf8Bytes,
-    start: usize,
-}
-
-impl Deref for Payload {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.text.as_str().get(self.start..).unwrap_or_default()
-    }
-}
-
-/// A packet that concerns the user of a connection.
-#[derive(Debug, Clone)]
-pub enum Incoming {
-    /// An event: an array of its name and its arguments.
-    Event(Payload),
-    /// The answer to the event that was sent with this number: an array of values.
-    Ack(u64, Payload),
-}
-
-/// What one read brought.
-#[derive(Debug, Clone)]
-pub enum Signal {
-    /// A heartbeat that [`Connection::pong`] must answer, or send where it is due from this side.
-    Ping,
-    /// Something for the user.
-    Packet(Incoming),
-    /// Nothing to act on.
-    Nothing,
-}
+/// The name of the transport that an upgrade leads to.
+const WEBSOCKET: &str = "websocket";
 
 /// One connected socket.
 #[derive(Debug)]
 pub struct Connection {
-    socket: WebSocketStream<Counted>,
+    wire: Wire,
     contract: Contract,
     sid: String,
     longest_silence: Duration,
@@ -167,13 +37,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to `target` as the contract says: TCP, websocket, Engine.IO, namespace.
+    /// Connects to `target` as contract and transport say: TCP, HTTP, Engine.IO, namespace.
     ///
     /// Returns when the server has granted the namespace; by contract the socket is in all its
-    /// user's rooms by then. The whole takes at most 40 s.
+    /// user's rooms by then. The whole takes at most 30 s. An upgrade begins with the return: it goes
+    /// on while the connection is read, and what is sent meanwhile goes by whichever transport the
+    /// server listens to.
     pub async fn open(target: &Target, options: &ConnectOptions) -> Result<Self, ConnectError> {
-        let dialled = target.dial(options.source).await;
-        Self::begin(target, dialled, options).await
+        Self::begin(Dialler::new(target, options.source), options).await
     }
 
     /// The same over [`Target::dial_narrow`].
@@ -181,71 +52,53 @@ impl Connection {
         target: &Target,
         options: &ConnectOptions,
     ) -> Result<Self, ConnectError> {
-        let dialled = target.dial_narrow(options.source).await;
-        Self::begin(target, dialled, options).await
+        Self::begin(Dialler::narrow(target, options.source), options).await
     }
 
-    async fn begin(
-        target: &Target,
-        dialled: io::Result<Counted>,
-        options: &ConnectOptions,
-    ) -> Result<Self, ConnectError> {
-        let stream = dialled.map_err(|source| ConnectError::Dial {
-            target: target.authority().to_owned(),
-            source,
-        })?;
-        let handshake = Box::pin(Self::handshake(target, stream, options));
+    async fn begin(dialler: Dialler, options: &ConnectOptions) -> Result<Self, ConnectError> {
+        let handshake = Box::pin(Self::handshake(&dialler, options));
         timeout(HANDSHAKE_DEADLINE, handshake)
             .await
             .map_err(|_| ConnectError::Late)?
     }
 
-    async fn handshake(
-        target: &Target,
-        stream: Counted,
-        options: &ConnectOptions,
-    ) -> Result<Self, ConnectError> {
-        let url = format!(
-            "ws://{}{}?{}",
-            target.authority(),
-            options.contract.path(),
-            options.contract.query(&options.token)
-        );
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(UNWRITTEN_BYTES_MAX)
-            .max_message_size(Some(MESSAGE_BYTES_MAX))
-            .max_frame_size(Some(MESSAGE_BYTES_MAX));
-        let (socket, _) = client_async_with_config(url, stream, Some(config))
-            .await
-            .map_err(|error| ConnectError::Upgrade(Box::new(error)))?;
+    async fn handshake(dialler: &Dialler, options: &ConnectOptions) -> Result<Self, ConnectError> {
         let mut connection = Self {
-            socket,
+            wire: Wire::open(dialler, options).await?,
             contract: options.contract,
             sid: String::new(),
             longest_silence: HANDSHAKE_DEADLINE,
             last_heard: Instant::now(),
             beat: None,
         };
-        connection.open_engine().await?;
-        connection.open_namespace(options).await?;
+        let handshake = connection.open_engine().await?;
+        if let Err(error) = connection.open_namespace(options).await {
+            if matches!(error, ConnectError::Refused(_)) {
+                // As stock clients do who are in no other namespace.
+                connection.wire.give_up().await;
+            }
+            return Err(error);
+        }
+        if options.transport == Transport::Upgrade && handshake.offers(WEBSOCKET) {
+            connection.wire.upgrade(&handshake, options);
+        }
         Ok(connection)
     }
 
-    async fn open_engine(&mut self) -> Result<(), ConnectError> {
+    async fn open_engine(&mut self) -> Result<Handshake, ConnectError> {
         let text = self.text().await?;
         let Ok(EnginePacket::Open(json)) = EnginePacket::decode(&text) else {
             return Err(protocol("the first packet is not an Engine.IO handshake").into());
         };
         let handshake: Handshake = serde_json::from_str(json)
             .map_err(|error| protocol(&format!("unreadable Engine.IO handshake: {error}")))?;
+        self.wire.opened(&handshake)?;
         self.longest_silence = handshake.longest_silence();
         if self.contract.beats() {
             let every = Duration::from_millis(handshake.ping_interval.max(1));
             self.beat = Some((Instant::now() + every, every));
         }
-        Ok(())
+        Ok(handshake)
     }
 
     async fn open_namespace(&mut self, options: &ConnectOptions) -> Result<(), ConnectError> {
@@ -284,10 +137,17 @@ impl Connection {
         &self.sid
     }
 
-    /// Reads and bytes that came in so far, handshake included.
+    /// The transport in use now: [`Transport::Upgrade`] until an upgrade has been completed or has
+    /// failed.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.wire.transport()
+    }
+
+    /// Reads and bytes that came in so far, handshake and HTTP included.
     #[must_use]
     pub fn reads(&self) -> Reads {
-        self.socket.get_ref().reads()
+        self.wire.reads()
     }
 
     /// The next event or ack, with heartbeats answered on the way.
@@ -303,8 +163,9 @@ impl Connection {
         }
     }
 
-    /// Reads one websocket message. Cancel-safe: nothing is lost or half done.
+    /// Reads one packet, and gets on with an upgrade. Cancel-safe: nothing is lost or half done.
     ///
+    /// While polling, a refused poll is [`CloseReason::TransportClosed`] with its status.
     /// Fails with [`CloseReason::Silence`] once the server has been silent for longer than its own
     /// handshake allows.
     pub async fn read(&mut self) -> Result<Signal, CloseReason> {
@@ -324,10 +185,10 @@ impl Connection {
                 let start = text.len().saturating_sub(packet.payload.len());
                 match (packet.kind, packet.id) {
                     (Kind::Event, _) => {
-                        return Ok(Signal::Packet(Incoming::Event(Payload { text, start })));
+                        return Ok(Signal::Packet(Incoming::Event(Payload::new(text, start))));
                     }
                     (Kind::Ack, Some(id)) => {
-                        return Ok(Signal::Packet(Incoming::Ack(id, Payload { text, start })));
+                        return Ok(Signal::Packet(Incoming::Ack(id, Payload::new(text, start))));
                     }
                     (Kind::Disconnect, _) => return Err(CloseReason::Disconnected),
                     (kind, _) => return Err(protocol(&format!("unexpected packet {kind:?}"))),
@@ -342,9 +203,9 @@ impl Connection {
     pub async fn pong(&mut self) -> Result<(), CloseReason> {
         if let Some((due, every)) = &mut self.beat {
             *due = Instant::now() + *every;
-            return self.write(Message::text("2")).await;
+            return self.send("2".to_owned()).await;
         }
-        self.write(Message::text("3")).await
+        self.send("3".to_owned()).await
     }
 
     /// Sends an event whose payload is already JSON (`["name",…]`), asking for an ack if an id is
@@ -360,25 +221,25 @@ impl Connection {
     }
 
     /// Sends one packet that is already in its text form.
+    ///
+    /// While polling it is posted, and the server has confirmed it when this returns; a refused post
+    /// is [`CloseReason::TransportClosed`] with its status.
     pub async fn send(&mut self, text: String) -> Result<(), CloseReason> {
-        self.write(Message::text(text)).await
+        self.wire.send(text).await
     }
 
-    /// Leaves the namespace and closes the websocket; the connection ends even if that fails.
+    /// Leaves the namespace and ends the session; the connection ends even if that fails.
     pub async fn close(mut self) {
-        let goodbye = async {
-            self.send(self.contract.text(Kind::Disconnect, None, ""))
-                .await?;
-            self.socket.close(None).await.map_err(CloseReason::from)
-        };
+        let goodbye = self.contract.text(Kind::Disconnect, None, "");
         // Nobody is left to be told when the peer is gone already.
-        drop(goodbye.await);
+        drop(self.wire.close(goodbye).await);
     }
 
-    /// The bare TCP connection, open; what was read and not handed out is lost.
+    /// The bare TCP connection, open; what was read and not handed out is lost. While polling, it is
+    /// the one on which polls wait.
     #[must_use]
     pub fn into_stream(self) -> TcpStream {
-        self.socket.into_inner().into_stream()
+        self.wire.into_stream()
     }
 
     fn packet<'a>(&self, message: &'a str) -> Result<Packet<'a>, CloseReason> {
@@ -392,30 +253,16 @@ impl Connection {
         Ok(packet)
     }
 
-    async fn write(&mut self, message: Message) -> Result<(), CloseReason> {
-        let written = timeout(WRITE_DEADLINE, self.socket.send(message)).await;
-        written
-            .map_err(|_| CloseReason::Stuck)?
-            .map_err(CloseReason::from)
-    }
-
-    /// The next text message. Cancel-safe.
+    /// The next packet. Cancel-safe.
     async fn text(&mut self) -> Result<Utf8Bytes, CloseReason> {
         loop {
             let deadline = self.last_heard + self.longest_silence;
-            let message = timeout_at(deadline, self.socket.next())
+            let heard = timeout_at(deadline, self.wire.text())
                 .await
-                .map_err(|_| CloseReason::Silence)?
-                .ok_or(CloseReason::TransportClosed(None))??;
+                .map_err(|_| CloseReason::Silence)??;
             self.last_heard = Instant::now();
-            match message {
-                Message::Text(text) => return Ok(text),
-                Message::Close(frame) => {
-                    let code = frame.map(|frame| frame.code.into());
-                    return Err(CloseReason::TransportClosed(code));
-                }
-                Message::Binary(_) => return Err(protocol("a binary message")),
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            if let Some(text) = heard {
+                return Ok(text);
             }
         }
     }
@@ -423,10 +270,6 @@ impl Connection {
 
 fn engine(text: &str) -> Result<EnginePacket<'_>, CloseReason> {
     EnginePacket::decode(text).map_err(|error| protocol(&error.to_string()))
-}
-
-fn protocol(what: &str) -> CloseReason {
-    CloseReason::Protocol(what.to_owned())
 }
 
 /// A text field of a JSON object, or a bare text; empty when it is missing.

@@ -46,13 +46,13 @@ impl Contract {
     }
 
     /// What follows the path in the address. A signed token needs no escaping there.
-    pub(super) fn query(self, token: &str) -> String {
+    pub(super) fn query(self, transport: &str, token: &str) -> String {
         let (engine, token) = match self {
             Self::Rooms => (4, String::new()),
             Self::Chats => (4, format!("&auth_token={token}")),
             Self::OldChats => (3, format!("&auth_token={token}")),
         };
-        format!("EIO={engine}&transport=websocket{token}")
+        format!("EIO={engine}&transport={transport}{token}")
     }
 
     /// What the CONNECT packet carries, if the client sends one.
@@ -70,7 +70,12 @@ impl Contract {
         self == Self::OldChats
     }
 
-    /// A whole websocket message: Engine.IO message type, then the Socket.IO packet.
+    /// Whether packets in the body of a poll have their lengths before them, as in Engine.IO 3.
+    pub(super) fn is_counted(self) -> bool {
+        self == Self::OldChats
+    }
+
+    /// A whole packet: Engine.IO message type, then the Socket.IO packet.
     pub(super) fn text(self, kind: Kind, id: Option<u64>, payload: &str) -> String {
         let mut text = String::with_capacity(payload.len() + 24);
         EnginePacket::Message("").encode(&mut text);
@@ -95,10 +100,10 @@ mod tests {
         let (rooms, chats) = (Contract::Rooms, Contract::Chats);
         assert_eq!(rooms.event_text(Some(7), "[1]"), "42/chat/,7[1]");
         assert_eq!(chats.event_text(Some(7), "[1]"), "427[1]");
-        assert_eq!(chats.query("t"), "EIO=4&transport=websocket&auth_token=t");
-        assert!(!rooms.query("t").contains("token"));
+        assert_eq!(chats.query("x", "t"), "EIO=4&transport=x&auth_token=t");
+        assert!(!rooms.query("x", "t").contains("token"));
         let old = Contract::OldChats;
-        assert_eq!(old.query("t"), "EIO=3&transport=websocket&auth_token=t");
+        assert_eq!(old.query("x", "t"), "EIO=3&transport=x&auth_token=t");
         assert_eq!(old.introduction("t", true), None);
     }
 }

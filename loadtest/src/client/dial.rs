@@ -1,21 +1,20 @@
-//! TCP connections to the target: resolving, choosing a source address, counting reads.
+//! TCP connections to the target: resolving, choosing a source address.
 //!
 //! One source address has about 28,000 ports to give. Loopback is a whole network of addresses
 //! (127.0.0.0/8), so a generator on the server's own machine can spread over many of them.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{IpBindAddressNoPort, RcvBuf, TcpMaxSeg};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpSocket, lookup_host};
 use tokio::time::timeout;
+
+use super::counted::Counted;
 
 /// How long one TCP connect may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -140,10 +139,42 @@ impl Target {
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
-        Ok(Counted {
-            stream,
-            reads: Reads::default(),
-        })
+        Ok(Counted::new(stream))
+    }
+}
+
+/// How the connections of one client are made.
+#[derive(Debug, Clone)]
+pub(super) struct Dialler {
+    pub(super) target: Target,
+    source: Option<Ipv4Addr>,
+    narrow: bool,
+}
+
+impl Dialler {
+    /// By [`Target::dial`].
+    pub(super) fn new(target: &Target, source: Option<Ipv4Addr>) -> Self {
+        Self {
+            target: target.clone(),
+            source,
+            narrow: false,
+        }
+    }
+
+    /// By [`Target::dial_narrow`].
+    pub(super) fn narrow(target: &Target, source: Option<Ipv4Addr>) -> Self {
+        Self {
+            narrow: true,
+            ..Self::new(target, source)
+        }
+    }
+
+    /// Opens another connection.
+    pub(super) async fn dial(&self) -> io::Result<Counted> {
+        if self.narrow {
+            return self.target.dial_narrow(self.source).await;
+        }
+        self.target.dial(self.source).await
     }
 }
 
@@ -152,70 +183,6 @@ fn loopback_source(index: usize) -> Ipv4Addr {
     let third = u8::try_from(index / 250 % 256).unwrap_or_default();
     let fourth = u8::try_from(index % 250 + 1).unwrap_or(1);
     Ipv4Addr::new(127, 1, third, fourth)
-}
-
-/// What came in through one TCP connection.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Reads {
-    /// Reads that brought data. Several messages in one read mean that the server (or a reader
-    /// that was late) let them gather.
-    pub calls: u64,
-    /// Bytes in all.
-    pub bytes: u64,
-}
-
-/// A TCP stream that counts its reads.
-#[derive(Debug)]
-pub struct Counted {
-    stream: TcpStream,
-    reads: Reads,
-}
-
-impl Counted {
-    /// The counts so far.
-    #[must_use]
-    pub fn reads(&self) -> Reads {
-        self.reads
-    }
-
-    pub(super) fn into_stream(self) -> TcpStream {
-        self.stream
-    }
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let read = buf.filled().len().saturating_sub(before);
-        if read > 0 {
-            self.reads.calls += 1;
-            self.reads.bytes += u64::try_from(read).unwrap_or_default();
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]

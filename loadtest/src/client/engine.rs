@@ -1,7 +1,7 @@
-//! Engine.IO 4 packets as a websocket carries them: one packet per text message.
+//! Engine.IO packets as a websocket carries them, one per text message.
 //!
-//! Owns only the text form. Binary messages, polling payloads and the upgrade probe are not
-//! spoken by this client and are left to its caller to refuse.
+//! Owns only the text form of one packet. Binary messages are not spoken by this client and are left
+//! to its caller to refuse.
 
 use std::time::Duration;
 
@@ -68,6 +68,9 @@ impl<'a> EnginePacket<'a> {
 pub struct Handshake {
     /// The Engine.IO session.
     pub sid: String,
+    /// The transports that the session could be upgraded to.
+    #[serde(default)]
+    pub upgrades: Vec<String>,
     /// Milliseconds between two heartbeats of the server.
     pub ping_interval: u64,
     /// Milliseconds the server grants for the answer.
@@ -75,6 +78,12 @@ pub struct Handshake {
 }
 
 impl Handshake {
+    /// Whether the session could be upgraded to this transport.
+    #[must_use]
+    pub fn offers(&self, transport: &str) -> bool {
+        self.upgrades.iter().any(|name| name == transport)
+    }
+
     /// How long a healthy server can be silent.
     #[must_use]
     pub fn longest_silence(&self) -> Duration {
@@ -118,9 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn the_handshake_says_how_long_silence_may_last() {
-        let json = r#"{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+    fn the_handshake_says_how_long_silence_may_last_and_what_it_may_become() {
+        let json = r#"{"sid":"a","upgrades":["b"],"pingInterval":25000,"pingTimeout":20000}"#;
         let handshake: Handshake = serde_json::from_str(json).unwrap();
         assert_eq!(handshake.longest_silence(), Duration::from_secs(45));
+        assert!(handshake.offers("b") && !handshake.offers("c"));
     }
 }

@@ -6,8 +6,11 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::connection::{CloseReason, ConnectError, ConnectOptions, Connection, Incoming, Signal};
+use super::connection::Connection;
 use super::dial::Target;
+use super::error::{CloseReason, ConnectError};
+use super::incoming::{Incoming, Signal};
+use super::options::ConnectOptions;
 use super::packet::{event_parts, event_payload};
 
 /// Emits that may wait for being written; a caller beyond that waits itself.

@@ -6,8 +6,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{CloseReason, Connection, Incoming, Signal};
-use super::dial::Reads;
+use super::connection::Connection;
+use super::counted::Reads;
+use super::error::CloseReason;
+use super::incoming::{Incoming, Signal};
 
 /// Sees what a light client receives. Called inside the client's task: must not block.
 pub trait Observer: Send + 'static {

@@ -262,6 +262,7 @@ impl Access {
             contract,
             meta: false,
             source: target.source(index, sources),
+            ..ConnectOptions::default()
         };
         Ok((target, options))
     }

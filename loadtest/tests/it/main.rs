@@ -20,4 +20,6 @@ mod stall;
 #[cfg(test)]
 mod stand_in;
 #[cfg(test)]
+mod transports;
+#[cfg(test)]
 mod verify;

@@ -88,8 +88,7 @@ impl Watchers {
                 let options = ConnectOptions {
                     token: token.clone(),
                     contract: Contract::Chats,
-                    meta: false,
-                    source: None,
+                    ..ConnectOptions::default()
                 };
                 tokio::spawn(watch(gate.clone(), options, Arc::clone(heard)))
             })

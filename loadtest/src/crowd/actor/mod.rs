@@ -150,7 +150,7 @@ impl Actor {
             token: self.world.users.get(self.me)?.token.clone(),
             contract: self.contract(),
             meta: true,
-            source: None,
+            ..ConnectOptions::default()
         };
         loop {
             let gateway = self.dice.random_range(0..gates);

@@ -55,6 +55,10 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
     let report = runtime.block_on(run(cli))?;
     let json = flags.is_some_and(|flags| flags.json);
     print(&report, json).context("cannot print the report")?;
+    if let Some(folder) = flags.and_then(|flags| flags.out.as_ref()) {
+        let written = report.write_to(folder);
+        written.with_context(|| format!("cannot write into {}", folder.display()))?;
+    }
     Ok(if !report.passed() {
         ExitCode::from(FAILED)
     } else if report.crossed() {

@@ -132,6 +132,13 @@ impl Part {
         }
     }
 
+    /// Whether another part is of the same kind: they share a figure.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let shared = |row: &Row| !row.minor && other.row(&row.key).is_some_and(|row| !row.minor);
+        self.rows.iter().any(shared)
+    }
+
     /// A figure by its name.
     #[must_use]
     pub fn row(&self, key: &str) -> Option<&Row> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::model::{Base, Check, Latency, Part, Report, Row};
+use super::model::{Base, Check, Latency, Part, Report, Row, Threshold};
 use super::stats::ratio;
 
 /// A table of parts that is wider than this is shown part by part.
@@ -13,12 +13,12 @@ const GAP: &str = "  ";
 const NONE: &str = "-";
 
 /// A figure of a part, in words.
-struct Cell {
+pub(super) struct Cell {
     /// What it is, with its unit.
-    head: String,
+    pub(super) head: String,
     /// What it is compared with.
     of: Option<String>,
-    figure: String,
+    pub(super) figure: String,
 }
 
 /// A part's name and lines.
@@ -47,14 +47,19 @@ impl fmt::Display for Report {
             writeln!(f, "note: {note}")?;
         }
         for threshold in &self.thresholds {
-            let said = if threshold.held { "held" } else { "CROSSED" };
-            let (text, value) = (&threshold.text, number(threshold.value, 2));
-            writeln!(f, "{said}: {text} ({value})")?;
+            writeln!(f, "{threshold}")?;
         }
         for check in self.checks.iter().filter(|check| check.failed > 0) {
             writeln!(f, "FAILED: {check}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = if self.held { "held" } else { "CROSSED" };
+        write!(f, "{said}: {} ({})", self.text, number(self.value, 2))
     }
 }
 
@@ -72,7 +77,7 @@ impl fmt::Display for Check {
 }
 
 /// Everything of a part that is worth a reader's time.
-fn cells(part: &Part) -> Vec<Cell> {
+pub(super) fn cells(part: &Part) -> Vec<Cell> {
     let rows = part.rows.iter().filter(|row| !row.minor).map(cell);
     let alone = part.latencies.len() == 1;
     let latencies = part.latencies.iter();

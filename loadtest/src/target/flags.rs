@@ -24,6 +24,10 @@ pub struct RunFlags {
     /// Print one JSON object to standard output, and the table to standard error
     #[arg(long, help_heading = "Output")]
     pub json: bool,
+
+    /// Write result.json and summary.md into this folder besides
+    #[arg(long, value_name = "FOLDER", help_heading = "Output")]
+    pub out: Option<PathBuf>,
 }
 
 impl RunFlags {

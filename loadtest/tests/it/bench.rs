@@ -172,6 +172,33 @@ async fn a_good_run_exits_with_0_and_prints_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_result_can_be_kept_as_files() {
+    let folder = std::env::temp_dir().join(format!("roomwire-out-{:08x}", rand::random::<u32>()));
+    let server = StandIn::start(Fault::None).await;
+    let command = format!("{DELIVERIES} --out {}", folder.display());
+    let ended = tokio::task::spawn_blocking(move || {
+        let (url, pid) = (server.url(), std::process::id().to_string());
+        let target = ["--url", &url, "--pid", &pid, "--jwt-secret", SECRET];
+        let words: Vec<&str> = command.split_ascii_whitespace().chain(target).collect();
+        program(&words)
+    });
+    assert_eq!(ended.await.unwrap().status.code(), Some(0));
+    let json = std::fs::read(folder.join("result.json")).unwrap();
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(
+        (&json["schema"], &json["passed"]),
+        (&1.into(), &true.into())
+    );
+    let summary = std::fs::read_to_string(folder.join("summary.md")).unwrap();
+    assert!(
+        summary.starts_with("# bench deliveries: passed\n"),
+        "{summary}"
+    );
+    assert!(summary.contains("|  | 2 x 5 |"), "{summary}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_check_exits_with_2() {
     let output = program_on(Fault::Doubles).await;
     assert_eq!(output.status.code(), Some(2));

@@ -242,6 +242,7 @@ impl Person {
             // Whoever comes back asks from where they were.
             meta: true,
             source: target.source(number, self.shared.sources),
+            transport: who.kind.transport.into(),
         };
         let opened = if who.kind.stalls > 0.0 {
             Box::pin(Connection::open_narrow(target, &options)).await

@@ -136,6 +136,20 @@ pub enum Transport {
     /// Websocket at once.
     #[default]
     Websocket,
+    /// Long polling for as long as the connection lives.
+    Polling,
+    /// Polling first, then the upgrade, as stock clients do it.
+    Upgrade,
+}
+
+impl From<Transport> for client::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Websocket => Self::Websocket,
+            Transport::Polling => Self::Polling,
+            Transport::Upgrade => Self::Upgrade,
+        }
+    }
 }
 
 /// A stretch of time. What differs from the phase before changes evenly until its end.

@@ -1,0 +1,111 @@
+//! A report as a Markdown page, to paste into an issue or a release.
+
+use std::fmt::Write as _;
+
+use super::model::{Part, Report};
+use super::print::{Cell, cells};
+
+/// Where there is no figure.
+const NONE: &str = "–";
+
+impl Report {
+    /// The page. Parts that share a figure stand beside each other.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let verdict = match (self.passed(), self.crossed()) {
+            (false, _) => "failed",
+            (true, true) => "crossed a threshold",
+            (true, false) => "passed",
+        };
+        let mut page = format!("# {}: {verdict}\n", self.command);
+        for group in self.parts.chunk_by(Part::is_like) {
+            page.push('\n');
+            table(&mut page, group);
+        }
+        let lists = [
+            ("Failed", self.problems()),
+            (
+                "Thresholds",
+                self.thresholds.iter().map(ToString::to_string).collect(),
+            ),
+            ("Notes", self.notes.clone()),
+        ];
+        for (head, lines) in lists {
+            if !lines.is_empty() {
+                // Writing into memory does not fail.
+                writeln!(page, "\n## {head}\n").unwrap_or_default();
+            }
+            for line in lines {
+                // What servers say may hold marks of this format.
+                let line = line.replace('\n', " ").replace(['`', '<', '|'], " ");
+                writeln!(page, "- {line}").unwrap_or_default();
+            }
+        }
+        page
+    }
+}
+
+/// A line for each figure, a column for each part.
+fn table(page: &mut String, parts: &[Part]) {
+    let columns: Vec<Vec<Cell>> = parts.iter().map(cells).collect();
+    let mut heads: Vec<&str> = Vec::new();
+    for cell in columns.iter().flatten() {
+        if !heads.contains(&cell.head.as_str()) {
+            heads.push(&cell.head);
+        }
+    }
+    let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+    let line = |cells: &[&str]| format!("| {} |\n", cells.join(" | "));
+    page.push_str(&line(&[&[""][..], &names].concat()));
+    page.push_str(&line(&[&["---"][..], &vec!["--:"; names.len()]].concat()));
+    for head in heads {
+        let mut row = vec![head];
+        for column in &columns {
+            let cell = column.iter().find(|cell| cell.head == head);
+            row.push(cell.map_or(NONE, |cell| cell.figure.as_str()));
+        }
+        page.push_str(&line(&row));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{Check, Row, Threshold, Unit};
+    use super::*;
+
+    #[test]
+    fn parts_of_a_kind_stand_beside_each_other() {
+        let mut report = Report::new("run lunch");
+        for (name, value) in [("ramp", 3.0), ("hold", 4.5)] {
+            let mut part = Part::new(name);
+            part.push(Row::new("us/delivery", Unit::Micros, value).to("floor", Some(1.5)));
+            report.parts.push(part);
+        }
+        let mut end = Part::new("in all");
+        end.count("acknowledged", 7);
+        report.parts.push(end);
+        report.notes.push("seed 7".to_owned());
+        report.thresholds.push(Threshold {
+            text: "hold: us/delivery < 4".to_owned(),
+            value: Some(4.5),
+            held: false,
+        });
+        assert_eq!(
+            report.markdown(),
+            "# run lunch: crossed a threshold\n\n\
+             |  | ramp | hold |\n| --- | --: | --: |\n| us/delivery | 3.00 (2.00x) | 4.50 (3.00x) |\n\n\
+             |  | in all |\n| --- | --: |\n| acknowledged | 7 |\n\n\
+             ## Thresholds\n\n- CROSSED: hold: us/delivery   4 (4.50)\n\n## Notes\n\n- seed 7\n"
+        );
+    }
+
+    #[test]
+    fn what_servers_say_makes_no_markup() {
+        let mut report = Report::new("run x");
+        let told = ["<b>|`\nmore".to_owned()];
+        report.checks.push(Check::new("refused", 1).told(told));
+        let page = report.markdown();
+        assert!(page.starts_with("# run x: failed\n"), "{page}");
+        assert!(!page.contains('<') && !page.contains('`'), "{page}");
+    }
+}

@@ -3,7 +3,7 @@
 //! From the top down: [`command`] (what can be asked for, and how it is brought about), [`faults`]
 //! (what is done to the servers meanwhile), [`crowd`] (who talks: honest clients that note everything,
 //! and light ones that only time it), [`truth`] (what was promised, against what was seen), [`load`]
-//! (who does what, and when), [`meters`] (what it costs the servers), [`target`] (whom to measure: a
+//! (who does what, and when), [`meters`] (what it costs the servers), [`deployment`] (whom to measure: a
 //! private stack, or one that runs), [`client`] (the wire), [`result`] (what came of it).
 //!
 //! Each uses only those after it, which a test checks. The gateway is known by its wire contract only,
@@ -12,9 +12,9 @@
 pub mod client;
 pub mod command;
 pub mod crowd;
+pub mod deployment;
 pub mod faults;
 pub mod load;
 pub mod meters;
 pub mod result;
-pub mod target;
 pub mod truth;

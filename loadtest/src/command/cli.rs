@@ -3,10 +3,11 @@
 use clap::{Parser, Subcommand};
 
 use super::bench::Bench;
+use super::compare::Compare;
 use super::drill::DrillFlags;
 use super::play::{RunScenario, Scenarios};
 use super::verify::flags::VerifyFlags;
-use crate::target::flags::RunFlags;
+use crate::deployment::flags::RunFlags;
 
 pub(super) const AFTER_HELP: &str = "\
 Exit codes:
@@ -33,6 +34,8 @@ pub enum Command {
     Run(RunScenario),
     /// Lists the bundled scenarios, or prints one
     Scenarios(Scenarios),
+    /// Compares kept results, and says which differences are real
+    Compare(Compare),
     /// Measures one thing; prints ratios beside absolute numbers
     #[command(subcommand, after_help = AFTER_HELP)]
     Bench(Bench),
@@ -50,7 +53,7 @@ impl Command {
     pub fn flags(&self) -> Option<&RunFlags> {
         let flags = match self {
             Self::Run(flags) => &flags.target.run,
-            Self::Scenarios(_) => return None,
+            Self::Scenarios(_) | Self::Compare(_) => return None,
             Self::Bench(bench) => &bench.flags().target.run,
             Self::Verify(flags) => &flags.target.run,
             Self::Drill(flags) => &flags.run,

@@ -6,11 +6,12 @@ use crate::client::tokens::TokenError;
 use crate::client::{CloseReason, TargetError};
 use crate::crowd::cohort::CohortError;
 use crate::crowd::trial::TrialError;
+use crate::deployment::StackError;
+use crate::deployment::flags::NoSecret;
 use crate::load::scenario::ScenarioError;
 use crate::meters::MeterError;
 use crate::meters::process::ProcessError;
-use crate::target::StackError;
-use crate::target::flags::NoSecret;
+use crate::result::read::ReadError;
 
 /// Why a command has no result.
 #[derive(Debug, Error)]
@@ -30,6 +31,9 @@ pub enum CommandError {
     /// A scenario cannot be read.
     #[error("scenario: {0}")]
     ScenarioFile(#[from] ScenarioError),
+    /// A kept result cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The private stack could not be started or removed.
     #[error("private stack: {0}")]
     Stack(#[from] StackError),
@@ -68,7 +72,11 @@ impl CommandError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Usage(_) | Self::NoSecret(_) | Self::Scenario(_) | Self::ScenarioFile(_)
+            Self::Usage(_)
+                | Self::NoSecret(_)
+                | Self::Read(_)
+                | Self::Scenario(_)
+                | Self::ScenarioFile(_)
         )
     }
 }

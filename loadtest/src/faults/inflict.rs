@@ -9,11 +9,11 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout};
 
+use crate::deployment::Node;
+use crate::deployment::StackError;
+use crate::deployment::proxy::{Proxy, Trouble};
+use crate::deployment::stack::Stack;
 use crate::faults::{Fault, Planned, Side};
-use crate::target::Node;
-use crate::target::StackError;
-use crate::target::proxy::{Proxy, Trouble};
-use crate::target::stack::Stack;
 use crate::truth::record::Struck;
 
 /// How long a command to Redis may take.

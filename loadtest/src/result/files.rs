@@ -9,6 +9,8 @@ use super::model::Report;
 pub const RESULT: &str = "result.json";
 /// What people read; see [`Report::markdown`].
 pub const SUMMARY: &str = "summary.md";
+/// What people look at; see [`Report::html`].
+pub const PAGE: &str = "report.html";
 
 impl Report {
     /// Writes the report into a folder, which is made if there is none. Files that are there from
@@ -17,6 +19,7 @@ impl Report {
         fs::create_dir_all(folder)?;
         let json = serde_json::to_string_pretty(&self.json())?;
         fs::write(folder.join(RESULT), json + "\n")?;
-        fs::write(folder.join(SUMMARY), self.markdown())
+        fs::write(folder.join(SUMMARY), self.markdown())?;
+        fs::write(folder.join(PAGE), self.html())
     }
 }

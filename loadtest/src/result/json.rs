@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::model::{Base, Better, Check, Latency, Part, Report, Row, Threshold};
 use super::stats::ratio;
+use super::timeline::Timeline;
 
 /// The version of this shape. A reader of another one must not guess.
 pub const SCHEMA: u32 = 1;
@@ -21,6 +22,7 @@ impl Report {
             "parts": self.parts.iter().map(part).collect::<Vec<_>>(),
             "checks": self.checks.iter().map(check).collect::<Vec<_>>(),
             "thresholds": self.thresholds.iter().map(threshold).collect::<Vec<_>>(),
+            "timeline": self.timeline.as_ref().map(Timeline::json),
             "notes": self.notes,
             "details": self.details,
         })

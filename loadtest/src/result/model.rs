@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::stats::{Latencies, float, ratio};
+use super::timeline::Timeline;
 
 /// The result of one command.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// What figures had to be.
     pub thresholds: Vec<Threshold>,
+    /// How it went over time, where that is known.
+    pub timeline: Option<Timeline>,
     /// What helps to read the figures.
     pub notes: Vec<String>,
     /// What only this command has, for programs.
@@ -33,6 +36,7 @@ impl Report {
             parts: Vec::new(),
             checks: Vec::new(),
             thresholds: Vec::new(),
+            timeline: None,
             notes: Vec::new(),
             details: Map::new(),
         }

@@ -12,6 +12,8 @@ use serde::Serialize;
 const LONGEST: Duration = Duration::from_mins(1);
 /// Significant digits kept of each latency.
 const DIGITS: u8 = 3;
+/// The same where there are many histograms.
+const COARSE_DIGITS: u8 = 2;
 
 /// Latencies from 1 us to 60 s with three significant digits; about 200 KB each.
 #[derive(Debug, Clone)]
@@ -74,6 +76,42 @@ impl Default for Latencies {
     )]
     fn default() -> Self {
         let histogram = Histogram::new_with_bounds(1, micros(LONGEST), DIGITS);
+        Self {
+            histogram: histogram.expect("bounds and digits are in the library's range"),
+        }
+    }
+}
+
+/// Latencies with two significant digits and counts up to 2^32; some 10 KB each. For one of many stretches
+/// of a run.
+#[derive(Debug, Clone)]
+pub struct Coarse {
+    histogram: Histogram<u32>,
+}
+
+impl Coarse {
+    /// Adds one latency.
+    pub fn record(&mut self, latency: Duration) {
+        self.histogram.saturating_record(micros(latency).max(1));
+    }
+
+    /// How many there are, the median, the 99th percentile and the longest, in milliseconds; none of
+    /// nothing.
+    #[must_use]
+    pub fn figures(&self) -> Option<(u64, [f64; 3])> {
+        let count = self.histogram.len();
+        let at = |quantile| millis(self.histogram.value_at_quantile(quantile));
+        (count > 0).then(|| (count, [at(0.5), at(0.99), millis(self.histogram.max())]))
+    }
+}
+
+impl Default for Coarse {
+    #[expect(
+        clippy::expect_used,
+        reason = "constant bounds, and a test that makes one"
+    )]
+    fn default() -> Self {
+        let histogram = Histogram::new_with_bounds(1, micros(LONGEST), COARSE_DIGITS);
         Self {
             histogram: histogram.expect("bounds and digits are in the library's range"),
         }
@@ -180,6 +218,19 @@ mod tests {
             summary.max_ms >= 60_000.0 && summary.max_ms < 60_100.0,
             "{summary:?}"
         );
+    }
+
+    #[test]
+    fn coarse_ones_are_near_and_say_nothing_of_nothing() {
+        let mut coarse = Coarse::default();
+        assert_eq!(coarse.figures(), None);
+        for ms in 1..=100 {
+            coarse.record(Duration::from_millis(ms));
+        }
+        let (count, [p50, p99, max]) = coarse.figures().unwrap();
+        assert_eq!(count, 100);
+        let near = |value: f64, expected: f64| (value / expected - 1.0).abs() < 0.02;
+        assert!(near(p50, 50.0) && near(p99, 99.0) && near(max, 100.0));
     }
 
     #[test]

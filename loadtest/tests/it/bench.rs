@@ -195,6 +195,14 @@ async fn a_result_can_be_kept_as_files() {
         "{summary}"
     );
     assert!(summary.contains("|  | 2 x 5 |"), "{summary}");
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("bench deliveries") && page.contains("us/delivery"));
+    let kept = folder.to_str().unwrap();
+    assert_eq!(program(&["compare", kept, kept]).status.code(), Some(0));
+    assert_eq!(
+        program(&["compare", kept, "rumours"]).status.code(),
+        Some(1)
+    );
     std::fs::remove_dir_all(folder).unwrap();
 }
 

@@ -10,7 +10,15 @@ use self::reader::{Reader, code_of};
 
 /// The rooms of the house, from the bottom up: each may use those before it, and no others.
 const ROOMS: [&str; 9] = [
-    "result", "client", "target", "meters", "load", "truth", "crowd", "faults", "command",
+    "result",
+    "client",
+    "deployment",
+    "meters",
+    "load",
+    "truth",
+    "crowd",
+    "faults",
+    "command",
 ];
 
 /// Only these may name the library behind them.
@@ -19,7 +27,7 @@ const LIBRARIES: [(&str, &[&str]); 4] = [
         "sqlx::",
         &[
             "meters",
-            "target/rows.rs",
+            "deployment/rows.rs",
             "command/bench",
             "command/drill",
             "command/error.rs",
@@ -31,7 +39,7 @@ const LIBRARIES: [(&str, &[&str]); 4] = [
 ];
 
 /// These write rows: the first into the gateway's tables, the second into one of its own.
-const WRITES: [&str; 2] = ["target/rows.rs", "command/bench/baseline.rs"];
+const WRITES: [&str; 2] = ["deployment/rows.rs", "command/bench/baseline.rs"];
 
 const LINES_MAX: usize = 500;
 
@@ -112,7 +120,7 @@ fn what_breaks_the_rules_is_seen() {
     for (place, text) in [
         ("truth/judge/mod.rs", "use crate::crowd::world::World;"),
         ("result/mod.rs", "fn f() { crate::client::rest::get(); }"),
-        ("target/node.rs", "use super::super::faults::Fault;"),
+        ("deployment/node.rs", "use super::super::faults::Fault;"),
         ("other/mod.rs", "fn f() {}"),
         ("crowd/actor/mod.rs", "use sqlx::PgPool;"),
         (

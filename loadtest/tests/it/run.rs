@@ -91,6 +91,14 @@ async fn nothing_is_missing_though_everything_dies_in_between() {
     assert_eq!(failures(&report), Vec::<&Value>::new());
     assert_eq!(output.status.code(), Some(0), "{words}");
     assert!(latency(&report, "trouble", "return")["count"].as_u64() > Some(80));
+    let timeline = &report["timeline"];
+    assert!(
+        timeline["faults"].as_array().unwrap().len() >= 5,
+        "{timeline}"
+    );
+    assert!(timeline["curves"][0]["points"].as_array().unwrap().len() > 20);
+    let lines = words.lines().filter(|line| line.contains("deliveries/s"));
+    assert!(lines.count() > 5, "{words}");
     let notes = report["notes"].to_string();
     for fault in [
         "gateway-kill on gateway 0",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roomwire_loadtest::client::{Contract, Target};
-use roomwire_loadtest::target::proxy::{Proxy, Trouble};
+use roomwire_loadtest::deployment::proxy::{Proxy, Trouble};
 use tokio::time::interval;
 
 use super::super::crowd::connect;

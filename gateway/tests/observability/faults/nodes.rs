@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use roomwire_loadtest::client::rest::Rest;
 use roomwire_loadtest::client::{ConnectOptions, Connection, Contract, Target};
-use roomwire_loadtest::target::proxy::{Proxy, Trouble};
+use roomwire_loadtest::deployment::proxy::{Proxy, Trouble};
 use serde_json::json;
 use tokio::time::interval;
 

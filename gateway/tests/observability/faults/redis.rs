@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use roomwire_loadtest::target::proxy::{Proxy, Trouble};
+use roomwire_loadtest::deployment::proxy::{Proxy, Trouble};
 use tokio::time::interval;
 
 use super::super::stand::{Stand, place};

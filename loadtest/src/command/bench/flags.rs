@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::target::flags::TargetFlags;
+use crate::deployment::flags::TargetFlags;
 
 /// Whom to measure, and as whom.
 #[derive(Args, Clone)]

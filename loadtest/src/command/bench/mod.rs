@@ -18,8 +18,8 @@ use self::flags::BenchFlags;
 use self::site::Site;
 use super::CommandError;
 use super::cli::AFTER_HELP;
+use crate::deployment::stack::Setting;
 use crate::result::Report;
-use crate::target::stack::Setting;
 
 /// The measurements.
 #[derive(Subcommand)]

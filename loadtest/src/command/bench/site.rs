@@ -6,9 +6,9 @@ use super::flags::BenchFlags;
 use crate::client::tokens::Signer;
 use crate::command::CommandError;
 use crate::crowd::cohort::Access;
+use crate::deployment::flags::random_secret;
+use crate::deployment::stack::{Setting, Stack, resolve};
 use crate::meters::process::Processes;
-use crate::target::flags::random_secret;
-use crate::target::stack::{Setting, Stack, resolve};
 
 /// The deployment under measurement, and the way into it.
 pub(super) struct Site {
@@ -31,7 +31,7 @@ impl Site {
         };
         let mut pids = flags.pid.clone();
         if let Some(stack) = stack.as_ref().filter(|_| pids.is_empty()) {
-            pids = stack.pids().await;
+            pids = stack.pids();
         }
         let targets = resolve(&urls).await?;
         let sources = flags.source_addresses.map(usize::from);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::deployment::flags::RunFlags;
 use crate::load::script::Load;
-use crate::target::flags::RunFlags;
 
 /// What is done to the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -27,9 +27,9 @@ use super::CommandError;
 use crate::client::tokens::Signer;
 use crate::crowd::trial;
 use crate::crowd::world::Plan;
+use crate::deployment::flags::random_secret;
+use crate::deployment::stack::{Setting, Stack, resolve};
 use crate::result::Report;
-use crate::target::flags::random_secret;
-use crate::target::stack::{Setting, Stack, resolve};
 
 /// Connections of the probes to the database.
 const PROBING_MAX: u32 = 1;

@@ -8,10 +8,10 @@ use tokio::time::{sleep, sleep_until};
 
 use crate::command::drill::flags::{Drill, DrillFlags};
 use crate::crowd::trial::{Clock, Done, Strikes};
+use crate::deployment::StackError;
+use crate::deployment::proxy::{Proxy, Trouble};
+use crate::deployment::stack::Stack;
 use crate::faults::command;
-use crate::target::StackError;
-use crate::target::proxy::{Proxy, Trouble};
-use crate::target::stack::Stack;
 use crate::truth::record::Moment;
 
 /// How long all connections are reset when they are cut.

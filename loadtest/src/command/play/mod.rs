@@ -1,8 +1,10 @@
 //! `run`: plays a scenario, with the truth about every message, and tells how long everything took.
 
 mod bundled;
+mod live;
 mod report;
 mod servers;
+mod timeline;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,18 +13,19 @@ use std::time::Duration;
 use clap::Args;
 
 pub use self::bundled::Scenarios;
-use self::servers::Servers;
+use self::live::Live;
+use self::servers::{Servers, Usage};
 use super::CommandError;
 use crate::client::tokens::Signer;
 use crate::crowd::cohort::CohortError;
 use crate::crowd::people::Crowd;
+use crate::deployment::flags::{TargetFlags, random_secret};
+use crate::deployment::stack::{Setting, Stack, resolve};
 use crate::faults::{Fault, FaultSet, Planned, UnknownFault, inflict};
 use crate::load::scenario::{FaultKind, Plan, Scenario};
 use crate::meters::own::OwnCpu;
 use crate::meters::process::Processes;
 use crate::result::Report;
-use crate::target::flags::{TargetFlags, random_secret};
-use crate::target::stack::{Setting, Stack, resolve};
 
 /// Flags of `run`.
 #[derive(Args, Clone)]
@@ -34,6 +37,10 @@ pub struct RunScenario {
     /// A file, or the name of a bundled scenario (see `scenarios`)
     #[arg(value_name = "SCENARIO")]
     pub scenario: PathBuf,
+
+    /// Show nothing while it plays
+    #[arg(long, help_heading = "Output")]
+    pub quiet: bool,
 
     /// What everything is decided by, in place of the scenario's
     #[arg(long, value_name = "N")]
@@ -60,7 +67,8 @@ pub(super) async fn run(flags: &RunScenario) -> Result<Report, CommandError> {
         let gates = resolve(&flags.target.url).await?;
         let servers = Servers::at(&gates, &flags.pid);
         let crowd = Crowd::gather((gates, &signer), (&scenario, &plan, seed)).await?;
-        let mut report = Box::pin(play(crowd, servers, (&scenario, &plan, seed))).await?;
+        let mut report =
+            Box::pin(play(crowd, servers, (&scenario, &plan, seed), flags.quiet)).await?;
         report::add_thresholds(&mut report, &scenario)?;
         return Ok(report);
     }
@@ -76,7 +84,12 @@ pub(super) async fn run(flags: &RunScenario) -> Result<Report, CommandError> {
     };
     let stack = Arc::new(flags.target.run.start(&secret, &setting).await?);
     let signer = Signer::new(&secret);
-    let report = on_stack(&stack, &signer, planned, (&scenario, &plan, seed));
+    let report = on_stack(
+        (&stack, &signer),
+        planned,
+        (&scenario, &plan, seed),
+        flags.quiet,
+    );
     let report = Box::pin(report).await;
     Stack::stop_shared(stack).await?;
     let mut report = report?;
@@ -85,17 +98,17 @@ pub(super) async fn run(flags: &RunScenario) -> Result<Report, CommandError> {
 }
 
 async fn on_stack(
-    stack: &Arc<Stack>,
-    signer: &Signer,
+    (stack, signer): (&Arc<Stack>, &Signer),
     planned: Vec<Planned>,
     (scenario, plan, seed): (&Scenario, &Plan, u64),
+    quiet: bool,
 ) -> Result<Report, CommandError> {
     let gates = resolve(&stack.urls()).await?;
     let servers = Servers::of(stack);
     let crowd = Crowd::gather((gates, signer), (scenario, plan, seed)).await?;
     let start = crowd.start();
     let striking = tokio::spawn(inflict(Arc::clone(stack), planned, (start, start)));
-    let report = Box::pin(play(crowd, servers, (scenario, plan, seed))).await;
+    let report = Box::pin(play(crowd, servers, (scenario, plan, seed), quiet)).await;
     let struck = striking.await;
     let mut report = report?;
     let (struck, troubles) = struck.unwrap_or_default();
@@ -108,11 +121,14 @@ async fn play(
     crowd: Crowd,
     servers: Servers,
     (scenario, plan, seed): (&Scenario, &Plan, u64),
+    quiet: bool,
 ) -> Result<Report, CommandError> {
     let known = servers.known();
     let watch = servers.watch(plan.clone(), scenario.phases.len(), crowd.start());
     let (own, before) = (OwnCpu::start()?, Processes::own().rss_kib()?);
+    let live = Live::show(crowd.viewer(), (scenario, plan), quiet);
     let conducted = crowd.play(scenario, plan).await;
+    drop(live);
     let own_cores = own.cores()?;
     let own_kib = Processes::own().rss_kib()?.saturating_sub(before);
     let used = watch.stop().await;
@@ -124,7 +140,7 @@ async fn play(
         conducted,
         own_cores,
         own_kib,
-        used: if known { used } else { Vec::new() },
+        used: if known { used } else { Usage::default() },
         ended,
     };
     Ok(report::report(&played))

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::servers::Used;
+use super::servers::{Usage, Used};
+use super::timeline::timeline;
 use crate::command::CommandError;
 use crate::crowd::people::{Conducted, Ended, Operation, PhaseTally};
 use crate::load::scenario::{Plan, Scenario};
 use crate::meters::own::{lateness, saturation};
 use crate::result::stats::{Latencies, float, micros_each, ratio};
+use crate::result::timeline::Span;
 use crate::result::{Check, Part, Report, Row, Threshold, Unit};
 use crate::truth::record::Struck;
 
@@ -20,8 +22,8 @@ pub(super) struct Played<'a> {
     pub(super) own_cores: Option<f64>,
     /// Memory that this program came to need for everybody.
     pub(super) own_kib: u64,
-    /// What the gateways used in each phase; empty where that is not known.
-    pub(super) used: Vec<Used>,
+    /// What the gateways used; nothing where that is not known.
+    pub(super) used: Usage,
     pub(super) ended: Ended,
 }
 
@@ -31,7 +33,7 @@ pub(super) fn report(played: &Played<'_>) -> Report {
     let mut report = Report::new(format!("run {}", played.scenario.name));
     for (number, phase) in ended.phases.iter().enumerate() {
         let (_, lasts) = played.plan.phase_time(number);
-        let used = played.used.get(number);
+        let used = played.used.phases.get(number);
         report.parts.push(part(phase, lasts, used));
     }
     let mut end = Part::new("in all");
@@ -43,6 +45,7 @@ pub(super) fn report(played: &Played<'_>) -> Report {
     let each = ratio(float(played.own_kib), f64::from(played.scenario.crowd()));
     end.push(Row::new("generator KiB/person", Unit::KiB, each).lower());
     report.parts.push(end);
+    report.timeline = Some(timeline(played));
     report.checks.clone_from(&ended.checks);
     report.checks.push(Check::new(
         "things due that the generator could not hand to anybody",
@@ -61,7 +64,7 @@ pub(super) fn report(played: &Played<'_>) -> Report {
     report.notes.push(format!("seed {}", played.seed));
     report.notes.extend(saturation(played.own_cores));
     report.notes.extend(lateness(&lag));
-    if played.used.is_empty() {
+    if played.used.phases.is_empty() {
         report
             .notes
             .push("the gateways are not of this machine: no CPU, no memory".to_owned());
@@ -98,8 +101,13 @@ fn part(phase: &PhaseTally, lasts: Duration, used: Option<&Used>) -> Part {
 pub(super) fn add_faults(report: &mut Report, struck: &[Struck], troubles: Vec<String>) {
     for fault in struck {
         let (from, to) = (fault.from.as_secs_f64(), fault.to.as_secs_f64());
-        let note = format!("{} from {from:.1} to {to:.1} s", fault.name);
-        report.notes.push(note);
+        let name = fault.name.clone();
+        report
+            .notes
+            .push(format!("{name} from {from:.1} to {to:.1} s"));
+        if let Some(timeline) = &mut report.timeline {
+            timeline.faults.push(Span { name, from, to });
+        }
     }
     let undone = Check::new("faults that could not be done", troubles.len() as u64);
     report.checks.push(undone.told(troubles));

@@ -10,12 +10,15 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::client::Target;
+use crate::deployment::stack::Stack;
 use crate::load::scenario::Plan;
 use crate::meters::process::Processes;
-use crate::target::stack::Stack;
+use crate::result::stats::ratio;
 
 /// How often they are read.
 const EVERY: Duration = Duration::from_millis(500);
+/// Readings that are kept, at the most; then every other one goes.
+const READINGS_MAX: usize = 1_200;
 
 /// The gateways under load.
 pub(super) enum Servers {
@@ -33,10 +36,29 @@ pub(super) struct Used {
     pub(super) rss_kib: u64,
 }
 
+/// What they used at one time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// Seconds from the beginning.
+    pub(super) at: f64,
+    /// Processors in use since the reading before.
+    pub(super) cores: f64,
+    pub(super) rss_kib: u64,
+}
+
+/// What the gateways used.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    /// By phase.
+    pub(super) phases: Vec<Used>,
+    /// By time.
+    pub(super) readings: Vec<Reading>,
+}
+
 /// A watch that goes on until it is stopped.
 pub(super) struct Watch {
     over: watch::Sender<bool>,
-    task: JoinHandle<Vec<Used>>,
+    task: JoinHandle<Usage>,
 }
 
 impl Servers {
@@ -63,9 +85,9 @@ impl Servers {
         !matches!(self, Self::Processes(pids) if pids.is_empty())
     }
 
-    async fn pids(&self) -> Vec<u32> {
+    fn pids(&self) -> Vec<u32> {
         match self {
-            Self::Stack(stack) => stack.pids().await,
+            Self::Stack(stack) => stack.pids(),
             Self::Processes(pids) => pids.clone(),
         }
     }
@@ -74,7 +96,11 @@ impl Servers {
     pub(super) fn watch(self, plan: Plan, phases: usize, start: Instant) -> Watch {
         let (over, mut ended) = watch::channel(false);
         let task = tokio::spawn(async move {
-            let mut used = vec![Used::default(); phases];
+            let mut usage = Usage {
+                phases: vec![Used::default(); phases],
+                readings: Vec::new(),
+            };
+            let mut looked = Instant::now();
             let mut known: HashMap<u32, Duration> = HashMap::new();
             let mut ticks = interval(EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -84,16 +110,22 @@ impl Servers {
                     _ = ticks.tick() => false,
                     _ = ended.changed() => true,
                 };
-                let pids = self.pids().await;
+                let pids = self.pids();
                 let grown = grown(&pids, &mut known, first);
                 let rss_kib = pids.iter().filter_map(|pid| rss_kib(*pid)).sum();
-                if let Some(phase) = used.get_mut(plan.phase(start.elapsed())) {
+                let (at, since) = (start.elapsed(), looked.elapsed());
+                looked = Instant::now();
+                if let Some(phase) = usage.phases.get_mut(plan.phase(at)) {
                     phase.cpu += grown;
                     phase.rss_kib = phase.rss_kib.max(rss_kib);
                 }
+                if !first && let Some(cores) = ratio(grown.as_secs_f64(), since.as_secs_f64()) {
+                    let at = at.as_secs_f64();
+                    usage.add(Reading { at, cores, rss_kib });
+                }
                 first = false;
                 if last {
-                    return used;
+                    return usage;
                 }
             }
         });
@@ -102,10 +134,23 @@ impl Servers {
 }
 
 impl Watch {
-    /// Ends it; what was used in each phase.
-    pub(super) async fn stop(self) -> Vec<Used> {
+    /// Ends it; what was used.
+    pub(super) async fn stop(self) -> Usage {
         self.over.send_replace(true);
         self.task.await.unwrap_or_default()
+    }
+}
+
+impl Usage {
+    fn add(&mut self, reading: Reading) {
+        self.readings.push(reading);
+        if self.readings.len() > READINGS_MAX {
+            let mut number = 0;
+            self.readings.retain(|_| {
+                number += 1;
+                number % 2 == 0
+            });
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::deployment::flags::TargetFlags;
 use crate::faults::FaultSet;
 use crate::load::script::Load;
-use crate::target::flags::TargetFlags;
 
 /// Flags of `verify`.
 #[derive(Args, Clone)]

@@ -11,11 +11,11 @@ use super::CommandError;
 use crate::client::tokens::Signer;
 use crate::crowd::trial::{self, Done, Strikes};
 use crate::crowd::world::Plan;
+use crate::deployment::clock;
+use crate::deployment::flags::random_secret;
+use crate::deployment::stack::{Setting, Stack, resolve};
 use crate::faults::{self, Fault, FaultSet, inflict};
 use crate::result::Report;
-use crate::target::clock;
-use crate::target::flags::random_secret;
-use crate::target::stack::{Setting, Stack, resolve};
 
 /// One message in so many is looked up by REST as soon as it is heard.
 const LOOK_ONE_IN: u32 = 8;

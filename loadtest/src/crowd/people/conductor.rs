@@ -234,7 +234,7 @@ impl Conductor<'_> {
             due,
         };
         self.shared.tally.opened();
-        self.shared.tally.count("messages", due);
+        self.shared.tally.message(due);
         if !self.tell(person, Order::Say(saying)) {
             // Never sent, so nobody owes anything.
             self.shared.tally.closed();
@@ -265,7 +265,7 @@ impl Conductor<'_> {
                 let took = Duration::from_micros(shared.now().saturating_sub(due));
                 shared.tally.took(Operation::Read, due, took);
             } else {
-                shared.tally.count("failed reads", due);
+                shared.tally.failed("failed reads", due);
             }
         });
     }

@@ -9,6 +9,7 @@ use roomwire_shared::chats::Success;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use super::course::Stretch;
 use super::person::{Kept, Order};
 use super::tally::PhaseTally;
 use super::{Crowd, Room, Shared};
@@ -37,6 +38,8 @@ const UNREAD_COUNTED: u64 = 1_000;
 pub struct Ended {
     /// Times and counts, by phase.
     pub phases: Vec<PhaseTally>,
+    /// How long each stretch of the run is, and the stretches with their beginnings.
+    pub course: (Duration, Vec<(Duration, Stretch)>),
     /// What must hold.
     pub checks: Vec<Check>,
     /// Messages that were acknowledged.
@@ -76,6 +79,7 @@ impl Crowd {
         let acknowledged = shared.rooms.iter().map(|room| room.log().acknowledged());
         Ok(Ended {
             phases: shared.tally.take(),
+            course: (shared.tally.course.every(), shared.tally.course.stretches()),
             checks,
             acknowledged: acknowledged.sum(),
             unread_compared,

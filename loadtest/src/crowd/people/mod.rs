@@ -2,15 +2,17 @@
 //! heard, so that the truth is known also of ten thousands.
 //!
 //! `person` is one of them and lives through whatever happens to its connections, `session` is one
-//! connection, `returning` what was missed between two, `conductor` tells them what is due, `tally` keeps times, and `end` compares what they
+//! connection, `returning` what was missed between two, `conductor` tells them what is due, `tally` and `course` keep times, and `end` compares what they
 //! heard with what was acknowledged and with what the server says there is.
 
 mod conductor;
+mod course;
 mod end;
 mod person;
 mod returning;
 mod session;
 mod tally;
+mod viewer;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,9 +26,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use self::conductor::{Conducted, Storm};
+pub use self::course::Stretch;
 pub use self::end::Ended;
 use self::person::{Order, Person};
 pub use self::tally::{Operation, PhaseTally, Tally};
+pub use self::viewer::{View, Viewer};
 use super::cohort::CohortError;
 use crate::client::rest::{Rest, RestError};
 use crate::client::tokens::Signer;
@@ -155,6 +159,12 @@ impl Crowd {
                 .spawn(async move { (number, Box::pin(person.live()).await) });
         }
         Ok(crowd)
+    }
+
+    /// Whoever looks on.
+    #[must_use]
+    pub fn viewer(&self) -> Viewer {
+        Viewer(Arc::clone(&self.shared))
     }
 
     /// When the clock of the crowd started.

@@ -168,7 +168,7 @@ impl Person {
             let Some(connection) = self.connect().await else {
                 self.shared
                     .tally
-                    .count("failed connects", self.shared.now());
+                    .failed("failed connects", self.shared.now());
                 tries += 1;
                 pause = self.pause(tries);
                 continue;
@@ -180,7 +180,9 @@ impl Person {
             }
             self.shared.tally.is_back();
             tries = 0;
+            self.shared.tally.connects(1);
             let end = Box::pin(self.session(connection, gone)).await;
+            self.shared.tally.connects(-1);
             gone = self.shared.now();
             match end {
                 End::Over => return false,

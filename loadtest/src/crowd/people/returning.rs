@@ -60,7 +60,7 @@ impl Person {
             // For now; what is missing is asked for again on the next connection.
             self.shared
                 .tally
-                .count("asked to try again", self.shared.now());
+                .failed("asked to try again", self.shared.now());
             tokio::time::sleep(AGAIN_AFTER).await;
             return self.sync(link).await;
         };

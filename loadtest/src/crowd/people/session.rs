@@ -179,7 +179,7 @@ impl Person {
                     self.send_open(link).await?;
                 }
                 () = sleep_until(overdue.unwrap_or_else(Instant::now)), if overdue.is_some() => {
-                    self.shared.tally.count("given up as silent", self.shared.now());
+                    self.shared.tally.failed("given up as silent", self.shared.now());
                     return Ok(End::Broken);
                 }
             }
@@ -376,7 +376,7 @@ impl Person {
                 self.shared.tally.took(Operation::Ack, saying.due, took);
             }
             Err((Refusal::ForNow, _)) => {
-                self.shared.tally.count("asked to try again", saying.due);
+                self.shared.tally.failed("asked to try again", saying.due);
                 link.again.get_or_insert(Instant::now() + AGAIN_AFTER);
                 return;
             }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::course::Course;
 use crate::load::scenario::Plan;
 use crate::result::stats::Latencies;
 use crate::truth::room_log::Micros;
@@ -56,11 +57,15 @@ pub struct PhaseTally {
 #[derive(Debug)]
 pub struct Tally {
     plan: Plan,
+    /// The same from moment to moment.
+    pub(super) course: Course,
     phases: Mutex<Vec<PhaseTally>>,
     /// Messages without a final answer.
     open: AtomicI64,
     /// People who should be connected and are not.
     away: AtomicI64,
+    /// People who are connected.
+    connected: AtomicI64,
     /// Everything that came, to see when nothing comes any more.
     heard: AtomicU64,
 }
@@ -72,19 +77,34 @@ impl Tally {
             ..PhaseTally::default()
         };
         Self {
+            course: Course::new(plan.lasts()),
             plan,
             phases: Mutex::new(names.into_iter().map(phase).collect()),
             open: AtomicI64::new(0),
             away: AtomicI64::new(0),
+            connected: AtomicI64::new(0),
             heard: AtomicU64::new(0),
         }
     }
 
     /// Notes how long something took that was due at this moment.
     pub(super) fn took(&self, operation: Operation, due: Micros, time: Duration) {
+        self.course.took(operation, due, time);
         self.at(due, |phase| {
             phase.times.entry(operation).or_default().record(time);
         });
+    }
+
+    /// Notes that something failed, and is tried again.
+    pub(super) fn failed(&self, name: &'static str, due: Micros) {
+        self.course.failed(due);
+        self.count(name, due);
+    }
+
+    /// Notes a message that is due.
+    pub(super) fn message(&self, due: Micros) {
+        self.course.sent(due);
+        self.count("messages", due);
     }
 
     /// Notes that something happened to what was due at this moment.
@@ -116,6 +136,21 @@ impl Tally {
     pub(super) fn is_back(&self) {
         self.away.fetch_sub(1, Ordering::Relaxed);
         self.came();
+    }
+
+    pub(super) fn connects(&self, more: i64) {
+        self.connected.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(super) fn connected(&self) -> i64 {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// The name of the phase at a moment.
+    pub(super) fn phase_name(&self, at: Duration) -> String {
+        let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        let phase = phases.get(self.plan.phase(at));
+        phase.map(|phase| phase.name.clone()).unwrap_or_default()
     }
 
     pub(super) fn came(&self) {

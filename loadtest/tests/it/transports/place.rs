@@ -5,7 +5,7 @@ use std::time::Duration;
 use roomwire_loadtest::client::rest::Rest;
 use roomwire_loadtest::client::tokens::Signer;
 use roomwire_loadtest::client::{Contract, Target, Transport};
-use roomwire_loadtest::target::stack::{Setting, Stack};
+use roomwire_loadtest::deployment::stack::{Setting, Stack};
 use secrecy::SecretString;
 use tokio::sync::MutexGuard;
 use tokio::time::sleep;

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::{Bench, socket};
 use crate::client::{Connection, event_payload};
 use crate::command::CommandError;
+use crate::deployment::rows::Group;
 use crate::meters::cost::{Background, Cost};
 use crate::result::stats::{Latencies, float, ratio};
-use crate::target::rows::Group;
 
 /// Chats asked for, in one request.
 const LIMITS: [u32; 2] = [20, 100];

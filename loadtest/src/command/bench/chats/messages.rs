@@ -18,10 +18,10 @@ use crate::client::{Contract, Light, event_payload};
 use crate::command::CommandError;
 use crate::crowd::cohort::Access;
 use crate::crowd::traffic::STANDSTILL;
+use crate::deployment::rows::Group;
 use crate::meters::cost::Cost;
 use crate::meters::own::OwnCpu;
 use crate::result::stats::{Latencies, float, ratio};
-use crate::target::rows::Group;
 
 /// Who came is announced for a while after they came; the meters wait for this much silence.
 const SILENCE: Duration = Duration::from_secs(4);

@@ -19,10 +19,10 @@ use super::site::Site;
 use crate::client::tokens::secret;
 use crate::command::CommandError;
 use crate::crowd::cohort::Access;
+use crate::deployment::rows::{Group, Seed};
 use crate::load::stamp::text_bytes;
 use crate::meters::cost::Meters;
 use crate::result::Report;
-use crate::target::rows::{Group, Seed};
 
 /// Members of each chat of a list.
 const CHAT_MEMBERS: u32 = 20;

@@ -14,10 +14,10 @@ use self::part::{Place, Stretch};
 use super::flags::BenchFlags;
 use super::site::Site;
 use crate::command::CommandError;
+use crate::deployment::stack::Setting;
 use crate::load::stamp::text_bytes;
 use crate::meters::counters::Counters;
 use crate::result::Report;
-use crate::target::stack::Setting;
 
 /// The gateway's variable for [`Stall::pending_bytes_max`].
 const PENDING_BYTES_MAX: &str = "PENDING_BYTES_MAX";

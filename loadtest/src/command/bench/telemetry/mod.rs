@@ -17,12 +17,12 @@ use crate::client::rest::Rest;
 use crate::command::CommandError;
 use crate::crowd::cohort::Shape;
 use crate::crowd::traffic::{Outcome, Traffic, TrafficPlan};
+use crate::deployment::Env;
+use crate::deployment::stack::{Setting, resolve};
 use crate::load::stamp::text_bytes;
 use crate::meters::process::Processes;
 use crate::result::stats::micros_each;
 use crate::result::{Check, Part, Report, Row, Unit};
-use crate::target::Env;
-use crate::target::stack::{Setting, resolve};
 
 /// How often metrics are read, as a Prometheus in a hurry would.
 const SCRAPE_EVERY: Duration = Duration::from_secs(5);

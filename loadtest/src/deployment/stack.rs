@@ -126,12 +126,9 @@ impl Stack {
     }
 
     /// The gateways' processes, of those that run.
-    pub async fn pids(&self) -> Vec<u32> {
-        let mut pids = Vec::new();
-        for node in &self.nodes {
-            pids.extend(node.pid().await);
-        }
-        pids
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(Node::pid).collect()
     }
 
     /// The database itself, past the proxies.

@@ -91,9 +91,10 @@ impl Node {
         &self.admin_url
     }
 
-    /// Its process; `None` while there is none.
-    pub async fn pid(&self) -> Option<u32> {
-        self.gateway.lock().await.as_ref().map(Gateway::pid)
+    /// Its process; `None` while there is none, also while it ends and starts again.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.gateway.try_lock().ok()?.as_ref().map(Gateway::pid)
     }
 
     /// Ends it by SIGKILL, or by SIGTERM and a drain, and starts it again `down` later.

@@ -25,7 +25,7 @@ pub struct RunFlags {
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 
-    /// Write result.json and summary.md into this folder besides
+    /// Write result.json, summary.md and report.html into this folder besides
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     pub out: Option<PathBuf>,
 }

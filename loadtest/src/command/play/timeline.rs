@@ -1,0 +1,102 @@
+//! How a scenario went over time, as curves.
+
+use std::time::Duration;
+
+use super::report::Played;
+use crate::crowd::people::Stretch;
+use crate::result::Unit;
+use crate::result::stats::float;
+use crate::result::timeline::{Curve, Span, Timeline};
+
+const DELIVERY: &str = "Time of a delivery";
+const ACK: &str = "Time of an acknowledgement";
+const RATE: &str = "Messages and acknowledgements a second";
+const DELIVERIES: &str = "Deliveries a second";
+const FAILURES: &str = "Failures that were tried again, a second";
+const CPU: &str = "Processors in use by the gateways";
+const MEMORY: &str = "Memory of the gateways";
+
+/// The curves, the phases and the storms; faults of servers are added once they are known.
+pub(super) fn timeline(played: &Played<'_>) -> Timeline {
+    let mut curves = course(played);
+    let readings = played.used.readings.iter();
+    let of_gateways = |chart, unit, of: fn(f64, u64) -> f64| Curve {
+        chart,
+        key: "all",
+        unit,
+        points: readings
+            .clone()
+            .map(|reading| (reading.at, of(reading.cores, reading.rss_kib)))
+            .collect(),
+    };
+    if !played.used.readings.is_empty() {
+        curves.push(of_gateways(CPU, Unit::Cores, |cores, _| cores));
+        curves.push(of_gateways(MEMORY, Unit::KiB, |_, kib| float(kib)));
+    }
+    let phases = played.ended.phases.iter().enumerate();
+    let phases = phases.map(|(number, phase)| {
+        let (starts, lasts) = played.plan.phase_time(number);
+        span(&phase.name, starts, starts + lasts)
+    });
+    let storms = played.conducted.storms.iter().map(|storm| {
+        let at = Duration::from_micros(storm.at);
+        span("storm", at, at)
+    });
+    Timeline {
+        curves,
+        phases: phases.collect(),
+        faults: storms.collect(),
+    }
+}
+
+fn span(name: &str, from: Duration, to: Duration) -> Span {
+    Span {
+        name: name.to_owned(),
+        from: from.as_secs_f64(),
+        to: to.as_secs_f64(),
+    }
+}
+
+type Of = fn(&Stretch) -> Option<f64>;
+
+/// Times in milliseconds, and how often things happened, by stretch.
+const TIMES: [(&str, &str, Of); 5] = [
+    (DELIVERY, "p50", |of| Some(of.deliveries.figures()?.1[0])),
+    (DELIVERY, "p99", |of| Some(of.deliveries.figures()?.1[1])),
+    (DELIVERY, "longest", |of| {
+        Some(of.deliveries.figures()?.1[2])
+    }),
+    (ACK, "p50", |of| Some(of.acks.figures()?.1[0])),
+    (ACK, "p99", |of| Some(of.acks.figures()?.1[1])),
+];
+const COUNTS: [(&str, &str, Of); 4] = [
+    (RATE, "due", |of| Some(float(of.messages))),
+    (RATE, "acknowledged", |of| {
+        Some(of.acks.figures().map_or(0.0, |(count, _)| float(count)))
+    }),
+    (DELIVERIES, "all", |of| {
+        let heard = of.deliveries.figures();
+        Some(heard.map_or(0.0, |(count, _)| float(count)))
+    }),
+    (FAILURES, "all", |of| Some(float(of.failures))),
+];
+
+fn course(played: &Played<'_>) -> Vec<Curve> {
+    let (every, stretches) = &played.ended.course;
+    let seconds = every.as_secs_f64();
+    let curve = |(chart, key, of): (&'static str, &'static str, Of), unit, per: f64| {
+        let points = stretches.iter().filter_map(|(from, stretch)| {
+            // In the middle of its stretch.
+            Some((from.as_secs_f64() + seconds / 2.0, of(stretch)? / per))
+        });
+        Curve {
+            chart,
+            key,
+            unit,
+            points: points.collect(),
+        }
+    };
+    let times = TIMES.map(|of| curve(of, Unit::Millis, 1.0));
+    let counts = COUNTS.map(|of| curve(of, Unit::PerSecond, seconds));
+    times.into_iter().chain(counts).collect()
+}

@@ -97,3 +97,35 @@ fn the_pages_name_settings_that_exist() {
         }
     }
 }
+
+#[test]
+fn the_pages_for_developers_name_files_that_exist() {
+    // Within a part of the product its own folder goes without saying.
+    let starts = [
+        "",
+        "gateway",
+        "gateway/src",
+        "gateway/src/transport",
+        "shared/src",
+        "loadtest/src",
+        "deploy/observability",
+    ];
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let is_path = |word: &&str| {
+        let marks = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
+        word.contains('/') && !word.starts_with('/') && word.chars().all(marks)
+    };
+    let mut named = 0;
+    for page in ["docs/developing.md", "ARCHITECTURE.md", "README.md"] {
+        let text = read(page);
+        for word in quoted(&text, "").into_iter().filter(is_path) {
+            let exists = |start: &&str| {
+                let path = top.join(start).join(word);
+                path.exists() || path.with_extension("rs").exists()
+            };
+            assert!(starts.iter().any(exists), "{page}: {word}");
+            named += 1;
+        }
+    }
+    assert!(named > 40, "{named}");
+}

@@ -84,6 +84,12 @@ impl Events {
     pub async fn next(&mut self) -> Option<Event> {
         self.0.recv().await
     }
+
+    /// An event that is there already. Once an answer is there, everything that came before it on the
+    /// wire is.
+    pub fn ready(&mut self) -> Option<Event> {
+        self.0.try_recv().ok()
+    }
 }
 
 impl Client {

@@ -112,6 +112,7 @@ impl Actor {
                     self.hear(&mut link, &event);
                 }
                 Some(answer) = link.answers.next(), if !link.answers.is_empty() => {
+                    self.hear_ready(&mut link, &mut events);
                     self.answered(&mut link, answer).await;
                 }
                 Some(errand) = self.errands.next(), if !self.errands.is_empty() => {
@@ -130,6 +131,13 @@ impl Actor {
                 drop(timeout(GOODBYE, link.client.abandon()).await);
                 return self.lost(&link, "given up: no answer in time");
             }
+        }
+    }
+
+    /// Hears what is there. An answer may have come, with events before it, after these were looked for.
+    fn hear_ready(&mut self, link: &mut Link, events: &mut Events) {
+        while let Some(event) = events.ready() {
+            self.hear(link, &event);
         }
     }
 

@@ -30,7 +30,7 @@ const PARTING: Duration = Duration::from_secs(1);
 const PARTING_SUSPENDED: Duration = Duration::from_millis(250);
 /// How long events that were read before a drain have to be committed and answered.
 const ANSWERING: Duration = Duration::from_millis(250);
-/// Frames that may wait for a socket that is being set up.
+/// Frames and answers that may wait for a socket that is being set up.
 const EARLY_FRAMES_MAX: usize = 1_024;
 
 /// One socket's way out; cheap to clone.
@@ -53,13 +53,21 @@ struct Inner {
     /// The client has been told that it is connected.
     opened: AtomicBool,
     /// What it is to be sent once it has.
-    early: Mutex<Vec<Frame>>,
+    early: Mutex<Vec<Early>>,
     /// Of a session that began by polling.
     meter: Option<Arc<Meter>>,
     backlog: Backlog,
     bytes_max: u64,
     /// Which bound was passed, if not that of the queue.
     overflow: OnceLock<&'static str>,
+}
+
+/// What waits until the client has been told that it is connected, and has its greeting.
+enum Early {
+    Frame(Frame),
+    /// An answer: a client may ask as soon as it hears that it is connected, and what it missed comes
+    /// before the answer to its first question.
+    Answer(i64, String),
 }
 
 impl Way {
@@ -117,10 +125,8 @@ impl Way {
     pub(super) fn open(&self, greeting: &[Frame]) {
         let mut early = self.early();
         let waiting = std::mem::take(&mut *early);
-        let behind = greeting
-            .iter()
-            .chain(&waiting)
-            .any(|frame| self.give(frame).is_err());
+        let behind = greeting.iter().any(|frame| self.give(frame).is_err())
+            || waiting.into_iter().any(|one| self.give_early(one).is_err());
         // Still under the lock, so that nothing is sent past what waited.
         self.0.opened.store(true, Ordering::Release);
         drop(early);
@@ -129,14 +135,38 @@ impl Way {
         }
     }
 
-    fn early(&self) -> MutexGuard<'_, Vec<Frame>> {
+    fn early(&self) -> MutexGuard<'_, Vec<Early>> {
         self.0.early.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues the answer to an event.
+    /// Queues the answer to an event, behind the greeting.
     pub(super) fn acknowledge(&self, ack: i64, json: String) -> Result<(), Overflow> {
+        if let Some(mut early) = self.not_yet_opened() {
+            return keep(&mut early, Early::Answer(ack, json));
+        }
+        self.answer(ack, json)
+    }
+
+    fn answer(&self, ack: i64, json: String) -> Result<(), Overflow> {
         self.make_room(json.len())?;
         self.0.adapter.acknowledge(self.0.sid, ack, json)
+    }
+
+    fn give_early(&self, early: Early) -> Result<(), Overflow> {
+        match early {
+            Early::Frame(frame) => self.give(&frame),
+            Early::Answer(ack, json) => self.answer(ack, json),
+        }
+    }
+
+    /// What waits, if the client has not been told yet that it is connected, or is being told.
+    fn not_yet_opened(&self) -> Option<MutexGuard<'_, Vec<Early>>> {
+        if self.0.opened.load(Ordering::Acquire) {
+            return None;
+        }
+        let early = self.early();
+        // It may have been opened meanwhile.
+        (!self.0.opened.load(Ordering::Acquire)).then_some(early)
     }
 
     fn give(&self, frame: &Frame) -> Result<(), Overflow> {
@@ -196,6 +226,14 @@ impl Way {
     }
 }
 
+fn keep(early: &mut Vec<Early>, one: Early) -> Result<(), Overflow> {
+    if early.len() >= EARLY_FRAMES_MAX {
+        return Err(Overflow);
+    }
+    early.push(one);
+    Ok(())
+}
+
 impl Outlet for Way {
     fn can_time(&self) -> bool {
         let upgraded = || self.0.tally.get().is_some_and(|tally| tally.is_websocket());
@@ -210,16 +248,8 @@ impl Outlet for Way {
     }
 
     fn send(&self, frame: &Frame) -> Result<(), Overflow> {
-        if !self.0.opened.load(Ordering::Acquire) {
-            let mut early = self.early();
-            // It may have been opened meanwhile.
-            if !self.0.opened.load(Ordering::Acquire) {
-                if early.len() >= EARLY_FRAMES_MAX {
-                    return Err(Overflow);
-                }
-                early.push(frame.clone());
-                return Ok(());
-            }
+        if let Some(mut early) = self.not_yet_opened() {
+            return keep(&mut early, Early::Frame(frame.clone()));
         }
         self.give(frame)
     }

@@ -136,16 +136,7 @@ fn row(values: &Values) -> Row {
     let Figure {
         key, unit, lower, ..
     } = &values.figure;
-    let symbols = [
-        Unit::PerSecond,
-        Unit::Micros,
-        Unit::Millis,
-        Unit::Seconds,
-        Unit::Bytes,
-        Unit::KiB,
-        Unit::Cores,
-    ];
-    let unit = symbols.into_iter().find(|of| of.symbol() == unit);
+    let unit = Unit::of_symbol(unit);
     let row = Row::new(key.clone(), unit.unwrap_or(Unit::Average), values.median());
     if *lower { row.lower() } else { row.higher() }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::chart::svg;
 use super::model::{Part, Report};
-use super::print::{Cell, cells};
+use super::print::beside;
 use super::timeline::{Span, Timeline};
 
 const STYLE: &str = "
@@ -82,23 +82,14 @@ fn charts(page: &mut String, timeline: &Timeline) {
 
 /// A line for each figure, a column for each part.
 fn table(page: &mut String, parts: &[Part]) {
-    let columns: Vec<Vec<Cell>> = parts.iter().map(cells).collect();
-    let mut heads: Vec<&str> = Vec::new();
-    for cell in columns.iter().flatten() {
-        if !heads.contains(&cell.head.as_str()) {
-            heads.push(&cell.head);
-        }
-    }
     page.push_str("<table>\n<tr><th>");
     for part in parts {
         write!(page, "<th>{}", text(&part.name)).unwrap_or_default();
     }
-    for head in heads {
-        write!(page, "\n<tr><td>{}", text(head)).unwrap_or_default();
-        for column in &columns {
-            let cell = column.iter().find(|cell| cell.head == head);
-            let figure = cell.map_or("–", |cell| cell.figure.as_str());
-            write!(page, "<td>{}", text(figure)).unwrap_or_default();
+    for (head, figures) in beside(parts) {
+        write!(page, "\n<tr><td>{}", text(&head)).unwrap_or_default();
+        for figure in figures {
+            write!(page, "<td>{}", text(&figure)).unwrap_or_default();
         }
     }
     page.push_str("\n</table>\n");

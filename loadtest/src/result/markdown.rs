@@ -3,10 +3,7 @@
 use std::fmt::Write as _;
 
 use super::model::{Part, Report};
-use super::print::{Cell, cells};
-
-/// Where there is no figure.
-const NONE: &str = "–";
+use super::print::beside;
 
 impl Report {
     /// The page. Parts that share a figure stand beside each other.
@@ -47,24 +44,13 @@ impl Report {
 
 /// A line for each figure, a column for each part.
 fn table(page: &mut String, parts: &[Part]) {
-    let columns: Vec<Vec<Cell>> = parts.iter().map(cells).collect();
-    let mut heads: Vec<&str> = Vec::new();
-    for cell in columns.iter().flatten() {
-        if !heads.contains(&cell.head.as_str()) {
-            heads.push(&cell.head);
-        }
-    }
     let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-    let line = |cells: &[&str]| format!("| {} |\n", cells.join(" | "));
-    page.push_str(&line(&[&[""][..], &names].concat()));
-    page.push_str(&line(&[&["---"][..], &vec!["--:"; names.len()]].concat()));
-    for head in heads {
-        let mut row = vec![head];
-        for column in &columns {
-            let cell = column.iter().find(|cell| cell.head == head);
-            row.push(cell.map_or(NONE, |cell| cell.figure.as_str()));
-        }
-        page.push_str(&line(&row));
+    let line = |first: &str, others: &[&str]| format!("| {first} | {} |\n", others.join(" | "));
+    page.push_str(&line("", &names));
+    page.push_str(&line("---", &vec!["--:"; names.len()]));
+    for (head, figures) in beside(parts) {
+        let figures: Vec<&str> = figures.iter().map(String::as_str).collect();
+        page.push_str(&line(&head, &figures));
     }
 }
 

@@ -267,6 +267,25 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// All that are written after a figure.
+    const WRITTEN: [Self; 7] = [
+        Self::PerSecond,
+        Self::Micros,
+        Self::Millis,
+        Self::Seconds,
+        Self::Bytes,
+        Self::KiB,
+        Self::Cores,
+    ];
+
+    /// The unit that is written like this.
+    #[must_use]
+    pub fn of_symbol(symbol: &str) -> Option<Self> {
+        Self::WRITTEN
+            .into_iter()
+            .find(|unit| unit.symbol() == symbol)
+    }
+
     /// How it is written after a figure; empty where there is nothing to write.
     #[must_use]
     pub fn symbol(self) -> &'static str {

@@ -13,12 +13,12 @@ const GAP: &str = "  ";
 const NONE: &str = "-";
 
 /// A figure of a part, in words.
-pub(super) struct Cell {
+struct Cell {
     /// What it is, with its unit.
-    pub(super) head: String,
+    head: String,
     /// What it is compared with.
     of: Option<String>,
-    pub(super) figure: String,
+    figure: String,
 }
 
 /// A part's name and lines.
@@ -77,7 +77,7 @@ impl fmt::Display for Check {
 }
 
 /// Everything of a part that is worth a reader's time.
-pub(super) fn cells(part: &Part) -> Vec<Cell> {
+fn cells(part: &Part) -> Vec<Cell> {
     let rows = part.rows.iter().filter(|row| !row.minor).map(cell);
     let alone = part.latencies.len() == 1;
     let latencies = part.latencies.iter();
@@ -138,6 +138,23 @@ fn latency_cells(latency: &Latency, alone: bool) -> Vec<Cell> {
         cell("p99", summary.p99_ms).compared(base.as_ref()),
         cell("max", summary.max_ms),
     ]
+}
+
+/// Parts beside each other: a line for each figure, with its name and what each part has of it.
+pub(super) fn beside(parts: &[Part]) -> Vec<(String, Vec<String>)> {
+    let columns: Vec<Vec<Cell>> = parts.iter().map(cells).collect();
+    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
+    for head in columns.iter().flatten().map(|cell| &cell.head) {
+        if lines.iter().any(|(known, _)| known == head) {
+            continue;
+        }
+        let figures = columns.iter().map(|column| {
+            let cell = column.iter().find(|cell| cell.head == *head);
+            cell.map_or_else(|| NONE.to_owned(), |cell| cell.figure.clone())
+        });
+        lines.push((head.clone(), figures.collect()));
+    }
+    lines
 }
 
 /// A figure for people, or what stands for none. Digits after the point are left out where there are

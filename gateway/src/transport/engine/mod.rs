@@ -7,6 +7,7 @@ mod adapter;
 mod expiry;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod greeting;
 mod inbound;
 mod namespace;
 mod outbound;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 use roomwire_shared::Timestamp;
 use socketioxide_core::Sid;
 
-use super::adapter::SocketAdapter;
+use super::{adapter::SocketAdapter, greeting::Greeting};
 use crate::{
     faces::{Session, Tally},
     live::{CloseReason, Frame, Outlet, Overflow},
@@ -30,8 +30,6 @@ const PARTING: Duration = Duration::from_secs(1);
 const PARTING_SUSPENDED: Duration = Duration::from_millis(250);
 /// How long events that were read before a drain have to be committed and answered.
 const ANSWERING: Duration = Duration::from_millis(250);
-/// Frames and answers that may wait for a socket that is being set up.
-const EARLY_FRAMES_MAX: usize = 1_024;
 
 /// One socket's way out; cheap to clone.
 #[derive(Clone)]
@@ -50,10 +48,8 @@ struct Inner {
     /// The client has been told to go.
     parted: AtomicBool,
     ended: AtomicBool,
-    /// The client has been told that it is connected.
-    opened: AtomicBool,
-    /// What it is to be sent once it has.
-    early: Mutex<Vec<Early>>,
+    /// Whether the client has been told that it is connected.
+    greeting: Greeting<Outgoing>,
     /// Of a session that began by polling.
     meter: Option<Arc<Meter>>,
     backlog: Backlog,
@@ -62,11 +58,10 @@ struct Inner {
     overflow: OnceLock<&'static str>,
 }
 
-/// What waits until the client has been told that it is connected, and has its greeting.
-enum Early {
+/// What goes out. A client may ask as soon as it hears that it is connected, and what it missed comes
+/// before the answer to its first question, so answers wait like frames.
+enum Outgoing {
     Frame(Frame),
-    /// An answer: a client may ask as soon as it hears that it is connected, and what it missed comes
-    /// before the answer to its first question.
     Answer(i64, String),
 }
 
@@ -89,8 +84,7 @@ impl Way {
             why: OnceLock::new(),
             parted: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            opened: AtomicBool::new(false),
-            early: Mutex::default(),
+            greeting: Greeting::new(),
             meter,
             backlog: Backlog::default(),
             bytes_max,
@@ -123,50 +117,27 @@ impl Way {
     /// The client has just been told that it is connected: sends the greeting, and then what has
     /// waited for this.
     pub(super) fn open(&self, greeting: &[Frame]) {
-        let mut early = self.early();
-        let waiting = std::mem::take(&mut *early);
-        let behind = greeting.iter().any(|frame| self.give(frame).is_err())
-            || waiting.into_iter().any(|one| self.give_early(one).is_err());
-        // Still under the lock, so that nothing is sent past what waited.
-        self.0.opened.store(true, Ordering::Release);
-        drop(early);
-        if behind {
+        let greeting = greeting.iter().cloned().map(Outgoing::Frame);
+        let opened = self.0.greeting.open(greeting, |one| self.give_any(one));
+        if opened.is_err() {
             self.cut(CloseReason::SlowConsumer);
         }
     }
 
-    fn early(&self) -> MutexGuard<'_, Vec<Early>> {
-        self.0.early.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Queues the answer to an event, behind the greeting.
     pub(super) fn acknowledge(&self, ack: i64, json: String) -> Result<(), Overflow> {
-        if let Some(mut early) = self.not_yet_opened() {
-            return keep(&mut early, Early::Answer(ack, json));
-        }
-        self.answer(ack, json)
+        let answer = Outgoing::Answer(ack, json);
+        self.0.greeting.pass(answer, |one| self.give_any(one))
     }
 
-    fn answer(&self, ack: i64, json: String) -> Result<(), Overflow> {
-        self.make_room(json.len())?;
-        self.0.adapter.acknowledge(self.0.sid, ack, json)
-    }
-
-    fn give_early(&self, early: Early) -> Result<(), Overflow> {
-        match early {
-            Early::Frame(frame) => self.give(&frame),
-            Early::Answer(ack, json) => self.answer(ack, json),
+    fn give_any(&self, outgoing: Outgoing) -> Result<(), Overflow> {
+        match outgoing {
+            Outgoing::Frame(frame) => self.give(&frame),
+            Outgoing::Answer(ack, json) => {
+                self.make_room(json.len())?;
+                self.0.adapter.acknowledge(self.0.sid, ack, json)
+            }
         }
-    }
-
-    /// What waits, if the client has not been told yet that it is connected, or is being told.
-    fn not_yet_opened(&self) -> Option<MutexGuard<'_, Vec<Early>>> {
-        if self.0.opened.load(Ordering::Acquire) {
-            return None;
-        }
-        let early = self.early();
-        // It may have been opened meanwhile.
-        (!self.0.opened.load(Ordering::Acquire)).then_some(early)
     }
 
     fn give(&self, frame: &Frame) -> Result<(), Overflow> {
@@ -226,18 +197,10 @@ impl Way {
     }
 }
 
-fn keep(early: &mut Vec<Early>, one: Early) -> Result<(), Overflow> {
-    if early.len() >= EARLY_FRAMES_MAX {
-        return Err(Overflow);
-    }
-    early.push(one);
-    Ok(())
-}
-
 impl Outlet for Way {
     fn can_time(&self) -> bool {
         let upgraded = || self.0.tally.get().is_some_and(|tally| tally.is_websocket());
-        self.0.opened.load(Ordering::Acquire) && (self.0.direct.is_some() || upgraded())
+        self.0.greeting.is_out() && (self.0.direct.is_some() || upgraded())
     }
 
     fn send_timed(&self, frame: &Frame, since: Timestamp) -> Result<(), Overflow> {
@@ -248,10 +211,11 @@ impl Outlet for Way {
     }
 
     fn send(&self, frame: &Frame) -> Result<(), Overflow> {
-        if let Some(mut early) = self.not_yet_opened() {
-            return keep(&mut early, Early::Frame(frame.clone()));
+        if self.0.greeting.is_out() {
+            return self.give(frame);
         }
-        self.give(frame)
+        let early = Outgoing::Frame(frame.clone());
+        self.0.greeting.pass(early, |one| self.give_any(one))
     }
 
     fn cut(&self, reason: CloseReason) {

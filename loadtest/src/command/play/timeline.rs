@@ -38,10 +38,8 @@ pub(super) fn timeline(played: &Played<'_>) -> Timeline {
         let (starts, lasts) = played.plan.phase_time(number);
         span(&phase.name, starts, starts + lasts)
     });
-    let storms = played.conducted.storms.iter().map(|storm| {
-        let at = Duration::from_micros(storm.at);
-        span("storm", at, at)
-    });
+    let storms = played.conducted.storms.iter();
+    let storms = storms.map(|at| span("storm", *at, *at));
     Timeline {
         curves,
         phases: phases.collect(),

@@ -42,13 +42,6 @@ const SETTLE_MAX: Duration = Duration::from_mins(1);
 
 static READING: Semaphore = Semaphore::const_new(READING_MAX);
 
-/// Everybody's connections were cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Storm {
-    /// When, in microseconds from the crowd's start.
-    pub at: Micros,
-}
-
 /// How the conducting went.
 #[derive(Debug, Default)]
 pub struct Conducted {
@@ -56,8 +49,8 @@ pub struct Conducted {
     pub lag: Latencies,
     /// What could not be handed to anybody, since they had too much to do.
     pub unsent: u64,
-    /// Storms.
-    pub storms: Vec<Storm>,
+    /// When everybody's connections were cut, from the crowd's start.
+    pub storms: Vec<Duration>,
     /// How long the rest took to come after the end of the load.
     pub settled_in: Duration,
 }
@@ -167,7 +160,7 @@ impl Conductor<'_> {
                     for person in self.present.clone() {
                         self.tell(person, Order::Cut);
                     }
-                    self.done.storms.push(Storm { at });
+                    self.done.storms.push(Duration::from_micros(at));
                 }
             }
         }
@@ -184,22 +177,14 @@ impl Conductor<'_> {
 
     /// Tells somebody of this kind; kinds take turns, so a few attempts find one.
     fn tell_one_of(&mut self, kind: usize, order: Order) {
-        let Some(wanted) = self.scenario.people.get(kind) else {
-            return;
-        };
-        let wanted = (
-            wanted.contract,
-            wanted.reconnects.to_bits(),
-            wanted.stalls.to_bits(),
-        );
         for _ in 0..64 {
             let Some(person) = pick(&mut self.dice, &self.present) else {
                 return;
             };
-            let is = self.shared.who(person).is_some_and(|who| {
-                let of = &who.kind;
-                (of.contract, of.reconnects.to_bits(), of.stalls.to_bits()) == wanted
-            });
+            let is = self
+                .shared
+                .who(person)
+                .is_some_and(|who| who.kind_number == kind);
             if is {
                 self.tell(person, order);
                 return;

@@ -25,7 +25,7 @@ use roomwire_shared::RoomId;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-pub use self::conductor::{Conducted, Storm};
+pub use self::conductor::Conducted;
 pub use self::course::Stretch;
 pub use self::end::Ended;
 use self::person::{Order, Person};
@@ -53,6 +53,8 @@ struct Who {
     id: String,
     token: String,
     kind: People,
+    /// The number of that kind.
+    kind_number: usize,
     /// Numbers of their rooms.
     rooms: Vec<u32>,
 }
@@ -176,17 +178,17 @@ impl Crowd {
 
 /// Everybody, kinds by their shares in turn.
 fn people(run: &str, signer: &Signer, scenario: &Scenario) -> Result<Vec<Who>, CohortError> {
-    let turn: Vec<&People> = scenario
-        .people
-        .iter()
-        .flat_map(|kind| (0..kind.share).map(move |_| kind))
+    let kinds = scenario.people.iter().enumerate();
+    let turn: Vec<(usize, &People)> = kinds
+        .flat_map(|kind| (0..kind.1.share).map(move |_| kind))
         .collect();
-    let one = |(number, kind): (u32, &&People)| {
+    let one = |(number, (kind_number, kind)): (u32, &(usize, &People))| {
         let id = format!("{run}-{number}");
         Ok(Who {
             token: signer.sign(&id)?,
             id,
             kind: (*kind).clone(),
+            kind_number: *kind_number,
             rooms: Vec::new(),
         })
     };

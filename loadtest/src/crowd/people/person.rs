@@ -18,6 +18,8 @@ use crate::truth::room_log::Micros;
 /// Pause before the first attempt to come back, and the longest, as stock clients have them; each is
 /// half to one and a half times as long.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+/// Messages of one person that may wait for their answers.
+const OPEN_MAX: usize = 1_024;
 /// How long somebody stays away who goes and comes back.
 const AWAY_MAX: Duration = Duration::from_millis(600);
 
@@ -142,7 +144,9 @@ impl Person {
                 Order::Come(due) if self.stay(due).await => {}
                 // The run is over.
                 Order::Come(_) | Order::Stop => break,
-                Order::Say(saying) => self.keep(saying),
+                Order::Say(saying) => {
+                    self.keep(saying);
+                }
                 _ => {}
             }
         }
@@ -208,7 +212,9 @@ impl Person {
             tokio::select! {
                 biased;
                 order = self.orders.recv() => match order.unwrap_or(Order::Stop) {
-                    Order::Say(saying) => self.keep(saying),
+                    Order::Say(saying) => {
+                        self.keep(saying);
+                    }
                     order @ (Order::Stop | Order::Go) => return Some(order),
                     _ => {}
                 },
@@ -217,9 +223,19 @@ impl Person {
         }
     }
 
-    /// Keeps a message until there is a connection.
-    pub(super) fn keep(&mut self, saying: Saying) {
-        self.open.push_back(saying);
+    /// Keeps a message until it is answered. One that finds too many before it is never sent, which is
+    /// counted as the sender's failure: it stays without an answer.
+    pub(super) fn keep(&mut self, saying: Saying) -> bool {
+        let fits = self.open.len() < OPEN_MAX;
+        if fits {
+            self.open.push_back(saying);
+        } else {
+            self.shared
+                .tally
+                .failed("not sent, too many unanswered", saying.due);
+            self.shared.tally.closed();
+        }
+        fits
     }
 
     fn pause(&mut self, tries: u32) -> Duration {

@@ -189,8 +189,9 @@ impl Person {
     async fn obey(&mut self, link: &mut Link, order: Order) -> Result<Option<End>, CloseReason> {
         match order {
             Order::Say(saying) => {
-                self.keep(saying);
-                self.say(link, saying).await?;
+                if self.keep(saying) {
+                    self.say(link, saying).await?;
+                }
             }
             Order::Mark(room, due) => {
                 let at = self.kept.rooms.iter().position(|held| held.room == room);

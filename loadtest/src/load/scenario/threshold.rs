@@ -109,7 +109,7 @@ impl Threshold {
         let bound: f64 = number.parse().map_err(|_| wrong())?;
         let unit = match unit.trim() {
             "" => None,
-            symbol => Some(unit_of(symbol).ok_or_else(wrong)?),
+            symbol => Some(Unit::of_symbol(symbol).ok_or_else(wrong)?),
         };
         if key.is_empty() || !bound.is_finite() {
             return Err(wrong());
@@ -181,20 +181,6 @@ impl Threshold {
             _ => (own == unit).then_some(self.bound),
         }
     }
-}
-
-fn unit_of(symbol: &str) -> Option<Unit> {
-    [
-        Unit::PerSecond,
-        Unit::Micros,
-        Unit::Millis,
-        Unit::Seconds,
-        Unit::Bytes,
-        Unit::KiB,
-        Unit::Cores,
-    ]
-    .into_iter()
-    .find(|unit| unit.symbol() == symbol)
 }
 
 #[cfg(test)]

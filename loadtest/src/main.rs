@@ -9,6 +9,7 @@ use roomwire_loadtest::command::CommandError;
 use roomwire_loadtest::command::cli::{Cli, Command};
 use roomwire_loadtest::command::run::run;
 use roomwire_loadtest::result::Report;
+use roomwire_loadtest::result::machine::Made;
 
 const USAGE: u8 = 1;
 const FAILED: u8 = 2;
@@ -46,13 +47,19 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         writeln!(io::stdout(), "{}", flags.text()?).context("cannot print")?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Report(flags) = &cli.command {
+        flags.show(&mut io::stdout())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let flags = cli.command.flags();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(flags.map_or(1, |flags| flags.client_threads.into()))
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let report = runtime.block_on(run(cli))?;
+    let mut report = runtime.block_on(run(cli))?;
+    // What was read from a file was made elsewhere.
+    report.made.get_or_insert_with(Made::now);
     let json = flags.is_some_and(|flags| flags.json);
     print(&report, json).context("cannot print the report")?;
     if let Some(folder) = flags.and_then(|flags| flags.out.as_ref()) {

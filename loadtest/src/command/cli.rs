@@ -6,6 +6,7 @@ use super::bench::Bench;
 use super::compare::Compare;
 use super::drill::DrillFlags;
 use super::play::{RunScenario, Scenarios};
+use super::report::ShowReport;
 use super::verify::flags::VerifyFlags;
 use crate::deployment::flags::RunFlags;
 
@@ -34,6 +35,8 @@ pub enum Command {
     Run(RunScenario),
     /// Lists the bundled scenarios, or prints one
     Scenarios(Scenarios),
+    /// Shows kept results again, or writes one page of them
+    Report(ShowReport),
     /// Compares kept results, and says which differences are real
     Compare(Compare),
     /// Measures one thing; prints ratios beside absolute numbers
@@ -53,7 +56,7 @@ impl Command {
     pub fn flags(&self) -> Option<&RunFlags> {
         let flags = match self {
             Self::Run(flags) => &flags.target.run,
-            Self::Scenarios(_) | Self::Compare(_) => return None,
+            Self::Scenarios(_) | Self::Compare(_) | Self::Report(_) => return None,
             Self::Bench(bench) => &bench.flags().target.run,
             Self::Verify(flags) => &flags.target.run,
             Self::Drill(flags) => &flags.run,

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CommandError;
-use crate::result::read::{Figure, Kept, KeptPart};
-use crate::result::{Check, Part, Report, Row, Unit};
+use crate::result::{Better, Check, Figure, Part, Report, Row};
 
 /// With so many results on each side their own spread tells what is noise.
 const RUNS_MIN: usize = 3;
@@ -52,14 +51,14 @@ impl Values {
 
 /// Reads both sides and compares them.
 pub(super) fn run(flags: &Compare) -> Result<Report, CommandError> {
-    let read = |paths: &[PathBuf]| -> Result<Vec<Kept>, CommandError> {
-        let kept = paths.iter().map(|path| Ok(Kept::read(path)?));
+    let read = |paths: &[PathBuf]| -> Result<Vec<Report>, CommandError> {
+        let kept = paths.iter().map(|path| Ok(Report::read(path)?));
         kept.collect()
     };
     Ok(compare(&read(&flags.a)?, &read(&flags.b)?))
 }
 
-fn compare(a: &[Kept], b: &[Kept]) -> Report {
+fn compare(a: &[Report], b: &[Report]) -> Report {
     let mut report = Report::new("compare");
     let commands: Vec<&str> = a
         .iter()
@@ -69,7 +68,11 @@ fn compare(a: &[Kept], b: &[Kept]) -> Report {
     let differ = commands.iter().any(|of| Some(of) != commands.first());
     let name = "results are not of the same command";
     report.checks.push(Check::new(name, u64::from(differ)));
-    let failed = a.iter().chain(b).filter(|kept| !kept.passed).count();
+    let failed = a
+        .iter()
+        .chain(b)
+        .filter(|kept| !kept.passed() || kept.crossed())
+        .count();
     report.checks.push(Check::new(
         "results in which something did not hold",
         failed as u64,
@@ -100,7 +103,7 @@ fn compare(a: &[Kept], b: &[Kept]) -> Report {
 }
 
 /// The figures of a part that both sides have.
-fn pairs(part: &str, a: &[Kept], b: &[Kept]) -> Vec<(Values, Values)> {
+fn pairs(part: &str, a: &[Report], b: &[Report]) -> Vec<(Values, Values)> {
     let (one, other) = (values(part, a), values(part, b));
     let pair = |one: Values| {
         let same =
@@ -111,13 +114,10 @@ fn pairs(part: &str, a: &[Kept], b: &[Kept]) -> Vec<(Values, Values)> {
     one.into_iter().filter_map(pair).collect()
 }
 
-fn values(part: &str, kept: &[Kept]) -> Vec<Values> {
+fn values(part: &str, kept: &[Report]) -> Vec<Values> {
     let mut all: Vec<Values> = Vec::new();
     let parts = kept.iter().flat_map(|kept| &kept.parts);
-    for figure in parts
-        .filter(|of| of.name == part)
-        .flat_map(KeptPart::figures)
-    {
+    for figure in parts.filter(|of| of.name == part).flat_map(Part::figures) {
         match all.iter_mut().find(|of| of.figure.key == figure.key) {
             Some(known) => known.sorted.push(figure.value),
             None => all.push(Values {
@@ -134,11 +134,11 @@ fn values(part: &str, kept: &[Kept]) -> Vec<Values> {
 
 fn row(values: &Values) -> Row {
     let Figure {
-        key, unit, lower, ..
+        key, unit, better, ..
     } = &values.figure;
-    let unit = Unit::of_symbol(unit);
-    let row = Row::new(key.clone(), unit.unwrap_or(Unit::Average), values.median());
-    if *lower { row.lower() } else { row.higher() }
+    let mut row = Row::new(key.clone(), *unit, values.median());
+    row.better = *better;
+    row
 }
 
 /// What to say of a difference, if it is real.
@@ -156,36 +156,32 @@ fn told(part: &str, (one, other): (&Values, &Values), sure: bool) -> Option<Stri
     if !real {
         return None;
     }
-    let better = (after < before) == one.figure.lower;
+    let better = (after < before) == (one.figure.better == Better::Lower);
     let word = if better { "better" } else { "worse" };
     let Figure { key, unit, .. } = &one.figure;
     Some(format!(
         "{word}: {part}: {key} from {before:.2} ({a_low:.2} to {a_high:.2}) to {after:.2} \
-         ({b_low:.2} to {b_high:.2}) {unit}"
+         ({b_low:.2} to {b_high:.2}) {}",
+        unit.symbol()
     ))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::result::Unit;
 
-    fn kept(cpu: f64, p99: f64) -> Kept {
-        let row = json!({
-            "key": "us/delivery", "unit": "us", "value": cpu, "better": "lower", "base": null,
-        });
-        let count =
-            json!({ "key": "sent", "unit": "", "value": 4.0, "better": null, "base": null });
-        let latency = json!({ "key": "ack", "count": 9, "p50_ms": 1.0, "p99_ms": p99 });
-        let part = json!({ "name": "hold", "rows": [row, count], "latencies": [latency] });
-        let result = json!({
-            "schema": 1, "command": "run x", "version": "0", "passed": true, "parts": [part],
-        });
-        serde_json::from_value(result).unwrap()
+    fn kept(cpu: f64, p99: f64) -> Report {
+        let mut part = Part::new("hold");
+        part.push(Row::new("us/delivery", Unit::Micros, cpu).lower());
+        part.count("sent", 4);
+        part.push(Row::new("ack p99", Unit::Millis, p99).lower());
+        let mut report = Report::new("run x");
+        report.parts.push(part);
+        report
     }
 
-    fn real(a: &[Kept], b: &[Kept]) -> Vec<String> {
+    fn real(a: &[Report], b: &[Report]) -> Vec<String> {
         let notes = compare(a, b).notes.into_iter().skip(2);
         notes.map(|note| note.chars().take(24).collect()).collect()
     }

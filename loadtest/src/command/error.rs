@@ -55,6 +55,9 @@ pub enum CommandError {
     /// The floor, or a collector of spans, could not be set up on this machine.
     #[error("cannot measure the floor: {0}")]
     Floor(#[from] std::io::Error),
+    /// A report could not be written.
+    #[error("cannot write: {0}")]
+    Write(#[source] std::io::Error),
     /// The database could not be read or written.
     #[error("cannot use the database: {0}")]
     Database(#[from] sqlx::Error),

@@ -6,6 +6,7 @@ pub mod compare;
 pub mod drill;
 mod error;
 pub mod play;
+pub mod report;
 pub mod run;
 pub mod verify;
 

@@ -12,7 +12,9 @@ pub async fn run(cli: &Cli) -> Result<Report, CommandError> {
         Command::Verify(flags) => Box::pin(verify::run(flags)).await,
         Command::Run(flags) => Box::pin(play::run(flags)).await,
         Command::Compare(flags) => compare::run(flags),
-        Command::Scenarios(_) => Err(CommandError::Usage("it has no result")),
+        Command::Scenarios(_) | Command::Report(_) => {
+            Err(CommandError::Usage("it has no result of its own"))
+        }
         Command::Drill(flags) => Box::pin(drill::run(flags)).await,
     }
 }

@@ -81,7 +81,7 @@ fn draw<'a>(area: &Area<'a>, timeline: &Timeline, curves: &[&Curve]) -> Result<(
         .bold_line_style(GREY.mix(0.2))
         .y_label_formatter(&label)
         .y_labels(6)
-        .x_label_formatter(&|second| format!("{second:.0} s"))
+        .x_label_formatter(&|at| format!("{at:.0} {}", timeline.over.symbol()))
         .draw()?;
     for phase in timeline.phases.iter().skip(1) {
         let line = vec![(phase.from, bottom), (phase.from, top)];
@@ -99,7 +99,7 @@ fn draw<'a>(area: &Area<'a>, timeline: &Timeline, curves: &[&Curve]) -> Result<(
         let line = LineSeries::new(points, color.stroke_width(2));
         chart
             .draw_series(line)?
-            .label(curve.key)
+            .label(curve.key.as_ref())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
     }
     if curves.len() < 2 {

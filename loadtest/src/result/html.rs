@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use super::chart::svg;
+use super::machine::Made;
 use super::model::{Part, Report};
 use super::print::beside;
-use super::timeline::{Span, Timeline};
+use super::timeline::{Over, Span, Timeline};
 
 const STYLE: &str = "
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -36,6 +37,9 @@ impl Report {
              <title>{title}: {verdict}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n\
              <p><span class=\"verdict {class}\">{verdict}</span></p>\n"
         );
+        if let Some(made) = self.made.as_ref().map(Made::words) {
+            writeln!(page, "<p class=\"quiet\">{}</p>", text(&made)).unwrap_or_default();
+        }
         list(&mut page, ("Failed", "bad-line"), &self.problems());
         let thresholds: Vec<String> = self.thresholds.iter().map(ToString::to_string).collect();
         list(&mut page, ("Thresholds", ""), &thresholds);
@@ -53,7 +57,11 @@ impl Report {
 }
 
 fn charts(page: &mut String, timeline: &Timeline) {
-    page.push_str("<h2>Over time</h2>\n");
+    let head = match timeline.over {
+        Over::Time => "Over time",
+        Over::Load(_) => "By load",
+    };
+    writeln!(page, "<h2>{head}</h2>").unwrap_or_default();
     let spans = |spans: &[Span]| {
         let named = spans.iter().map(|span| {
             let Span { name, from, to } = span;
@@ -62,12 +70,14 @@ fn charts(page: &mut String, timeline: &Timeline) {
         named.collect::<Vec<_>>().join(", ")
     };
     // Writing into memory does not fail, here and below.
-    writeln!(
-        page,
-        "<p class=\"quiet\">By the moment at which something was due. Phases: {}.</p>",
-        spans(&timeline.phases)
-    )
-    .unwrap_or_default();
+    if timeline.over == Over::Time {
+        writeln!(
+            page,
+            "<p class=\"quiet\">By the moment at which something was due. Phases: {}.</p>",
+            spans(&timeline.phases)
+        )
+        .unwrap_or_default();
+    }
     if !timeline.faults.is_empty() {
         let faults = spans(&timeline.faults);
         writeln!(page, "<p class=\"quiet\">Shaded: {faults}.</p>").unwrap_or_default();
@@ -125,9 +135,9 @@ mod tests {
         let mut part = Part::new("hold");
         part.push(Row::new("acked/s", Unit::PerSecond, 40.0));
         report.parts.push(part);
-        let curve = |key, unit, scale: f64| Curve {
-            chart: "time of a delivery",
-            key,
+        let curve = |key: &'static str, unit, scale: f64| Curve {
+            chart: "time of a delivery".into(),
+            key: key.into(),
             unit,
             points: (0..20)
                 .map(|s| (f64::from(s), f64::from(s) * scale))
@@ -139,6 +149,7 @@ mod tests {
             to,
         };
         report.timeline = Some(Timeline {
+            over: Over::Time,
             curves: vec![
                 curve("p50", Unit::Millis, 1.0),
                 curve("p99", Unit::Millis, 9.0),

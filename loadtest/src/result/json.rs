@@ -17,7 +17,8 @@ impl Report {
         json!({
             "schema": SCHEMA,
             "command": self.command,
-            "version": env!("CARGO_PKG_VERSION"),
+            "version": self.version,
+            "made": self.made,
             "passed": self.passed() && !self.crossed(),
             "parts": self.parts.iter().map(part).collect::<Vec<_>>(),
             "checks": self.checks.iter().map(check).collect::<Vec<_>>(),
@@ -49,6 +50,8 @@ fn row(row: &Row) -> Value {
         "value": row.value,
         "better": better,
         "base": row.base.as_ref().map(|of| base(of, row.ratio())),
+        "spread": row.spread,
+        "minor": row.minor,
     })
 }
 
@@ -118,6 +121,7 @@ mod tests {
             &json!({
                 "key": "cpu", "unit": "us", "value": 6.0, "better": "lower",
                 "base": { "of": "floor", "value": 3.0, "ratio": 2.0 },
+                "spread": null, "minor": false,
             })
         );
         assert_eq!(json["parts"][0]["rows"][1]["better"], Value::Null);

@@ -5,6 +5,30 @@ use std::fmt::Write as _;
 use super::model::{Part, Report};
 use super::print::beside;
 
+/// What stands above a page of several results.
+const PAGE_HEAD: &str = "\
+# Benchmarks
+
+Written by `roomwire-loadtest report`; not to be edited. Each section is one result. Figures of different
+machines say nothing of each other: compare ratios. A figure in brackets is its ratio to what is named
+after it, and one in square brackets the lowest and highest of several runs of which the median is shown.
+";
+
+/// One page of several results.
+#[must_use]
+pub fn page(reports: &[Report]) -> String {
+    let mut page = PAGE_HEAD.to_owned();
+    for report in reports {
+        page.push('\n');
+        // One level below the title of the page.
+        for line in report.markdown().lines() {
+            let mark = if line.starts_with('#') { "#" } else { "" };
+            writeln!(page, "{mark}{line}").unwrap_or_default();
+        }
+    }
+    page
+}
+
 impl Report {
     /// The page. Parts that share a figure stand beside each other.
     #[must_use]
@@ -15,6 +39,10 @@ impl Report {
             (true, false) => "passed",
         };
         let mut page = format!("# {}: {verdict}\n", self.command);
+        if let Some(made) = &self.made {
+            let (version, words) = (&self.version, made.words());
+            writeln!(page, "\nVersion {version}, {words}.").unwrap_or_default();
+        }
         for group in self.parts.chunk_by(Part::is_like) {
             page.push('\n');
             table(&mut page, group);

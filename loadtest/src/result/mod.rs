@@ -4,11 +4,12 @@ mod chart;
 pub mod files;
 mod html;
 pub mod json;
-mod markdown;
+pub mod machine;
+pub mod markdown;
 pub mod model;
 pub mod print;
 pub mod read;
 pub mod stats;
 pub mod timeline;
 
-pub use model::{Better, Check, Part, Report, Row, Threshold, Unit};
+pub use model::{Better, Check, Figure, Part, Report, Row, Threshold, Unit};

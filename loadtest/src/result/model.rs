@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::machine::Made;
 use super::stats::{Latencies, float, ratio};
 use super::timeline::Timeline;
 
@@ -13,6 +14,10 @@ use super::timeline::Timeline;
 pub struct Report {
     /// The command, as typed.
     pub command: String,
+    /// The version of the program that measured.
+    pub version: String,
+    /// When and where, once it is over.
+    pub made: Option<Made>,
     /// What was measured, one after the other.
     pub parts: Vec<Part>,
     /// What was checked. The figures of a run in which one failed are not to be trusted.
@@ -33,6 +38,8 @@ impl Report {
     pub fn new(command: impl Into<String>) -> Self {
         Self {
             command: command.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            made: None,
             parts: Vec::new(),
             checks: Vec::new(),
             thresholds: Vec::new(),
@@ -112,9 +119,9 @@ impl Part {
     }
 
     /// Adds latencies.
-    pub fn latency(&mut self, key: &'static str, latencies: &Latencies) {
+    pub fn latency(&mut self, key: impl Into<Cow<'static, str>>, latencies: &Latencies) {
         self.latencies.push(Latency {
-            key,
+            key: key.into(),
             latencies: latencies.clone(),
             base: None,
         });
@@ -123,7 +130,7 @@ impl Part {
     /// Adds latencies whose 99th percentile is compared with another one, in milliseconds.
     pub fn latency_to(
         &mut self,
-        key: &'static str,
+        key: impl Into<Cow<'static, str>>,
         latencies: &Latencies,
         (of, p99_ms): (impl Into<String>, f64),
     ) {
@@ -141,6 +148,34 @@ impl Part {
     pub fn is_like(&self, other: &Self) -> bool {
         let shared = |row: &Row| !row.minor && other.row(&row.key).is_some_and(|row| !row.minor);
         self.rows.iter().any(shared)
+    }
+
+    /// Its figures of which it is known which way is better; of latencies the median and the 99th
+    /// percentile.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figure> {
+        let rows = self.rows.iter().filter_map(|row| {
+            let (key, unit, better) = (row.key.to_string(), row.unit, row.better);
+            let value = row.value.filter(|_| better != Better::Neither)?;
+            Some(Figure {
+                key,
+                unit,
+                better,
+                value,
+            })
+        });
+        let latencies = self.latencies.iter().flat_map(|of| {
+            let summary = of.latencies.summary();
+            let both = [("p50", summary.p50_ms), ("p99", summary.p99_ms)];
+            let both = both.map(|(name, value)| Figure {
+                key: format!("{} {name}", of.key),
+                unit: Unit::Millis,
+                better: Better::Lower,
+                value,
+            });
+            both.into_iter().filter(move |_| summary.count > 0)
+        });
+        rows.chain(latencies).collect()
     }
 
     /// A figure by its name.
@@ -163,6 +198,8 @@ pub struct Row {
     pub better: Better,
     /// What it is compared with, of the same run.
     pub base: Option<Base>,
+    /// The lowest and the highest, where it is the median of several.
+    pub spread: Option<(f64, f64)>,
     /// Whether only programs are shown it.
     pub minor: bool,
 }
@@ -181,6 +218,7 @@ impl Row {
             value: value.into(),
             better: Better::Neither,
             base: None,
+            spread: None,
             minor: false,
         }
     }
@@ -209,6 +247,13 @@ impl Row {
         self
     }
 
+    /// It is the median of several, of which these are the lowest and the highest.
+    #[must_use]
+    pub fn between(mut self, spread: (f64, f64)) -> Self {
+        self.spread = Some(spread);
+        self
+    }
+
     /// Only programs are shown it.
     #[must_use]
     pub fn minor(mut self) -> Self {
@@ -221,6 +266,19 @@ impl Row {
     pub fn ratio(&self) -> Option<f64> {
         ratio(self.value?, self.base.as_ref()?.value)
     }
+}
+
+/// A figure that can be told to be better or worse than another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// What it is.
+    pub key: String,
+    /// In what it is counted.
+    pub unit: Unit,
+    /// Which way is better.
+    pub better: Better,
+    /// The figure.
+    pub value: f64,
 }
 
 /// What a figure is compared with.
@@ -236,7 +294,7 @@ pub struct Base {
 #[derive(Debug, Clone)]
 pub struct Latency {
     /// Of what; the same in every run.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     /// All of them.
     pub latencies: Latencies,
     /// What the 99th percentile is compared with, in milliseconds.

@@ -86,10 +86,16 @@ fn cells(part: &Part) -> Vec<Cell> {
 }
 
 fn cell(row: &Row) -> Cell {
+    let digits = row.unit.digits();
+    let mut figure = number(row.value, digits);
+    if let Some((low, high)) = row.spread {
+        let (low, high) = (number(Some(low), digits), number(Some(high), digits));
+        figure = format!("{figure} [{low} to {high}]");
+    }
     let cell = Cell {
         head: head(&row.key, row.unit.symbol()),
         of: None,
-        figure: number(row.value, row.unit.digits()),
+        figure,
     };
     let base = row.base.clone().map(|base| (base, row.ratio()));
     cell.compared(base.as_ref())

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
-use serde::Serialize;
+use hdrhistogram::serialization::{
+    Deserializer as HdrReader, Serializer as _, V2DeflateSerializer,
+};
+use hdrhistogram::{Counter, Histogram};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The largest latency told apart; longer ones count as this.
 const LONGEST: Duration = Duration::from_mins(1);
 /// Significant digits kept of each latency.
 const DIGITS: u8 = 3;
+/// What to say of a text that holds no histogram.
+const NO_HISTOGRAM: &str = "no histogram of latencies";
 /// The same where there are many histograms.
 const COARSE_DIGITS: u8 = 2;
 
@@ -48,10 +53,14 @@ impl Latencies {
     /// All of them, for other programs: base64 of `HdrHistogram`'s compressed V2 form, in microseconds.
     #[must_use]
     pub fn encoded(&self) -> String {
-        let mut bytes = Vec::new();
-        let written = V2DeflateSerializer::new().serialize(&self.histogram, &mut bytes);
-        debug_assert!(written.is_ok(), "memory takes everything");
-        STANDARD.encode(bytes)
+        encoded(&self.histogram)
+    }
+
+    /// What was written by [`Self::encoded`]; `None` of anything else.
+    #[must_use]
+    pub fn decoded(text: &str) -> Option<Self> {
+        let mut latencies = Self::new();
+        decode(text, &mut latencies.histogram).then_some(latencies)
     }
 
     /// The usual figures.
@@ -95,6 +104,12 @@ impl Coarse {
         self.histogram.saturating_record(micros(latency).max(1));
     }
 
+    /// Adds all of another histogram.
+    pub fn merge(&mut self, other: &Self) {
+        let added = self.histogram.add(&other.histogram);
+        debug_assert!(added.is_ok(), "all histograms have the same bounds");
+    }
+
     /// How many there are, the median, the 99th percentile and the longest, in milliseconds; none of
     /// nothing.
     #[must_use]
@@ -116,6 +131,50 @@ impl Default for Coarse {
             histogram: histogram.expect("bounds and digits are in the library's range"),
         }
     }
+}
+
+impl Serialize for Latencies {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.encoded())
+    }
+}
+
+impl<'de> Deserialize<'de> for Latencies {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::decoded(&text).ok_or_else(|| D::Error::custom(NO_HISTOGRAM))
+    }
+}
+
+impl Serialize for Coarse {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&encoded(&self.histogram))
+    }
+}
+
+impl<'de> Deserialize<'de> for Coarse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (text, mut coarse) = (String::deserialize(from)?, Self::default());
+        let read = decode(&text, &mut coarse.histogram);
+        read.then_some(coarse)
+            .ok_or_else(|| D::Error::custom(NO_HISTOGRAM))
+    }
+}
+
+fn encoded<C: Counter>(histogram: &Histogram<C>) -> String {
+    let mut bytes = Vec::new();
+    let written = V2DeflateSerializer::new().serialize(histogram, &mut bytes);
+    debug_assert!(written.is_ok(), "memory takes everything");
+    STANDARD.encode(bytes)
+}
+
+/// Adds what a text holds to a histogram, in whose bounds it must lie; false if that is no histogram.
+fn decode<C: Counter>(text: &str, histogram: &mut Histogram<C>) -> bool {
+    let read = STANDARD.decode(text).ok().and_then(|bytes| {
+        let read: Result<Histogram<C>, _> = HdrReader::new().deserialize(&mut bytes.as_slice());
+        read.ok()
+    });
+    read.is_some_and(|read| histogram.add(&read).is_ok())
 }
 
 /// Percentiles of a histogram, in milliseconds; zeros when nothing was recorded.
@@ -191,17 +250,20 @@ mod tests {
 
     #[test]
     fn what_is_written_down_can_be_read_again() {
-        use hdrhistogram::serialization::Deserializer;
-
-        let mut latencies = Latencies::new();
+        let (mut latencies, mut coarse) = (Latencies::new(), Coarse::default());
         for ms in [1, 2, 300] {
             latencies.record(Duration::from_millis(ms));
+            coarse.record(Duration::from_millis(ms));
         }
-        let bytes = STANDARD.decode(latencies.encoded()).unwrap();
-        let read: Histogram<u64> = Deserializer::new()
-            .deserialize(&mut bytes.as_slice())
-            .unwrap();
-        assert_eq!((read.len(), read.max()), (3, latencies.histogram.max()));
+        let read = Latencies::decoded(&latencies.encoded()).unwrap();
+        assert_eq!(read.summary(), latencies.summary());
+        let text = serde_json::to_string(&(&latencies, &coarse)).unwrap();
+        let (read, few): (Latencies, Coarse) = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.summary(), latencies.summary());
+        assert_eq!(few.figures(), coarse.figures());
+        for wrong in ["", "rumours", "AAAA"] {
+            assert!(Latencies::decoded(wrong).is_none(), "{wrong}");
+        }
     }
 
     #[test]

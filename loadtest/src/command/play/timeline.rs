@@ -1,12 +1,13 @@
 //! How a scenario went over time, as curves.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::report::Played;
 use crate::crowd::people::Stretch;
 use crate::result::Unit;
 use crate::result::stats::float;
-use crate::result::timeline::{Curve, Span, Timeline};
+use crate::result::timeline::{Curve, Over, Span, Timeline};
 
 const DELIVERY: &str = "Time of a delivery";
 const ACK: &str = "Time of an acknowledgement";
@@ -21,8 +22,8 @@ pub(super) fn timeline(played: &Played<'_>) -> Timeline {
     let mut curves = course(played);
     let readings = played.used.readings.iter();
     let of_gateways = |chart, unit, of: fn(f64, u64) -> f64| Curve {
-        chart,
-        key: "all",
+        chart: Cow::Borrowed(chart),
+        key: "all".into(),
         unit,
         points: readings
             .clone()
@@ -41,6 +42,7 @@ pub(super) fn timeline(played: &Played<'_>) -> Timeline {
     let storms = played.conducted.storms.iter();
     let storms = storms.map(|at| span("storm", *at, *at));
     Timeline {
+        over: Over::Time,
         curves,
         phases: phases.collect(),
         faults: storms.collect(),
@@ -88,8 +90,8 @@ fn course(played: &Played<'_>) -> Vec<Curve> {
             Some((from.as_secs_f64() + seconds / 2.0, of(stretch)? / per))
         });
         Curve {
-            chart,
-            key,
+            chart: chart.into(),
+            key: key.into(),
             unit,
             points: points.collect(),
         }

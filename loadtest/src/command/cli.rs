@@ -5,9 +5,11 @@ use clap::{Parser, Subcommand};
 use super::bench::Bench;
 use super::compare::Compare;
 use super::drill::DrillFlags;
+use super::limit::FindLimit;
 use super::play::{RunScenario, Scenarios};
 use super::report::ShowReport;
 use super::verify::flags::VerifyFlags;
+use super::versus::Versus;
 use crate::deployment::flags::RunFlags;
 
 pub(super) const AFTER_HELP: &str = "\
@@ -33,6 +35,12 @@ pub enum Command {
     /// Plays a scenario from a file, with the truth about every message
     #[command(after_help = AFTER_HELP)]
     Run(RunScenario),
+    /// Raises a scenario's load until a threshold breaks, and says what gave out
+    #[command(after_help = AFTER_HELP)]
+    FindLimit(FindLimit),
+    /// Plays scenarios against this gateway and another program of the same contract, in turns
+    #[command(after_help = AFTER_HELP)]
+    Versus(Versus),
     /// Lists the bundled scenarios, or prints one
     Scenarios(Scenarios),
     /// Shows kept results again, or writes one page of them
@@ -56,6 +64,8 @@ impl Command {
     pub fn flags(&self) -> Option<&RunFlags> {
         let flags = match self {
             Self::Run(flags) => &flags.target.run,
+            Self::FindLimit(flags) => &flags.target.run,
+            Self::Versus(flags) => &flags.run,
             Self::Scenarios(_) | Self::Compare(_) | Self::Report(_) => return None,
             Self::Bench(bench) => &bench.flags().target.run,
             Self::Verify(flags) => &flags.target.run,

@@ -28,13 +28,13 @@ pub struct Compare {
 
 /// The same figure of several results.
 #[derive(Debug, Clone)]
-struct Values {
+pub(super) struct Values {
     figure: Figure,
     sorted: Vec<f64>,
 }
 
 impl Values {
-    fn median(&self) -> f64 {
+    pub(super) fn median(&self) -> f64 {
         let (low, high) = (
             self.sorted.len().saturating_sub(1) / 2,
             self.sorted.len() / 2,
@@ -43,9 +43,25 @@ impl Values {
         f64::midpoint(at(low), at(high))
     }
 
-    fn range(&self) -> (f64, f64) {
+    /// The lowest and the highest.
+    pub(super) fn range(&self) -> (f64, f64) {
         let first = self.sorted.first().copied().unwrap_or(f64::NAN);
         (first, self.sorted.last().copied().unwrap_or(f64::NAN))
+    }
+
+    /// Whether it is the same figure.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.figure.key == other.figure.key && self.figure.unit == other.figure.unit
+    }
+
+    /// The median, as a figure.
+    pub(super) fn row(&self) -> Row {
+        let Figure {
+            key, unit, better, ..
+        } = &self.figure;
+        let mut row = Row::new(key.clone(), *unit, self.median());
+        row.better = *better;
+        row
     }
 }
 
@@ -94,7 +110,7 @@ fn compare(a: &[Report], b: &[Report]) -> Report {
     for name in names.into_iter().flatten() {
         let mut part = Part::new(name);
         for (one, other) in pairs(name, a, b) {
-            part.push(row(&other).to("A", Some(one.median())));
+            part.push(other.row().to("A", Some(one.median())));
             report.notes.extend(told(name, (&one, &other), sure));
         }
         report.parts.push(part);
@@ -106,15 +122,14 @@ fn compare(a: &[Report], b: &[Report]) -> Report {
 fn pairs(part: &str, a: &[Report], b: &[Report]) -> Vec<(Values, Values)> {
     let (one, other) = (values(part, a), values(part, b));
     let pair = |one: Values| {
-        let same =
-            |of: &&Values| of.figure.key == one.figure.key && of.figure.unit == one.figure.unit;
-        let other = other.iter().find(same)?.clone();
+        let other = other.iter().find(|of| of.is_same(&one))?.clone();
         Some((one, other))
     };
     one.into_iter().filter_map(pair).collect()
 }
 
-fn values(part: &str, kept: &[Report]) -> Vec<Values> {
+/// The figures of a part, each of all results.
+pub(super) fn values(part: &str, kept: &[Report]) -> Vec<Values> {
     let mut all: Vec<Values> = Vec::new();
     let parts = kept.iter().flat_map(|kept| &kept.parts);
     for figure in parts.filter(|of| of.name == part).flat_map(Part::figures) {
@@ -132,17 +147,8 @@ fn values(part: &str, kept: &[Report]) -> Vec<Values> {
     all
 }
 
-fn row(values: &Values) -> Row {
-    let Figure {
-        key, unit, better, ..
-    } = &values.figure;
-    let mut row = Row::new(key.clone(), *unit, values.median());
-    row.better = *better;
-    row
-}
-
 /// What to say of a difference, if it is real.
-fn told(part: &str, (one, other): (&Values, &Values), sure: bool) -> Option<String> {
+pub(super) fn told(part: &str, (one, other): (&Values, &Values), sure: bool) -> Option<String> {
     let (before, after) = (one.median(), other.median());
     let change = (after - before).abs() / before.abs();
     let ((a_low, a_high), (b_low, b_high)) = (one.range(), other.range());

@@ -5,9 +5,12 @@ pub mod cli;
 pub mod compare;
 pub mod drill;
 mod error;
+pub mod limit;
 pub mod play;
 pub mod report;
 pub mod run;
+mod site;
 pub mod verify;
+pub mod versus;
 
 pub use error::CommandError;

@@ -131,6 +131,18 @@ impl Stack {
         self.nodes.iter().filter_map(Node::pid).collect()
     }
 
+    /// The processes of Postgres and of Redis, if they are its own and run.
+    #[must_use]
+    pub fn server_pids(&self) -> [Option<u32>; 2] {
+        // Whoever holds one of them is just striking it.
+        let postgres = self.postgres.try_lock().ok();
+        let redis = self.redis.try_lock().ok();
+        [
+            postgres.and_then(|postgres| postgres.pid()),
+            redis.and_then(|redis| redis.pid()),
+        ]
+    }
+
     /// The database itself, past the proxies.
     #[must_use]
     pub fn database_url(&self) -> &SecretString {

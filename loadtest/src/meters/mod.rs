@@ -4,6 +4,7 @@
 pub(crate) mod cost;
 pub(crate) mod counters;
 mod error;
+pub(crate) mod group;
 pub(crate) mod memory;
 pub(crate) mod own;
 pub mod process;

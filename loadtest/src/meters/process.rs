@@ -45,6 +45,24 @@ impl Processes {
         Self { pids }
     }
 
+    /// These processes and all that they have started, and those in turn.
+    #[must_use]
+    pub fn with_children(roots: &[u32]) -> Self {
+        let parents = parents();
+        let mut pids = roots.to_vec();
+        let mut done = 0;
+        while let Some(parent) = pids.get(done).copied() {
+            done += 1;
+            let children = parents.iter().filter(|(_, of)| *of == parent);
+            let new: Vec<u32> = children
+                .map(|(pid, _)| *pid)
+                .filter(|pid| !pids.contains(pid))
+                .collect();
+            pids.extend(new);
+        }
+        Self { pids }
+    }
+
     /// This process.
     #[must_use]
     pub fn own() -> Self {
@@ -81,6 +99,37 @@ impl Processes {
     pub fn rss_kib(&self) -> Result<u64, ProcessError> {
         self.pids.iter().map(|pid| rss_kib(*pid)).sum()
     }
+}
+
+/// Processor time that this machine has spent on anything so far; `None` where that is not known.
+#[must_use]
+pub fn busy() -> Option<Duration> {
+    busy_of(&fs::read_to_string("/proc/stat").ok()?)
+}
+
+/// User, nice, system, and after idle and waiting: interrupts, soft interrupts, stolen.
+fn busy_of(stat: &str) -> Option<Duration> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Result<Vec<u64>, _> = fields.split_ascii_whitespace().map(str::parse).collect();
+    let ticks = ticks.ok()?.into_iter().take(8).enumerate();
+    let busy: u64 = ticks
+        .filter(|(place, _)| !matches!(place, 3 | 4))
+        .map(|(_, ticks)| ticks)
+        .sum();
+    Some(Duration::from_millis(busy * 1000 / TICKS_PER_SECOND))
+}
+
+/// Every visible process with the one that started it.
+fn parents() -> Vec<(u32, u32)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, fields) = stat.rsplit_once(')')?;
+        let parent = fields.split_ascii_whitespace().nth(1)?;
+        Some((pid, parent.parse().ok()?))
+    })
+    .collect()
 }
 
 fn cpu(pid: u32) -> Result<Duration, ProcessError> {
@@ -178,6 +227,41 @@ mod tests {
         let status = "Name:\tx\nVmPeak:\t  900 kB\nVmRSS:\t    512 kB\n";
         assert_eq!(status_kib(status, "VmRSS:"), Some(512));
         assert_eq!(status_kib(status, "VmSwap:"), None);
+    }
+
+    #[test]
+    fn a_machine_is_busy_but_when_it_idles_or_waits() {
+        let stat = "cpu  100 20 30 9999 999 1 2 3 50 0\ncpu0 1 2\n";
+        assert_eq!(busy_of(stat), Some(Duration::from_millis(1_560)));
+        assert_eq!(busy_of("intr 1"), None);
+        assert!(busy().is_some());
+    }
+
+    #[test]
+    fn what_a_process_has_started_belongs_to_it() {
+        let mut shell = std::process::Command::new("/bin/sh")
+            .args(["-c", "sleep 60 & wait"])
+            .spawn()
+            .unwrap();
+        let own = [std::process::id()];
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        let found = loop {
+            let found = Processes::with_children(&[shell.id()]);
+            if found.pids().len() == 2 || std::time::Instant::now() > deadline {
+                break found;
+            }
+            std::thread::yield_now();
+        };
+        let ours = Processes::with_children(&own);
+        let all = found.pids().iter().all(|pid| ours.pids().contains(pid));
+        let sleeper = found.pids().last().copied().unwrap();
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+        let kill = std::process::Command::new("kill")
+            .arg(sleeper.to_string())
+            .status();
+        assert!(kill.is_ok());
+        assert_eq!((found.pids().len(), all), (2, true));
     }
 
     #[test]

@@ -62,10 +62,11 @@ fn charts(page: &mut String, timeline: &Timeline) {
         Over::Load(_) => "By load",
     };
     writeln!(page, "<h2>{head}</h2>").unwrap_or_default();
+    let unit = timeline.over.symbol();
     let spans = |spans: &[Span]| {
         let named = spans.iter().map(|span| {
             let Span { name, from, to } = span;
-            format!("{} from {from:.1} to {to:.1} s", text(name))
+            format!("{} from {from:.1} to {to:.1} {unit}", text(name))
         });
         named.collect::<Vec<_>>().join(", ")
     };

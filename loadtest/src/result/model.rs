@@ -9,6 +9,9 @@ use super::machine::Made;
 use super::stats::{Latencies, float, ratio};
 use super::timeline::Timeline;
 
+const LATE_GENERATOR: &str = "runs in which the generator was too late";
+const UNSENT: &str = "things due that the generator could not hand to anybody";
+
 /// The result of one command.
 #[derive(Debug)]
 pub struct Report {
@@ -403,6 +406,24 @@ impl Check {
             failed,
             told: Vec::new(),
         }
+    }
+
+    /// This program was itself so slow that its figures say nothing of the servers.
+    #[must_use]
+    pub fn of_generator(failed: u64) -> Self {
+        Self::new(LATE_GENERATOR, failed)
+    }
+
+    /// Whether it is that.
+    #[must_use]
+    pub fn is_of_generator(&self) -> bool {
+        self.name == LATE_GENERATOR || self.name == UNSENT
+    }
+
+    /// So many things were due that this program could not hand to anybody.
+    #[must_use]
+    pub fn unsent(failed: u64) -> Self {
+        Self::new(UNSENT, failed)
     }
 
     /// With what is known of them.

@@ -16,6 +16,8 @@ mod read;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod several;
+#[cfg(test)]
 mod stall;
 #[cfg(test)]
 mod stand_in;

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::deployment::{alone, gateway};
+use crate::deployment::played;
 use crate::read::{count, failed, failures, latency};
 
 /// A bundled scenario that fails on nothing but the truth: this machine may be as slow as it likes.
@@ -18,39 +18,7 @@ fn patient(scenario: &str) -> String {
 
 /// Plays a scenario, on gateways with a plant if one is named.
 async fn run(scenario: String, plant: &'static str) -> (Value, Output) {
-    let _alone = alone().await;
-    let play = move || {
-        let name = format!("roomwire-scenario-{:08x}.toml", rand::random::<u32>());
-        let file = std::env::temp_dir().join(name);
-        fs::write(&file, scenario).unwrap();
-        let gateway = if plant.is_empty() {
-            gateway("roomwire-gateway", &[])
-        } else {
-            gateway(
-                "roomwire-gateway-planted",
-                &["--features", "planted-faults"],
-            )
-        };
-        let output = Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"))
-            .args(["run", "--json", "--gateway"])
-            .arg(gateway)
-            .arg(&file)
-            .env("ROOMWIRE_PLANT", plant)
-            .env_remove("JWT_HS256_SECRET")
-            .env_remove("DATABASE_URL")
-            .env_remove("REDIS_URL")
-            .output()
-            .unwrap();
-        fs::remove_file(file).unwrap();
-        output
-    };
-    let output = tokio::task::spawn_blocking(play).await.unwrap();
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report = serde_json::from_slice(&output.stdout);
-    (
-        report.unwrap_or_else(|error| panic!("{error}: {words}")),
-        output,
-    )
+    played(&["run"], scenario, plant).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,6 +35,11 @@ async fn people_of_all_kinds_come_talk_read_and_go_and_nothing_is_missing() {
         assert!(times["count"].as_u64() > Some(5), "{times}");
     }
     assert!(count(&report, "in all", "unread counts compared") > 5);
+    let hold = report["parts"][1]["rows"].as_array().unwrap();
+    for cost in ["us/delivery", "Postgres us/message", "Redis us/message"] {
+        let row = hold.iter().find(|row| row["key"] == cost).unwrap();
+        assert!(row["value"].is_number(), "{row}");
+    }
     assert_eq!(report["notes"][0], "seed 7");
 }
 
@@ -136,6 +109,28 @@ messages = 20
         (&false.into(), &true.into())
     );
     assert_eq!(report["passed"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scenario_may_be_another_command_with_its_flags() {
+    let scenario = "
+name = \"what a delivery costs\"
+command = \"bench deliveries\"
+[flags]
+shape = [\"2x5\"]
+rate = 50
+warm-up = 0
+seconds = 1
+floor-seconds = 1
+[thresholds]
+\"2 x 5: deliveries\" = \"= 200\"
+";
+    let (report, output) = run(scenario.to_owned(), "").await;
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert_eq!(report["command"], "run what a delivery costs");
+    assert_eq!(count(&report, "2 x 5", "deliveries"), 200);
+    assert_eq!(report["thresholds"][0]["held"], true);
 }
 
 #[test]

@@ -23,6 +23,8 @@ export function readConfig(env) {
   };
   const config = {
     ...address(env.LISTEN_ADDR || "0.0.0.0:3001", wrong),
+    /** Where probes are answered, if anywhere. */
+    admin: env.ADMIN_ADDR ? address(env.ADMIN_ADDR, wrong, "ADMIN_ADDR") : undefined,
     databaseUrl: required("DATABASE_URL"),
     redisUrl: required("REDIS_URL"),
     secret: required("JWT_HS256_SECRET"),
@@ -42,11 +44,11 @@ export function readConfig(env) {
   return config;
 }
 
-function address(text, wrong) {
+function address(text, wrong, name = "LISTEN_ADDR") {
   const colon = text.lastIndexOf(":");
   const port = Number(text.slice(colon + 1));
   if (colon < 1 || !Number.isInteger(port) || port < 0 || port > 65_535) {
-    wrong.push("LISTEN_ADDR is host:port");
+    wrong.push(`${name} is host:port`);
   }
   return { host: text.slice(0, Math.max(colon, 0)).replace(/^\[|\]$/g, ""), port };
 }

@@ -1,8 +1,9 @@
-// `node src/main.js` serves, on as many processes as WORKERS says; `node src/main.js migrate` makes
-// the schema. Exit codes: 0 ended as asked, 1 failed, 2 wrong settings or usage.
+// `node src/main.js [serve]` serves, on as many processes as WORKERS says; `node src/main.js migrate`
+// makes the schema. Exit codes: 0 ended as asked, 1 failed, 2 wrong settings or usage.
 
 import cluster from "node:cluster";
 import { readFile } from "node:fs/promises";
+import { serveAdmin } from "./admin.js";
 import { ConfigError, readConfig } from "./config.js";
 import { cause, log } from "./log.js";
 import { start } from "./server.js";
@@ -18,8 +19,8 @@ async function main(command) {
   if (command === "migrate") {
     const done = await migrate(config.databaseUrl, await readFile(SCHEMA, "utf8"));
     log("info", done ? "schema_made" : "schema_there");
-  } else if (command !== undefined) {
-    throw new ConfigError("the only command is migrate");
+  } else if (command !== undefined && command !== "serve") {
+    throw new ConfigError("the commands are serve and migrate");
   } else if (cluster.isPrimary && config.workers > 1) {
     lead(config);
   } else {
@@ -30,38 +31,46 @@ async function main(command) {
 /** Keeps the processes running until a signal comes, then waits for their end. */
 function lead(config) {
   let ending = false;
-  let listening = 0;
+  const listening = new Set();
+  const complete = () => listening.size === config.workers;
+  const admin = config.admin && serveAdmin(config.admin, complete);
   const fork = () => cluster.fork();
   for (let number = 0; number < config.workers; number += 1) fork();
-  cluster.on("listening", (_, { port }) => {
-    listening += 1;
-    if (listening !== config.workers) return;
+  let started = false;
+  cluster.on("listening", (worker, { port }) => {
+    listening.add(worker.id);
+    if (started || !complete()) return;
+    started = true;
     const workers = Object.values(cluster.workers).map((worker) => worker.process.pid);
     log("info", "ready", { port, workers });
   });
   cluster.on("exit", (worker, code, signal) => {
+    listening.delete(worker.id);
     if (ending) return;
     log("error", "worker_ended", { worker: worker.process.pid, code, signal });
-    if (listening < config.workers) end(1);
+    if (!started) end(1);
     else setTimeout(() => ending || fork(), AGAIN_MS);
   });
   const end = (code) => {
     if (ending) return;
     ending = true;
     process.exitCode = code;
+    admin?.close();
     for (const worker of Object.values(cluster.workers)) worker.process.kill("SIGTERM");
   };
   for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => end(0));
 }
 
 async function work(config) {
-  const server = await start(config);
-  if (!cluster.isWorker) log("info", "ready", { port: server.port, workers: [process.pid] });
   let ending = false;
+  const server = await start(config);
+  const admin = config.admin && !cluster.isWorker && serveAdmin(config.admin, () => !ending);
+  if (!cluster.isWorker) log("info", "ready", { port: server.port, workers: [process.pid] });
   const end = async () => {
     if (ending) return;
     ending = true;
     setTimeout(() => process.exit(1), GRACE_MS).unref();
+    if (admin) admin.close();
     await server.close();
     process.exit(0);
   };

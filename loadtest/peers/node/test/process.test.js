@@ -23,9 +23,10 @@ async function freePort() {
 test("two processes serve one port and end at SIGTERM", async () => {
   const database = await createDatabase();
   try {
-    const port = await freePort();
+    const [port, admin] = [await freePort(), await freePort()];
     const child = run({
       LISTEN_ADDR: `127.0.0.1:${port}`,
+      ADMIN_ADDR: `127.0.0.1:${admin}`,
       DATABASE_URL: database.url,
       REDIS_URL: process.env.REDIS_URL,
       JWT_HS256_SECRET: SECRET,
@@ -40,6 +41,7 @@ test("two processes serve one port and end at SIGTERM", async () => {
     assert.equal(ready.event, "ready");
     assert.equal(ready.workers.length, 2);
     assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200);
+    assert.equal((await fetch(`http://127.0.0.1:${admin}/readyz`)).status, 200);
     child.kill("SIGTERM");
     assert.deepEqual(await exit, [0, null]);
   } finally {

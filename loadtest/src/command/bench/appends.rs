@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
-use super::baseline::{Baseline, BaselineReading, CONNECTIONS};
+use super::baseline::{BATCHES, Baseline, BaselineReading, CONNECTIONS};
 use super::flags::BenchFlags;
 use super::site::Site;
 use crate::client::tokens::secret;
@@ -94,31 +94,35 @@ pub(super) async fn run(flags: &Appends, site: &Site) -> Result<Report, CommandE
     for rooms in shapes {
         parts.push((rooms, measure(&site.access, flags, rooms).await?));
     }
-    let mut settings = None;
+    let mut bases = None;
     if let Some(baseline) = baseline {
         baseline.measure(half, bytes, &mut reading).await?;
-        settings = Some(baseline.settings.clone());
+        let batches = baseline.batches(half, bytes).await?;
+        bases = Some(Bases {
+            rows: reading,
+            batches,
+            settings: baseline.settings.clone(),
+        });
         baseline.close().await?;
     }
-    Ok(report(
-        flags,
-        &parts,
-        settings.map(|settings| (reading, settings)),
-    ))
+    Ok(report(flags, &parts, bases.as_ref()))
 }
 
-fn report(
-    flags: &Appends,
-    parts: &[(u16, Sent)],
-    baseline: Option<(BaselineReading, [String; 2])>,
-) -> Report {
+/// What the database commits without a gateway.
+struct Bases {
+    rows: BaselineReading,
+    batches: BaselineReading,
+    settings: [String; 2],
+}
+
+fn report(flags: &Appends, parts: &[(u16, Sent)], bases: Option<&Bases>) -> Report {
     let mut report = Report::new("bench appends");
     report.notes.push(format!(
         "closed loop, {} in flight per sender; in one room each message also goes to all others",
         flags.window
     ));
-    let rows = baseline.as_ref();
-    let rows = rows.and_then(|(reading, _)| per_second(reading.rows, reading.time));
+    let rate = |reading: &BaselineReading| per_second(reading.rows, reading.time);
+    let rows = bases.and_then(|bases| rate(&bases.rows));
     for (rooms, sent) in parts {
         let name = format!("{rooms} room(s)");
         report.parts.push(sent.part(flags, name.clone(), rows));
@@ -130,19 +134,31 @@ fn report(
             .notes
             .extend(busy.map(|busy| format!("{name}: {busy}")));
     }
-    let Some((reading, [commit, fsync])) = baseline else {
+    let Some(Bases {
+        rows: by_row,
+        batches,
+        settings: [commit, fsync],
+    }) = bases
+    else {
         let note = "no baseline: give --database-url to have one";
         report.notes.push(note.to_owned());
         return report;
     };
-    let mut part = Part::new("baseline");
-    part.push(Row::new("acked/s", Unit::PerSecond, rows).higher());
-    part.push(Row::new("connections", Unit::Count, f64::from(CONNECTIONS)).minor());
-    part.latency("ack", &reading.latencies);
-    report.parts.push(part);
+    let (writers, of) = BATCHES;
+    let both = [
+        ("baseline", by_row, CONNECTIONS),
+        ("batches", batches, writers),
+    ];
+    for (name, reading, connections) in both {
+        let mut part = Part::new(name);
+        part.push(Row::new("acked/s", Unit::PerSecond, rate(reading)).higher());
+        part.push(Row::new("connections", Unit::Count, f64::from(connections)).minor());
+        part.latency("ack", &reading.latencies);
+        report.parts.push(part);
+    }
     report.notes.push(format!(
-        "baseline: sqlx, one insert per transaction over {CONNECTIONS} connections, \
-         synchronous_commit {commit}, fsync {fsync}"
+        "baseline: sqlx, one insert per transaction over {CONNECTIONS} connections; batches: {of} rows \
+         per transaction over {writers}; synchronous_commit {commit}, fsync {fsync}"
     ));
     report
 }

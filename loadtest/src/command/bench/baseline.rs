@@ -1,4 +1,5 @@
-//! The base of `bench appends`: the same Postgres, one row per transaction, nothing else.
+//! The bases of `bench appends`: the same Postgres and nothing else, one row per transaction, and many
+//! rows per transaction, which is what gathering messages could reach at most.
 //!
 //! Uses sqlx, with one connection per writer and a prepared statement. The table is an ordinary,
 //! logged one with one index; commits are as durable as the server is set to make them. It is
@@ -15,6 +16,8 @@ use crate::result::stats::Latencies;
 
 /// Writers, each with its own connection.
 pub(super) const CONNECTIONS: u32 = 64;
+/// Writers of batches, and rows of each batch.
+pub(super) const BATCHES: (u32, usize) = (4, 500);
 /// How long a connection may take to come.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -25,6 +28,8 @@ const CREATE: &str = "create table if not exists roomwire_loadtest_baseline (\
 const EMPTY: &str = "truncate roomwire_loadtest_baseline";
 const INSERT: &str =
     "insert into roomwire_loadtest_baseline (room, sender, body) values ($1, $2, $3)";
+const INSERT_BATCH: &str = "insert into roomwire_loadtest_baseline (room, sender, body) \
+     select * from unnest($1::text[], $2::text[], $3::text[])";
 const DROP: &str = "drop table roomwire_loadtest_baseline";
 
 /// An open baseline: its connections and its table.
@@ -97,6 +102,42 @@ impl Baseline {
         }
         reading.time += start.elapsed();
         Ok(())
+    }
+
+    /// Lets a few writers insert batch after batch for `time`; each row of a batch took as long as it.
+    pub(super) async fn batches(
+        &self,
+        time: Duration,
+        text_bytes: usize,
+    ) -> Result<BaselineReading, CommandError> {
+        let (count, rows) = BATCHES;
+        let start = Instant::now();
+        let end = start + time;
+        let mut writers = JoinSet::new();
+        for number in 0..count {
+            let mut connection = self.pool.acquire().await?;
+            writers.spawn(async move {
+                let (room, sender) = (format!("room-{number}"), format!("sender-{number}"));
+                let (rooms, senders) = (vec![room; rows], vec![sender; rows]);
+                let bodies = vec!["x".repeat(text_bytes); rows];
+                let mut latencies = Latencies::new();
+                while Instant::now() < end {
+                    let sent = Instant::now();
+                    let insert = sqlx::query(INSERT_BATCH).bind(&rooms).bind(&senders);
+                    insert.bind(&bodies).execute(&mut *connection).await?;
+                    latencies.record(sent.elapsed());
+                }
+                Ok::<_, sqlx::Error>(latencies)
+            });
+        }
+        let mut reading = BaselineReading::default();
+        while let Some(written) = writers.join_next().await {
+            let latencies = written.map_err(|_| CommandError::Generator("a writer died"))??;
+            reading.rows += latencies.count() * rows as u64;
+            reading.latencies.merge(&latencies);
+        }
+        reading.time = start.elapsed();
+        Ok(reading)
     }
 
     /// Drops the table and closes the connections.

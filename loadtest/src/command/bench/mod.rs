@@ -58,8 +58,20 @@ impl Bench {
         }
     }
 
+    /// The same, to be changed.
+    pub(super) fn flags_mut(&mut self) -> &mut BenchFlags {
+        match self {
+            Self::Deliveries(of) => &mut of.bench,
+            Self::Idle(of) => &mut of.bench,
+            Self::Appends(of) => &mut of.bench,
+            Self::Chats(of) => &mut of.bench,
+            Self::Stall(of) => &mut of.bench,
+            Self::Telemetry(of) => &mut of.bench,
+        }
+    }
+
     /// What its private stack has.
-    fn setting(&self) -> Setting {
+    pub(super) fn setting(&self) -> Setting {
         match self {
             Self::Chats(_) => Setting {
                 counting: true,
@@ -68,6 +80,11 @@ impl Bench {
             Self::Stall(flags) => flags.setting(),
             _ => Setting::default(),
         }
+    }
+
+    /// Measures a site that is open.
+    pub(super) async fn measure_at(&self, site: super::site::Site) -> Result<Report, CommandError> {
+        Box::pin(self.measure(&Site::at(site, self.flags()))).await
     }
 
     async fn measure(&self, site: &Site) -> Result<Report, CommandError> {

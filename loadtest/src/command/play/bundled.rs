@@ -6,17 +6,51 @@ use std::path::Path;
 use clap::Args;
 
 use crate::command::CommandError;
-use crate::load::scenario::Scenario;
+use crate::load::scenario::ScenarioFile;
 
 /// The largest file that is read as a scenario, in bytes.
 const FILE_MAX: u64 = 1024 * 1024;
 
 /// Name and text of each.
-const ALL: [(&str, &str); 4] = [
+const ALL: [(&str, &str); 17] = [
     ("smoke", include_str!("../../../scenarios/smoke.toml")),
     ("teams", include_str!("../../../scenarios/teams.toml")),
     ("storm", include_str!("../../../scenarios/storm.toml")),
     ("chaos", include_str!("../../../scenarios/chaos.toml")),
+    ("limit", include_str!("../../../scenarios/limit.toml")),
+    (
+        "redis-away",
+        include_str!("../../../scenarios/redis-away.toml"),
+    ),
+    (
+        "deliveries",
+        include_str!("../../../scenarios/deliveries.toml"),
+    ),
+    ("idle", include_str!("../../../scenarios/idle.toml")),
+    ("appends", include_str!("../../../scenarios/appends.toml")),
+    ("chats", include_str!("../../../scenarios/chats.toml")),
+    ("stall", include_str!("../../../scenarios/stall.toml")),
+    (
+        "telemetry",
+        include_str!("../../../scenarios/telemetry.toml"),
+    ),
+    ("verify", include_str!("../../../scenarios/verify.toml")),
+    (
+        "verify-all",
+        include_str!("../../../scenarios/verify-all.toml"),
+    ),
+    (
+        "drill-restart",
+        include_str!("../../../scenarios/drill-restart.toml"),
+    ),
+    (
+        "drill-storm",
+        include_str!("../../../scenarios/drill-storm.toml"),
+    ),
+    (
+        "drill-redis",
+        include_str!("../../../scenarios/drill-redis.toml"),
+    ),
 ];
 
 /// Flags of `scenarios`.
@@ -34,13 +68,13 @@ impl Scenarios {
     /// What is asked for, as text.
     pub fn text(&self) -> Result<String, CommandError> {
         if self.schema {
-            let schema = serde_json::to_string_pretty(&schemars::schema_for!(Scenario));
+            let schema = serde_json::to_string_pretty(&schemars::schema_for!(ScenarioFile));
             return Ok(schema.unwrap_or_default());
         }
         let Some(name) = &self.name else {
             let line = |(name, text): (&str, &str)| {
-                let scenario = Scenario::parse(text)?;
-                Ok(format!("{name:<8}  {}", scenario.name))
+                let scenario = ScenarioFile::parse(text)?;
+                Ok(format!("{name:<14}  {}", scenario.name()))
             };
             let lines: Result<Vec<String>, CommandError> = ALL.into_iter().map(line).collect();
             return Ok(lines?.join("\n"));
@@ -53,10 +87,10 @@ impl Scenarios {
 }
 
 /// The scenario of this file, or the bundled one of this name.
-pub(super) fn read(named: &Path) -> Result<Scenario, CommandError> {
+pub(in crate::command) fn read(named: &Path) -> Result<ScenarioFile, CommandError> {
     let name = named.to_string_lossy();
     if let Some(text) = bundled(&name).filter(|_| !named.exists()) {
-        return Ok(Scenario::parse(text)?);
+        return Ok(ScenarioFile::parse(text)?);
     }
     let size = fs::metadata(named).map_err(|_| unknown(&name))?.len();
     if size > FILE_MAX {
@@ -65,7 +99,7 @@ pub(super) fn read(named: &Path) -> Result<Scenario, CommandError> {
     }
     let text = fs::read_to_string(named)
         .map_err(|error| CommandError::Scenario(format!("cannot read {name}: {error}")))?;
-    Ok(Scenario::parse(&text)?)
+    Ok(ScenarioFile::parse(&text)?)
 }
 
 fn bundled(name: &str) -> Option<&'static str> {
@@ -87,7 +121,7 @@ mod tests {
     #[test]
     fn every_bundled_scenario_can_be_read() {
         for (name, text) in ALL {
-            let read = Scenario::parse(text);
+            let read = ScenarioFile::parse(text);
             assert!(read.is_ok(), "{name}: {}", read.unwrap_err());
         }
         let list = Scenarios {

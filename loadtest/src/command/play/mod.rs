@@ -2,29 +2,25 @@
 
 mod bundled;
 mod live;
+mod measurement;
+mod playing;
 mod report;
 mod servers;
 mod timeline;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 
 pub use self::bundled::Scenarios;
-use self::live::Live;
-use self::servers::{Servers, Usage};
+pub(super) use self::bundled::read;
+pub(super) use self::measurement::bench;
+pub(super) use self::playing::{Played, Playing, play, setting};
 use super::CommandError;
-use crate::client::tokens::Signer;
-use crate::crowd::cohort::CohortError;
-use crate::crowd::people::Crowd;
-use crate::deployment::flags::{TargetFlags, random_secret};
-use crate::deployment::stack::{Setting, Stack, resolve};
-use crate::faults::{Fault, FaultSet, Planned, UnknownFault, inflict};
-use crate::load::scenario::{FaultKind, Plan, Scenario};
-use crate::meters::own::OwnCpu;
-use crate::meters::process::Processes;
+use super::site::Site;
+use crate::deployment::flags::TargetFlags;
+use crate::deployment::stack::resolve;
+use crate::load::scenario::ScenarioFile;
 use crate::result::Report;
 
 /// Flags of `run`.
@@ -50,120 +46,36 @@ pub struct RunScenario {
     /// the process that listens on the port of --url, if it is of this machine
     #[arg(long, value_name = "PID", help_heading = "Target")]
     pub pid: Vec<u32>,
+
+    /// Admin listener of a gateway that --url names, `http://host:port`, whose metrics tell CPU and
+    /// memory where it is of another machine; may be repeated
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "url",
+        conflicts_with = "pid",
+        help_heading = "Target"
+    )]
+    pub admin_url: Vec<String>,
 }
 
 /// Plays it; a private stack is gone afterwards.
 pub(super) async fn run(flags: &RunScenario) -> Result<Report, CommandError> {
-    let scenario = bundled::read(&flags.scenario)?;
-    let seed = flags.seed.or(scenario.seed).unwrap_or_else(rand::random);
-    let plan = Plan::new(&scenario, seed);
-    let planned = planned(&scenario)?;
-    if !flags.target.url.is_empty() {
-        if !planned.is_empty() {
-            let words = "faults of servers need a private stack: leave --url out";
-            return Err(CommandError::Usage(words));
+    let scenario = match read(&flags.scenario)? {
+        ScenarioFile::People(scenario) => scenario,
+        ScenarioFile::Command(measurement) => {
+            return Box::pin(measurement::run(&measurement, flags)).await;
         }
-        let signer = Signer::new(&flags.target.secret()?);
-        let gates = resolve(&flags.target.url).await?;
-        let servers = Servers::at(&gates, &flags.pid);
-        let crowd = Crowd::gather((gates, &signer), (&scenario, &plan, seed)).await?;
-        let mut report =
-            Box::pin(play(crowd, servers, (&scenario, &plan, seed), flags.quiet)).await?;
-        report::add_thresholds(&mut report, &scenario)?;
-        return Ok(report);
-    }
-    let secret = flags.target.jwt_secret.clone();
-    let secret = secret.unwrap_or_else(random_secret);
-    let setting = Setting {
-        nodes: scenario.gateways,
-        struck: !planned.is_empty(),
-        clocks: planned.iter().any(|one| one.fault == Fault::GatewayClock),
-        // Long enough to spread those who are sent away, and short beside a scenario.
-        env: vec![("DRAIN_SECONDS", "5".to_owned())],
-        ..Setting::default()
     };
-    let stack = Arc::new(flags.target.run.start(&secret, &setting).await?);
-    let signer = Signer::new(&secret);
-    let report = on_stack(
-        (&stack, &signer),
-        planned,
-        (&scenario, &plan, seed),
-        flags.quiet,
-    );
-    let report = Box::pin(report).await;
-    Stack::stop_shared(stack).await?;
-    let mut report = report?;
-    report::add_thresholds(&mut report, &scenario)?;
-    Ok(report)
-}
-
-async fn on_stack(
-    (stack, signer): (&Arc<Stack>, &Signer),
-    planned: Vec<Planned>,
-    (scenario, plan, seed): (&Scenario, &Plan, u64),
-    quiet: bool,
-) -> Result<Report, CommandError> {
-    let gates = resolve(&stack.urls()).await?;
-    let servers = Servers::of(stack);
-    let crowd = Crowd::gather((gates, signer), (scenario, plan, seed)).await?;
-    let start = crowd.start();
-    let striking = tokio::spawn(inflict(Arc::clone(stack), planned, (start, start)));
-    let report = Box::pin(play(crowd, servers, (scenario, plan, seed), quiet)).await;
-    let struck = striking.await;
-    let mut report = report?;
-    let (struck, troubles) = struck.unwrap_or_default();
-    report::add_faults(&mut report, &struck, troubles);
-    report::add_dead(&mut report, &stack.dead().await);
-    Ok(report)
-}
-
-async fn play(
-    crowd: Crowd,
-    servers: Servers,
-    (scenario, plan, seed): (&Scenario, &Plan, u64),
-    quiet: bool,
-) -> Result<Report, CommandError> {
-    let known = servers.known();
-    let watch = servers.watch(plan.clone(), scenario.phases.len(), crowd.start());
-    let (own, before) = (OwnCpu::start()?, Processes::own().rss_kib()?);
-    let live = Live::show(crowd.viewer(), (scenario, plan), quiet);
-    let conducted = crowd.play(scenario, plan).await;
-    drop(live);
-    let own_cores = own.cores()?;
-    let own_kib = Processes::own().rss_kib()?.saturating_sub(before);
-    let used = watch.stop().await;
-    let ended = crowd.end().await.map_err(CohortError::from)?;
-    let played = report::Played {
-        scenario,
-        plan,
-        seed,
-        conducted,
-        own_cores,
-        own_kib,
-        used: if known { used } else { Usage::default() },
-        ended,
+    let admins = resolve(&flags.admin_url).await?;
+    let site = Site::open(&flags.target, &flags.pid, &setting(&scenario)?).await?;
+    let playing = Playing {
+        scenario: &scenario,
+        seed: flags.seed.or(scenario.seed).unwrap_or_else(rand::random),
+        quiet: flags.quiet,
+        admins,
     };
-    Ok(report::report(&played))
-}
-
-/// The faults of servers, which the stack bears.
-fn planned(scenario: &Scenario) -> Result<Vec<Planned>, CommandError> {
-    let mut planned = Vec::new();
-    for fault in &scenario.faults {
-        let FaultKind::Server(name) = &fault.kind else {
-            continue;
-        };
-        let FaultSet(named) = name
-            .parse()
-            .map_err(|error: UnknownFault| CommandError::Scenario(error.to_string()))?;
-        planned.extend(named.into_iter().map(|known| Planned {
-            fault: known,
-            flip: false,
-            node: fault.gateway,
-            at: Duration::from_secs_f64(fault.at),
-            lasts: Duration::from_secs_f64(fault.seconds),
-        }));
-    }
-    planned.sort_by_key(|one| one.at);
-    Ok(planned)
+    let played = Box::pin(play(&site, playing)).await;
+    site.close().await?;
+    Ok(played?.report)
 }

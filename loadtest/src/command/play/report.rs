@@ -6,15 +6,18 @@ use super::servers::{Usage, Used};
 use super::timeline::timeline;
 use crate::command::CommandError;
 use crate::crowd::people::{Conducted, Ended, Operation, PhaseTally};
-use crate::load::scenario::{Plan, Scenario};
+use crate::load::scenario::{Plan, Scenario, Threshold};
 use crate::meters::own::{lateness, saturation};
-use crate::result::stats::{Latencies, float, micros_each, ratio};
+use crate::result::stats::{Latencies, float, micros_each, per_second, ratio};
 use crate::result::timeline::Span;
-use crate::result::{Check, Part, Report, Row, Threshold, Unit};
+use crate::result::{Check, Part, Report, Row, Threshold as Verdict, Unit};
 use crate::truth::record::Struck;
 
+/// With fewer people than this their share of a process's memory says nothing.
+const PEOPLE_MIN: f64 = 100.0;
+
 /// Everything that is known at the end.
-pub(super) struct Played<'a> {
+pub(super) struct Seen<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) plan: &'a Plan,
     pub(super) seed: u64,
@@ -22,79 +25,101 @@ pub(super) struct Played<'a> {
     pub(super) own_cores: Option<f64>,
     /// Memory that this program came to need for everybody.
     pub(super) own_kib: u64,
-    /// What the gateways used; nothing where that is not known.
-    pub(super) used: Usage,
+    /// What the servers used.
+    pub(super) used: &'a Usage,
     pub(super) ended: Ended,
 }
 
 /// The report, without what was done to the servers.
-pub(super) fn report(played: &Played<'_>) -> Report {
-    let (conducted, ended) = (&played.conducted, &played.ended);
-    let mut report = Report::new(format!("run {}", played.scenario.name));
+pub(super) fn report(seen: &Seen<'_>) -> Report {
+    let (conducted, ended) = (&seen.conducted, &seen.ended);
+    let mut report = Report::new(format!("run {}", seen.scenario.name));
+    let mut most = 0.0;
     for (number, phase) in ended.phases.iter().enumerate() {
-        let (_, lasts) = played.plan.phase_time(number);
-        let used = played.used.phases.get(number);
-        report.parts.push(part(phase, lasts, used));
+        let (_, lasts) = seen.plan.phase_time(number);
+        let mut part = part(phase, lasts);
+        if let Some(used) = seen.used.phases.get(number) {
+            add_cost(&mut part, (phase, lasts), used, seen.used.whole);
+            let people = seen.plan.people_at_end(number);
+            // What is freed when people go is not all given back.
+            if people >= PEOPLE_MIN && people >= most {
+                let grown = used.last_rss_kib.saturating_sub(seen.used.first_rss_kib);
+                let each = ratio(float(grown), people);
+                part.push(Row::new("KiB/connection", Unit::KiB, each).lower());
+            }
+            most = people.max(most);
+        }
+        add_times(&mut part, phase);
+        report.parts.push(part);
     }
     let mut end = Part::new("in all");
     end.count("acknowledged", ended.acknowledged);
     end.count("unread counts compared", ended.unread_compared);
     let settled = conducted.settled_in.as_secs_f64();
     end.push(Row::new("settled in", Unit::Seconds, settled).lower());
-    end.push(Row::new("generator", Unit::Cores, played.own_cores).lower());
-    let each = ratio(float(played.own_kib), f64::from(played.scenario.crowd()));
+    end.push(Row::new("generator", Unit::Cores, seen.own_cores).lower());
+    let each = ratio(float(seen.own_kib), f64::from(seen.scenario.crowd()));
     end.push(Row::new("generator KiB/person", Unit::KiB, each).lower());
     report.parts.push(end);
-    report.timeline = Some(timeline(played));
+    report.timeline = Some(timeline(seen));
     report.checks.clone_from(&ended.checks);
-    report.checks.push(Check::new(
-        "things due that the generator could not hand to anybody",
-        conducted.unsent,
-    ));
+    report.checks.push(Check::unsent(conducted.unsent));
     let lag = conducted.lag.summary();
-    let late = Check::new(
-        "runs in which the generator was too late",
-        u64::from(lag.p99_ms > played.scenario.lag_max_ms),
-    );
+    let late = Check::of_generator(u64::from(lag.p99_ms > seen.scenario.lag_max_ms));
     let told = format!(
         "by {:.0} ms at p99: the tool itself was the limit",
         lag.p99_ms
     );
     report.checks.push(late.told([told]));
-    report.notes.push(format!("seed {}", played.seed));
-    report.notes.extend(saturation(played.own_cores));
+    report.notes.push(format!("seed {}", seen.seed));
+    report.notes.extend(saturation(seen.own_cores));
     report.notes.extend(lateness(&lag));
-    if played.used.phases.is_empty() {
-        report
-            .notes
-            .push("the gateways are not of this machine: no CPU, no memory".to_owned());
+    if seen.used.phases.is_empty() {
+        report.notes.push(
+            "the gateways are not of this machine: no CPU, no memory; see --admin-url".to_owned(),
+        );
     }
     report
 }
 
-fn part(phase: &PhaseTally, lasts: Duration, used: Option<&Used>) -> Part {
+fn part(phase: &PhaseTally, lasts: Duration) -> Part {
     let mut part = Part::new(phase.name.clone());
     part.push(Row::new("lasted", Unit::Seconds, lasts.as_secs_f64()));
-    let count = |operation| phase.times.get(&operation).map_or(0, Latencies::count);
-    let deliveries = count(Operation::Delivery);
-    let each_second = |count: u64| ratio(float(count), lasts.as_secs_f64());
-    let rate = |key, count| Row::new(key, Unit::PerSecond, each_second(count)).higher();
-    part.push(rate("acked/s", count(Operation::Ack)));
-    part.push(rate("deliveries/s", deliveries));
-    if let Some(used) = used {
-        let cpu = micros_each(used.cpu, deliveries);
-        part.push(Row::new("us/delivery", Unit::Micros, cpu).lower());
-        let cores = ratio(used.cpu.as_secs_f64(), lasts.as_secs_f64());
-        part.push(Row::new("gateways", Unit::Cores, cores).lower());
-        part.push(Row::new("RSS", Unit::KiB, float(used.rss_kib)).lower());
+    let rate = |key, operation| {
+        let each_second = per_second(count(phase, operation), lasts);
+        Row::new(key, Unit::PerSecond, each_second).higher()
+    };
+    part.push(rate("acked/s", Operation::Ack));
+    part.push(rate("deliveries/s", Operation::Delivery));
+    part
+}
+
+fn count(phase: &PhaseTally, operation: Operation) -> u64 {
+    phase.times.get(&operation).map_or(0, Latencies::count)
+}
+
+/// What the servers used for it.
+fn add_cost(part: &mut Part, (phase, lasts): (&PhaseTally, Duration), used: &Used, whole: bool) {
+    let cpu = micros_each(used.cpu.gateways, count(phase, Operation::Delivery));
+    part.push(Row::new("us/delivery", Unit::Micros, cpu).lower());
+    if whole {
+        let each = |time| micros_each(time, count(phase, Operation::Ack));
+        let row = |key, time| Row::new(key, Unit::Micros, each(time)).lower();
+        part.push(row("Postgres us/message", used.cpu.postgres));
+        part.push(row("Redis us/message", used.cpu.redis));
     }
+    let cores = ratio(used.cpu.gateways.as_secs_f64(), lasts.as_secs_f64());
+    part.push(Row::new("gateways", Unit::Cores, cores).lower());
+    part.push(Row::new("RSS", Unit::KiB, float(used.rss_kib)).lower());
+}
+
+fn add_times(part: &mut Part, phase: &PhaseTally) {
     for (name, count) in &phase.counts {
         part.count(*name, *count);
     }
     for (operation, times) in &phase.times {
         part.latency(operation.name(), times);
     }
-    part
 }
 
 /// Adds what was done to the servers, and what could not be done.
@@ -128,7 +153,12 @@ pub(super) fn add_thresholds(report: &mut Report, scenario: &Scenario) -> Result
     let thresholds = scenario
         .thresholds()
         .map_err(|error| CommandError::Scenario(error.to_string()))?;
-    let verdicts: Vec<Threshold> = thresholds.iter().map(|one| one.judge(report)).collect();
-    report.thresholds = verdicts;
+    judge(report, &thresholds);
     Ok(())
+}
+
+/// Adds whether these thresholds held.
+pub(super) fn judge(report: &mut Report, thresholds: &[Threshold]) {
+    let verdicts: Vec<Verdict> = thresholds.iter().map(|one| one.judge(report)).collect();
+    report.thresholds = verdicts;
 }

@@ -1,7 +1,6 @@
-//! What the gateways use meanwhile: processor time and memory, read from `/proc` all the time, since a
-//! gateway that is struck comes back as another process.
+//! What the servers use meanwhile: processor time and memory, read all the time, since a server that is
+//! struck comes back as another process.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,9 +9,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::client::Target;
+use crate::command::site::Site;
 use crate::deployment::stack::Stack;
 use crate::load::scenario::Plan;
-use crate::meters::process::Processes;
+use crate::meters::group::{Group, Look, Scraped};
+use crate::meters::process::busy;
 use crate::result::stats::ratio;
 
 /// How often they are read.
@@ -21,38 +22,59 @@ const EVERY: Duration = Duration::from_millis(500);
 const READINGS_MAX: usize = 1_200;
 
 /// The gateways under load.
-pub(super) enum Servers {
-    /// Of a private stack.
+enum Gateways {
+    /// Of a private stack, and with them its Postgres and Redis.
     Stack(Arc<Stack>),
     /// Processes of this machine; none where they are not known.
     Processes(Vec<u32>),
+    /// What their metrics tell.
+    Scraped(Scraped),
 }
 
-/// What the gateways used in one phase.
+/// The servers under load, as far as they can be seen.
+pub(super) struct Servers(Gateways);
+
+/// Processor time by who used it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Used {
-    pub(super) cpu: Duration,
-    /// The highest resident memory of all together.
-    pub(super) rss_kib: u64,
+pub(in crate::command) struct Times {
+    pub(in crate::command) gateways: Duration,
+    /// Only known of a private stack; so are the next two.
+    pub(in crate::command) postgres: Duration,
+    pub(in crate::command) redis: Duration,
+    /// Everything on this machine, this program included.
+    pub(in crate::command) machine: Duration,
 }
 
-/// What they used at one time.
+/// What was used in one phase.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::command) struct Used {
+    pub(in crate::command) cpu: Times,
+    /// The highest resident memory of all gateways together, and the last.
+    pub(in crate::command) rss_kib: u64,
+    pub(in crate::command) last_rss_kib: u64,
+}
+
+/// What was used at one time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
     /// Seconds from the beginning.
     pub(super) at: f64,
-    /// Processors in use since the reading before.
-    pub(super) cores: f64,
+    /// Processors in use since the reading before: gateways, Postgres, Redis.
+    pub(super) cores: [f64; 3],
     pub(super) rss_kib: u64,
 }
 
-/// What the gateways used.
+/// What the servers used.
 #[derive(Debug, Default)]
-pub(super) struct Usage {
-    /// By phase.
-    pub(super) phases: Vec<Used>,
+pub(in crate::command) struct Usage {
+    /// By phase; nothing where the gateways are not known.
+    pub(in crate::command) phases: Vec<Used>,
     /// By time.
     pub(super) readings: Vec<Reading>,
+    /// Memory of the gateways before anybody came.
+    pub(super) first_rss_kib: u64,
+    /// Whether Postgres and Redis are in it.
+    pub(in crate::command) whole: bool,
 }
 
 /// A watch that goes on until it is stopped.
@@ -61,35 +83,53 @@ pub(super) struct Watch {
     task: JoinHandle<Usage>,
 }
 
-impl Servers {
-    /// Those of a private stack.
-    pub(super) fn of(stack: &Arc<Stack>) -> Self {
-        Self::Stack(Arc::clone(stack))
-    }
+/// What is looked at, with what was seen last.
+#[derive(Default)]
+struct Eyes {
+    gateways: Group,
+    postgres: Group,
+    redis: Group,
+    busy: Option<Duration>,
+}
 
-    /// Those named, or those that listen on the ports of this machine.
-    pub(super) fn at(gates: &[Target], named: &[u32]) -> Self {
-        if !named.is_empty() {
-            return Self::Processes(named.to_vec());
-        }
-        let local = gates
-            .iter()
-            .filter(|gate| gate.address().ip().is_loopback());
-        let ports: Vec<u16> = local.map(|gate| gate.address().port()).collect();
-        let found = Processes::listening_on(&ports);
-        Self::Processes(found.map_or_else(|_| Vec::new(), |found| found.pids().to_vec()))
+impl Servers {
+    /// Those of a site; by the gateways' metrics where their admin listeners are named.
+    pub(super) fn of(site: &Site, admins: Vec<Target>) -> Self {
+        Self(if let Some(stack) = site.stack() {
+            Gateways::Stack(Arc::clone(stack))
+        } else if admins.is_empty() {
+            Gateways::Processes(site.known_processes())
+        } else {
+            Gateways::Scraped(Scraped::at(admins))
+        })
     }
 
     /// Whether anything can be read.
-    pub(super) fn known(&self) -> bool {
-        !matches!(self, Self::Processes(pids) if pids.is_empty())
+    fn known(&self) -> bool {
+        !matches!(&self.0, Gateways::Processes(pids) if pids.is_empty())
     }
 
-    fn pids(&self) -> Vec<u32> {
-        match self {
-            Self::Stack(stack) => stack.pids(),
-            Self::Processes(pids) => pids.clone(),
-        }
+    async fn look(&self, eyes: &mut Eyes) -> (Times, u64) {
+        let mut times = Times::default();
+        let gateways = match &self.0 {
+            Gateways::Stack(stack) => {
+                let [postgres, redis] = stack.server_pids().map(Vec::from_iter);
+                times.postgres = eyes.postgres.look(&postgres).cpu;
+                times.redis = eyes.redis.look(&redis).cpu;
+                let now = busy();
+                let before = eyes.busy.take().or(now);
+                times.machine = now
+                    .unwrap_or_default()
+                    .saturating_sub(before.unwrap_or_default());
+                eyes.busy = now;
+                eyes.gateways.look(&stack.pids())
+            }
+            Gateways::Processes(pids) => eyes.gateways.look(pids),
+            Gateways::Scraped(scraped) => scraped.look(&mut eyes.gateways).await,
+        };
+        let Look { cpu, rss_kib } = gateways;
+        times.gateways = cpu;
+        (times, rss_kib)
     }
 
     /// Watches them from now on, by the phases of a plan that starts at this moment.
@@ -97,33 +137,27 @@ impl Servers {
         let (over, mut ended) = watch::channel(false);
         let task = tokio::spawn(async move {
             let mut usage = Usage {
-                phases: vec![Used::default(); phases],
-                readings: Vec::new(),
+                whole: matches!(self.0, Gateways::Stack(_)),
+                ..Usage::default()
             };
-            let mut looked = Instant::now();
-            let mut known: HashMap<u32, Duration> = HashMap::new();
+            if !self.known() {
+                return usage;
+            }
+            usage.phases = vec![Used::default(); phases];
+            let (mut eyes, mut looked) = (Eyes::default(), Instant::now());
+            (_, usage.first_rss_kib) = self.look(&mut eyes).await;
             let mut ticks = interval(EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            let mut first = true;
+            ticks.tick().await;
             loop {
                 let last = tokio::select! {
                     _ = ticks.tick() => false,
                     _ = ended.changed() => true,
                 };
-                let pids = self.pids();
-                let grown = grown(&pids, &mut known, first);
-                let rss_kib = pids.iter().filter_map(|pid| rss_kib(*pid)).sum();
-                let (at, since) = (start.elapsed(), looked.elapsed());
+                let (times, rss_kib) = self.look(&mut eyes).await;
+                let at = start.elapsed();
+                usage.note((plan.phase(at), at), times, rss_kib, looked.elapsed());
                 looked = Instant::now();
-                if let Some(phase) = usage.phases.get_mut(plan.phase(at)) {
-                    phase.cpu += grown;
-                    phase.rss_kib = phase.rss_kib.max(rss_kib);
-                }
-                if !first && let Some(cores) = ratio(grown.as_secs_f64(), since.as_secs_f64()) {
-                    let at = at.as_secs_f64();
-                    usage.add(Reading { at, cores, rss_kib });
-                }
-                first = false;
                 if last {
                     return usage;
                 }
@@ -142,8 +176,28 @@ impl Watch {
 }
 
 impl Usage {
-    fn add(&mut self, reading: Reading) {
-        self.readings.push(reading);
+    fn note(
+        &mut self,
+        (phase, at): (usize, Duration),
+        times: Times,
+        rss_kib: u64,
+        since: Duration,
+    ) {
+        if let Some(phase) = self.phases.get_mut(phase) {
+            phase.cpu.gateways += times.gateways;
+            phase.cpu.postgres += times.postgres;
+            phase.cpu.redis += times.redis;
+            phase.cpu.machine += times.machine;
+            phase.rss_kib = phase.rss_kib.max(rss_kib);
+            phase.last_rss_kib = rss_kib;
+        }
+        let cores = |time: Duration| ratio(time.as_secs_f64(), since.as_secs_f64());
+        let each = [times.gateways, times.postgres, times.redis];
+        self.readings.push(Reading {
+            at: at.as_secs_f64(),
+            cores: each.map(|time| cores(time).unwrap_or_default()),
+            rss_kib,
+        });
         if self.readings.len() > READINGS_MAX {
             let mut number = 0;
             self.readings.retain(|_| {
@@ -152,24 +206,4 @@ impl Usage {
             });
         }
     }
-}
-
-/// Processor time since the last look. A process that is new has used all of its time since then,
-/// unless this is the first look.
-fn grown(pids: &[u32], known: &mut HashMap<u32, Duration>, first: bool) -> Duration {
-    let mut sum = Duration::ZERO;
-    for pid in pids {
-        // One that has just died has nothing to say any more.
-        let Ok(now) = Processes::new(vec![*pid]).cpu() else {
-            continue;
-        };
-        let before = known.insert(*pid, now);
-        let before = before.unwrap_or(if first { now } else { Duration::ZERO });
-        sum += now.saturating_sub(before);
-    }
-    sum
-}
-
-fn rss_kib(pid: u32) -> Option<u64> {
-    Processes::new(vec![pid]).rss_kib().ok()
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::report::Played;
+use super::report::Seen;
+use super::servers::Reading;
 use crate::crowd::people::Stretch;
 use crate::result::Unit;
 use crate::result::stats::float;
@@ -14,32 +15,41 @@ const ACK: &str = "Time of an acknowledgement";
 const RATE: &str = "Messages and acknowledgements a second";
 const DELIVERIES: &str = "Deliveries a second";
 const FAILURES: &str = "Failures that were tried again, a second";
-const CPU: &str = "Processors in use by the gateways";
+const CPU: &str = "Processors in use by the servers";
 const MEMORY: &str = "Memory of the gateways";
 
 /// The curves, the phases and the storms; faults of servers are added once they are known.
-pub(super) fn timeline(played: &Played<'_>) -> Timeline {
-    let mut curves = course(played);
-    let readings = played.used.readings.iter();
-    let of_gateways = |chart, unit, of: fn(f64, u64) -> f64| Curve {
+pub(super) fn timeline(seen: &Seen<'_>) -> Timeline {
+    let mut curves = course(seen);
+    let readings = &seen.used.readings;
+    let of_servers = |chart, key, unit, of: &dyn Fn(&Reading) -> f64| Curve {
         chart: Cow::Borrowed(chart),
-        key: "all".into(),
+        key: Cow::Borrowed(key),
         unit,
         points: readings
-            .clone()
-            .map(|reading| (reading.at, of(reading.cores, reading.rss_kib)))
+            .iter()
+            .map(|reading| (reading.at, of(reading)))
             .collect(),
     };
-    if !played.used.readings.is_empty() {
-        curves.push(of_gateways(CPU, Unit::Cores, |cores, _| cores));
-        curves.push(of_gateways(MEMORY, Unit::KiB, |_, kib| float(kib)));
+    if !readings.is_empty() {
+        let shown = if seen.used.whole { 3 } else { 1 };
+        for (place, name) in ["gateways", "Postgres", "Redis"]
+            .into_iter()
+            .enumerate()
+            .take(shown)
+        {
+            let cores = |reading: &Reading| reading.cores.get(place).copied().unwrap_or_default();
+            curves.push(of_servers(CPU, name, Unit::Cores, &cores));
+        }
+        let kib = |reading: &Reading| float(reading.rss_kib);
+        curves.push(of_servers(MEMORY, "all", Unit::KiB, &kib));
     }
-    let phases = played.ended.phases.iter().enumerate();
+    let phases = seen.ended.phases.iter().enumerate();
     let phases = phases.map(|(number, phase)| {
-        let (starts, lasts) = played.plan.phase_time(number);
+        let (starts, lasts) = seen.plan.phase_time(number);
         span(&phase.name, starts, starts + lasts)
     });
-    let storms = played.conducted.storms.iter();
+    let storms = seen.conducted.storms.iter();
     let storms = storms.map(|at| span("storm", *at, *at));
     Timeline {
         over: Over::Time,
@@ -81,8 +91,8 @@ const COUNTS: [(&str, &str, Of); 4] = [
     (FAILURES, "all", |of| Some(float(of.failures))),
 ];
 
-fn course(played: &Played<'_>) -> Vec<Curve> {
-    let (every, stretches) = &played.ended.course;
+fn course(seen: &Seen<'_>) -> Vec<Curve> {
+    let (every, stretches) = &seen.ended.course;
     let seconds = every.as_secs_f64();
     let curve = |(chart, key, of): (&'static str, &'static str, Of), unit, per: f64| {
         let points = stretches.iter().filter_map(|(from, stretch)| {

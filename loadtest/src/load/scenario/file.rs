@@ -265,12 +265,11 @@ impl Scenario {
 
     /// What figures must be.
     pub fn thresholds(&self) -> Result<Vec<Threshold>, ThresholdError> {
-        let all = self.thresholds.iter();
-        all.map(|(figure, bound)| Threshold::parse(figure, bound))
-            .collect()
+        Threshold::all(&self.thresholds)
     }
 
-    fn check(&self) -> Result<(), ScenarioError> {
+    /// Whether everything in it makes sense together.
+    pub fn check(&self) -> Result<(), ScenarioError> {
         within("gateways", f64::from(self.gateways), (1.0, 16.0))?;
         within("lag_max_ms", self.lag_max_ms, (1.0, 600_000.0))?;
         within("rooms.count", f64::from(self.rooms.count), (1.0, 60_000.0))?;

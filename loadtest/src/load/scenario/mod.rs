@@ -1,10 +1,11 @@
 //! A scenario: who talks, in which rooms, how much and when, what is done to the servers meanwhile, and
 //! what must come of it. Read from TOML; checked as a whole before anything runs.
 //!
-//! `file` is the form in which it is written, `size` draws sizes, `plan` says what is due when, and
+//! `file` is the form in which it is written, `measurement` that of another command as a scenario, `size` draws sizes, `plan` says what is due when, and
 //! `threshold` what a figure must be.
 
 mod file;
+mod measurement;
 mod plan;
 mod size;
 mod threshold;
@@ -12,6 +13,7 @@ mod threshold;
 pub use file::{
     Contract, Fault, FaultKind, Messages, People, Phase, Rooms, Scenario, ScenarioError, Transport,
 };
+pub use measurement::{Flag, Measurement, ScenarioFile};
 pub use plan::{Due, Plan};
 pub use size::Size;
 pub use threshold::{Threshold, ThresholdError};

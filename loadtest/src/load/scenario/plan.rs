@@ -140,6 +140,12 @@ impl Plan {
             .map_or_else(Default::default, |of| (of.starts, of.lasts))
     }
 
+    /// How many people are there at the end of a phase.
+    #[must_use]
+    pub fn people_at_end(&self, number: usize) -> f64 {
+        self.stretches.get(number).map_or(0.0, |of| of.people.to)
+    }
+
     /// Everything that is due, by time. Random arrivals of a kind have dice of their own, so that one
     /// more kind does not change when the others come.
     pub fn due(&self) -> impl Iterator<Item = (Duration, Due)> + use<> {

@@ -1,5 +1,7 @@
 //! What a figure of a result must be.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use crate::result::{Part, Report, Threshold as Verdict, Unit};
@@ -84,6 +86,13 @@ impl Comparison {
 }
 
 impl Threshold {
+    /// Reads all of a scenario.
+    pub fn all(written: &BTreeMap<String, String>) -> Result<Vec<Self>, ThresholdError> {
+        let each = written.iter();
+        each.map(|(figure, bound)| Self::parse(figure, bound))
+            .collect()
+    }
+
     /// Reads one.
     pub fn parse(figure: &str, bound: &str) -> Result<Self, ThresholdError> {
         let text = format!("{} {}", figure.trim(), bound.trim());

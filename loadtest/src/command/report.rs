@@ -103,4 +103,22 @@ mod tests {
         let again = fs::read(folder.0.join("again/result.json")).unwrap();
         assert_eq!(again, fs::read(folder.0.join("tea/result.json")).unwrap());
     }
+
+    #[test]
+    fn the_page_of_benchmarks_is_that_of_the_kept_results() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+        let kept = fs::read_dir(format!("{docs}/benchmarks")).unwrap();
+        let mut results: Vec<PathBuf> = kept.map(|entry| entry.unwrap().path()).collect();
+        results.sort();
+        let reports: Vec<Report> = results
+            .iter()
+            .map(|path| Report::read(path).unwrap())
+            .collect();
+        let (path, wanted) = (format!("{docs}/benchmarks.md"), page(&reports));
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, &wanted).unwrap();
+        }
+        let written = fs::read_to_string(&path).unwrap();
+        assert!(written == wanted, "run it again with UPDATE_DOCS=1");
+    }
 }

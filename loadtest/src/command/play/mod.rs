@@ -1,6 +1,7 @@
 //! `run`: plays a scenario, with the truth about every message, and tells how long everything took.
 
 mod bundled;
+mod generator;
 mod live;
 mod report;
 mod servers;
@@ -13,8 +14,11 @@ use std::time::Duration;
 use clap::Args;
 
 pub use self::bundled::Scenarios;
-use self::live::Live;
-use self::servers::{Servers, Usage};
+pub(super) use self::bundled::read;
+pub(super) use self::generator::Generator;
+pub(super) use self::live::Live;
+pub(super) use self::report::{Played, add_thresholds, report};
+pub(super) use self::servers::{Servers, Usage};
 use super::CommandError;
 use crate::client::tokens::Signer;
 use crate::crowd::cohort::CohortError;
@@ -23,8 +27,6 @@ use crate::deployment::flags::{TargetFlags, random_secret};
 use crate::deployment::stack::{Setting, Stack, resolve};
 use crate::faults::{Fault, FaultSet, Planned, UnknownFault, inflict};
 use crate::load::scenario::{FaultKind, Plan, Scenario};
-use crate::meters::own::OwnCpu;
-use crate::meters::process::Processes;
 use crate::result::Report;
 
 /// Flags of `run`.
@@ -54,7 +56,7 @@ pub struct RunScenario {
 
 /// Plays it; a private stack is gone afterwards.
 pub(super) async fn run(flags: &RunScenario) -> Result<Report, CommandError> {
-    let scenario = bundled::read(&flags.scenario)?;
+    let scenario = read(&flags.scenario, 1)?;
     let seed = flags.seed.or(scenario.seed).unwrap_or_else(rand::random);
     let plan = Plan::new(&scenario, seed);
     let planned = planned(&scenario)?;
@@ -69,7 +71,7 @@ pub(super) async fn run(flags: &RunScenario) -> Result<Report, CommandError> {
         let crowd = Crowd::gather((gates, &signer), (&scenario, &plan, seed)).await?;
         let mut report =
             Box::pin(play(crowd, servers, (&scenario, &plan, seed), flags.quiet)).await?;
-        report::add_thresholds(&mut report, &scenario)?;
+        add_thresholds(&mut report, &scenario)?;
         return Ok(report);
     }
     let secret = flags.target.jwt_secret.clone();
@@ -93,7 +95,7 @@ pub(super) async fn run(flags: &RunScenario) -> Result<Report, CommandError> {
     let report = Box::pin(report).await;
     Stack::stop_shared(stack).await?;
     let mut report = report?;
-    report::add_thresholds(&mut report, &scenario)?;
+    add_thresholds(&mut report, &scenario)?;
     Ok(report)
 }
 
@@ -125,25 +127,21 @@ async fn play(
 ) -> Result<Report, CommandError> {
     let known = servers.known();
     let watch = servers.watch(plan.clone(), scenario.phases.len(), crowd.start());
-    let (own, before) = (OwnCpu::start()?, Processes::own().rss_kib()?);
-    let live = Live::show(crowd.viewer(), (scenario, plan), quiet);
-    let conducted = crowd.play(scenario, plan).await;
+    let viewer = crowd.viewer();
+    let live = Live::show(move || viewer.look(), (scenario, plan), quiet);
+    let generator = Generator::play(&crowd, (scenario, plan)).await;
     drop(live);
-    let own_cores = own.cores()?;
-    let own_kib = Processes::own().rss_kib()?.saturating_sub(before);
     let used = watch.stop().await;
     let ended = crowd.end().await.map_err(CohortError::from)?;
-    let played = report::Played {
+    let played = Played {
         scenario,
         plan,
         seed,
-        conducted,
-        own_cores,
-        own_kib,
+        generators: vec![generator?],
         used: if known { used } else { Usage::default() },
         ended,
     };
-    Ok(report::report(&played))
+    Ok(report(&played))
 }
 
 /// The faults of servers, which the stack bears.

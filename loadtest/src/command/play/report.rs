@@ -2,34 +2,32 @@
 
 use std::time::Duration;
 
+use super::generator::{Generator, checks, figures};
 use super::servers::{Usage, Used};
 use super::timeline::timeline;
 use crate::command::CommandError;
-use crate::crowd::people::{Conducted, Ended, Operation, PhaseTally};
+use crate::crowd::people::{Ended, Operation, PhaseTally};
 use crate::load::scenario::{Plan, Scenario};
-use crate::meters::own::{lateness, saturation};
 use crate::result::stats::{Latencies, float, micros_each, ratio};
 use crate::result::timeline::Span;
 use crate::result::{Check, Part, Report, Row, Threshold, Unit};
 use crate::truth::record::Struck;
 
 /// Everything that is known at the end.
-pub(super) struct Played<'a> {
-    pub(super) scenario: &'a Scenario,
-    pub(super) plan: &'a Plan,
-    pub(super) seed: u64,
-    pub(super) conducted: Conducted,
-    pub(super) own_cores: Option<f64>,
-    /// Memory that this program came to need for everybody.
-    pub(super) own_kib: u64,
+pub(in crate::command) struct Played<'a> {
+    pub(in crate::command) scenario: &'a Scenario,
+    pub(in crate::command) plan: &'a Plan,
+    pub(in crate::command) seed: u64,
+    /// This program on each machine that had a part in it.
+    pub(in crate::command) generators: Vec<Generator>,
     /// What the gateways used; nothing where that is not known.
-    pub(super) used: Usage,
-    pub(super) ended: Ended,
+    pub(in crate::command) used: Usage,
+    pub(in crate::command) ended: Ended,
 }
 
 /// The report, without what was done to the servers.
-pub(super) fn report(played: &Played<'_>) -> Report {
-    let (conducted, ended) = (&played.conducted, &played.ended);
+pub(in crate::command) fn report(played: &Played<'_>) -> Report {
+    let (generators, ended) = (&played.generators, &played.ended);
     let mut report = Report::new(format!("run {}", played.scenario.name));
     for (number, phase) in ended.phases.iter().enumerate() {
         let (_, lasts) = played.plan.phase_time(number);
@@ -39,31 +37,16 @@ pub(super) fn report(played: &Played<'_>) -> Report {
     let mut end = Part::new("in all");
     end.count("acknowledged", ended.acknowledged);
     end.count("unread counts compared", ended.unread_compared);
-    let settled = conducted.settled_in.as_secs_f64();
-    end.push(Row::new("settled in", Unit::Seconds, settled).lower());
-    end.push(Row::new("generator", Unit::Cores, played.own_cores).lower());
-    let each = ratio(float(played.own_kib), f64::from(played.scenario.crowd()));
-    end.push(Row::new("generator KiB/person", Unit::KiB, each).lower());
+    end.rows
+        .extend(figures(generators, played.scenario.crowd()));
     report.parts.push(end);
     report.timeline = Some(timeline(played));
     report.checks.clone_from(&ended.checks);
-    report.checks.push(Check::new(
-        "things due that the generator could not hand to anybody",
-        conducted.unsent,
-    ));
-    let lag = conducted.lag.summary();
-    let late = Check::new(
-        "runs in which the generator was too late",
-        u64::from(lag.p99_ms > played.scenario.lag_max_ms),
-    );
-    let told = format!(
-        "by {:.0} ms at p99: the tool itself was the limit",
-        lag.p99_ms
-    );
-    report.checks.push(late.told([told]));
+    let bound = played.scenario.lag_max_ms;
+    report.checks.extend(checks(generators, bound));
     report.notes.push(format!("seed {}", played.seed));
-    report.notes.extend(saturation(played.own_cores));
-    report.notes.extend(lateness(&lag));
+    let notes = generators.iter().flat_map(|one| &one.notes);
+    report.notes.extend(notes.cloned());
     if played.used.phases.is_empty() {
         report
             .notes
@@ -89,7 +72,7 @@ fn part(phase: &PhaseTally, lasts: Duration, used: Option<&Used>) -> Part {
         part.push(Row::new("RSS", Unit::KiB, float(used.rss_kib)).lower());
     }
     for (name, count) in &phase.counts {
-        part.count(*name, *count);
+        part.count(name.clone(), *count);
     }
     for (operation, times) in &phase.times {
         part.latency(operation.name(), times);
@@ -124,7 +107,10 @@ pub(super) fn add_dead(report: &mut Report, dead: &[(usize, String)]) {
 }
 
 /// Adds whether the thresholds held.
-pub(super) fn add_thresholds(report: &mut Report, scenario: &Scenario) -> Result<(), CommandError> {
+pub(in crate::command) fn add_thresholds(
+    report: &mut Report,
+    scenario: &Scenario,
+) -> Result<(), CommandError> {
     let thresholds = scenario
         .thresholds()
         .map_err(|error| CommandError::Scenario(error.to_string()))?;

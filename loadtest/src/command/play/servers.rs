@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const READINGS_MAX: usize = 1_200;
 
 /// The gateways under load.
-pub(super) enum Servers {
+pub(in crate::command) enum Servers {
     /// Of a private stack.
     Stack(Arc<Stack>),
     /// Processes of this machine; none where they are not known.
@@ -30,7 +30,7 @@ pub(super) enum Servers {
 
 /// What the gateways used in one phase.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Used {
+pub(in crate::command) struct Used {
     pub(super) cpu: Duration,
     /// The highest resident memory of all together.
     pub(super) rss_kib: u64,
@@ -38,7 +38,7 @@ pub(super) struct Used {
 
 /// What they used at one time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
+pub(in crate::command) struct Reading {
     /// Seconds from the beginning.
     pub(super) at: f64,
     /// Processors in use since the reading before.
@@ -48,7 +48,7 @@ pub(super) struct Reading {
 
 /// What the gateways used.
 #[derive(Debug, Default)]
-pub(super) struct Usage {
+pub(in crate::command) struct Usage {
     /// By phase.
     pub(super) phases: Vec<Used>,
     /// By time.
@@ -56,7 +56,7 @@ pub(super) struct Usage {
 }
 
 /// A watch that goes on until it is stopped.
-pub(super) struct Watch {
+pub(in crate::command) struct Watch {
     over: watch::Sender<bool>,
     task: JoinHandle<Usage>,
 }
@@ -68,7 +68,7 @@ impl Servers {
     }
 
     /// Those named, or those that listen on the ports of this machine.
-    pub(super) fn at(gates: &[Target], named: &[u32]) -> Self {
+    pub(in crate::command) fn at(gates: &[Target], named: &[u32]) -> Self {
         if !named.is_empty() {
             return Self::Processes(named.to_vec());
         }
@@ -81,7 +81,7 @@ impl Servers {
     }
 
     /// Whether anything can be read.
-    pub(super) fn known(&self) -> bool {
+    pub(in crate::command) fn known(&self) -> bool {
         !matches!(self, Self::Processes(pids) if pids.is_empty())
     }
 
@@ -93,7 +93,7 @@ impl Servers {
     }
 
     /// Watches them from now on, by the phases of a plan that starts at this moment.
-    pub(super) fn watch(self, plan: Plan, phases: usize, start: Instant) -> Watch {
+    pub(in crate::command) fn watch(self, plan: Plan, phases: usize, start: Instant) -> Watch {
         let (over, mut ended) = watch::channel(false);
         let task = tokio::spawn(async move {
             let mut usage = Usage {
@@ -135,7 +135,7 @@ impl Servers {
 
 impl Watch {
     /// Ends it; what was used.
-    pub(super) async fn stop(self) -> Usage {
+    pub(in crate::command) async fn stop(self) -> Usage {
         self.over.send_replace(true);
         self.task.await.unwrap_or_default()
     }

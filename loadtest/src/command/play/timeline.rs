@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::generator;
 use super::report::Played;
 use crate::crowd::people::Stretch;
 use crate::result::Unit;
@@ -39,8 +40,8 @@ pub(super) fn timeline(played: &Played<'_>) -> Timeline {
         let (starts, lasts) = played.plan.phase_time(number);
         span(&phase.name, starts, starts + lasts)
     });
-    let storms = played.conducted.storms.iter();
-    let storms = storms.map(|at| span("storm", *at, *at));
+    let storms = generator::storms(&played.generators).into_iter();
+    let storms = storms.map(|at| span("storm", at, at));
     Timeline {
         over: Over::Time,
         curves,

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod compare;
 pub mod drill;
 mod error;
+pub mod machines;
 pub mod play;
 pub mod report;
 pub mod run;

@@ -2,7 +2,7 @@
 
 use super::CommandError;
 use super::cli::{Cli, Command};
-use super::{bench, compare, drill, play, verify};
+use super::{bench, compare, drill, machines, play, verify};
 use crate::result::Report;
 
 /// Runs the command to its end; a private stack is gone afterwards.
@@ -11,8 +11,9 @@ pub async fn run(cli: &Cli) -> Result<Report, CommandError> {
         Command::Bench(bench) => Box::pin(bench::run(bench)).await,
         Command::Verify(flags) => Box::pin(verify::run(flags)).await,
         Command::Run(flags) => Box::pin(play::run(flags)).await,
+        Command::Coordinator(flags) => Box::pin(machines::coordinator::run(flags)).await,
         Command::Compare(flags) => compare::run(flags),
-        Command::Scenarios(_) | Command::Report(_) => {
+        Command::Worker(_) | Command::Scenarios(_) | Command::Report(_) => {
             Err(CommandError::Usage("it has no result of its own"))
         }
         Command::Drill(flags) => Box::pin(drill::run(flags)).await,

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use roomwire_loadtest::command::CommandError;
 use roomwire_loadtest::command::cli::{Cli, Command};
+use roomwire_loadtest::command::machines::worker;
 use roomwire_loadtest::command::run::run;
 use roomwire_loadtest::result::Report;
 use roomwire_loadtest::result::machine::Made;
@@ -51,18 +52,24 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         flags.show(&mut io::stdout())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let flags = cli.command.flags();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(flags.map_or(1, |flags| flags.client_threads.into()))
+        .worker_threads(cli.command.threads())
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    if let Command::Worker(flags) = &cli.command {
+        let done = runtime.block_on(worker::run(flags));
+        // A load that nobody waits for any more must not hold the process up.
+        runtime.shutdown_background();
+        return Ok(done.map(|()| ExitCode::SUCCESS)?);
+    }
     let mut report = runtime.block_on(run(cli))?;
     // What was read from a file was made elsewhere.
     report.made.get_or_insert_with(Made::now);
-    let json = flags.is_some_and(|flags| flags.json);
+    let output = cli.command.output();
+    let json = output.is_some_and(|output| output.json);
     print(&report, json).context("cannot print the report")?;
-    if let Some(folder) = flags.and_then(|flags| flags.out.as_ref()) {
+    if let Some(folder) = output.and_then(|output| output.out.as_ref()) {
         let written = report.write_to(folder);
         written.with_context(|| format!("cannot write into {}", folder.display()))?;
     }

@@ -6,11 +6,12 @@ use super::bench::Bench;
 use super::compare::Compare;
 use super::drill::DrillFlags;
 use super::limit::FindLimit;
+use super::machines::{CoordinatorFlags, WorkerFlags};
 use super::play::{RunScenario, Scenarios};
 use super::report::ShowReport;
 use super::verify::flags::VerifyFlags;
 use super::versus::Versus;
-use crate::deployment::flags::RunFlags;
+use crate::deployment::flags::{OutputFlags, RunFlags};
 
 pub(super) const AFTER_HELP: &str = "\
 Exit codes:
@@ -19,6 +20,12 @@ Exit codes:
   2   the target could not be reached, or a check failed (lost, doubled or disordered messages,
       or anything else that verify finds)
   99  a threshold of a scenario was crossed";
+
+pub(super) const WORKER_HELP: &str = "\
+Exit codes:
+  0   the coordinator took the result, whatever is in it
+  1   wrong usage
+  2   there was no coordinator, the gateways could not be reached, or the run broke off";
 
 /// Measures a Roomwire deployment, checks what it delivers, and tries to break its promise.
 #[derive(Parser)]
@@ -41,6 +48,12 @@ pub enum Command {
     /// Plays scenarios against this gateway and another program of the same contract, in turns
     #[command(after_help = AFTER_HELP)]
     Versus(Versus),
+    /// Plays a scenario on several machines: divides it among workers, and makes one result of theirs
+    #[command(after_help = AFTER_HELP)]
+    Coordinator(CoordinatorFlags),
+    /// Plays a share of a scenario that a coordinator gives it
+    #[command(after_help = WORKER_HELP)]
+    Worker(WorkerFlags),
     /// Lists the bundled scenarios, or prints one
     Scenarios(Scenarios),
     /// Shows kept results again, or writes one page of them
@@ -59,14 +72,35 @@ pub enum Command {
 }
 
 impl Command {
-    /// The flags that all commands have.
+    /// Where the result goes, of those that have flags for it.
     #[must_use]
-    pub fn flags(&self) -> Option<&RunFlags> {
+    pub fn output(&self) -> Option<&OutputFlags> {
+        match self {
+            Self::Coordinator(flags) => Some(&flags.output),
+            _ => self.flags().map(|flags| &flags.output),
+        }
+    }
+
+    /// Threads that serve this program's own connections.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        match self {
+            Self::Worker(flags) => flags.client_threads.into(),
+            _ => self.flags().map_or(1, |flags| flags.client_threads.into()),
+        }
+    }
+
+    /// The flags of those that measure by themselves.
+    fn flags(&self) -> Option<&RunFlags> {
         let flags = match self {
             Self::Run(flags) => &flags.target.run,
             Self::FindLimit(flags) => &flags.target.run,
             Self::Versus(flags) => &flags.run,
-            Self::Scenarios(_) | Self::Compare(_) | Self::Report(_) => return None,
+            Self::Coordinator(_)
+            | Self::Worker(_)
+            | Self::Scenarios(_)
+            | Self::Compare(_)
+            | Self::Report(_) => return None,
             Self::Bench(bench) => &bench.flags().target.run,
             Self::Verify(flags) => &flags.target.run,
             Self::Drill(flags) => &flags.run,

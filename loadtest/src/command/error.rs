@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::machines::MachinesError;
+
 use crate::client::tokens::TokenError;
 use crate::client::{CloseReason, TargetError};
 use crate::crowd::cohort::CohortError;
@@ -31,6 +33,9 @@ pub enum CommandError {
     /// A scenario cannot be read.
     #[error("scenario: {0}")]
     ScenarioFile(#[from] ScenarioError),
+    /// Several machines do not play together.
+    #[error(transparent)]
+    Machines(#[from] MachinesError),
     /// A kept result cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),

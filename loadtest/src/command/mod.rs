@@ -6,6 +6,7 @@ pub mod compare;
 pub mod drill;
 mod error;
 pub mod limit;
+pub mod machines;
 pub mod play;
 pub mod report;
 pub mod run;

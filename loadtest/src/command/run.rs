@@ -2,7 +2,7 @@
 
 use super::CommandError;
 use super::cli::{Cli, Command};
-use super::{bench, compare, drill, limit, play, verify, versus};
+use super::{bench, compare, drill, limit, machines, play, verify, versus};
 use crate::result::Report;
 
 /// Runs the command to its end; a private stack is gone afterwards.
@@ -13,8 +13,9 @@ pub async fn run(cli: &Cli) -> Result<Report, CommandError> {
         Command::Run(flags) => Box::pin(play::run(flags)).await,
         Command::FindLimit(flags) => Box::pin(limit::run(flags)).await,
         Command::Versus(flags) => Box::pin(versus::run(flags)).await,
+        Command::Coordinator(flags) => Box::pin(machines::coordinator::run(flags)).await,
         Command::Compare(flags) => compare::run(flags),
-        Command::Scenarios(_) | Command::Report(_) => {
+        Command::Worker(_) | Command::Scenarios(_) | Command::Report(_) => {
             Err(CommandError::Usage("it has no result of its own"))
         }
         Command::Drill(flags) => Box::pin(drill::run(flags)).await,

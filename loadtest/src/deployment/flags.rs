@@ -21,6 +21,14 @@ pub struct RunFlags {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64), help_heading = "Target")]
     pub client_threads: u8,
 
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
+/// Flags of every command that has a result.
+#[derive(Args, Clone)]
+pub struct OutputFlags {
     /// Print one JSON object to standard output, and the table to standard error
     #[arg(long, help_heading = "Output")]
     pub json: bool,

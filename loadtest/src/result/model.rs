@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::machine::Made;
@@ -384,7 +385,7 @@ pub enum Better {
 }
 
 /// Something that must hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Check {
     /// Of which part of the run; of all of it, if of none.
     pub part: Option<String>,
@@ -431,6 +432,12 @@ impl Check {
     pub fn told(mut self, told: impl IntoIterator<Item = String>) -> Self {
         self.told.extend(told);
         self
+    }
+
+    /// Adds the failures of the same kind of another part of the load.
+    pub fn merge(&mut self, other: Self) {
+        self.failed = self.failed.saturating_add(other.failed);
+        self.told.extend(other.told);
     }
 
     /// The same of one part of a run.

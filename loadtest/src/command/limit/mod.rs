@@ -118,7 +118,7 @@ struct Step {
 
 /// Looks for the limit; a private stack is gone afterwards.
 pub(super) async fn run(flags: &FindLimit) -> Result<Report, CommandError> {
-    let ScenarioFile::People(scenario) = read(&flags.scenario)? else {
+    let ScenarioFile::People(scenario) = read(&flags.scenario, 1)? else {
         let words = "find-limit raises the load of people: the scenario is another command";
         return Err(CommandError::Usage(words));
     };

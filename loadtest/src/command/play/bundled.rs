@@ -86,11 +86,11 @@ impl Scenarios {
     }
 }
 
-/// The scenario of this file, or the bundled one of this name.
-pub(in crate::command) fn read(named: &Path) -> Result<ScenarioFile, CommandError> {
+/// The scenario of this file, or the bundled one of this name, for so many machines.
+pub(in crate::command) fn read(named: &Path, machines: u16) -> Result<ScenarioFile, CommandError> {
     let name = named.to_string_lossy();
     if let Some(text) = bundled(&name).filter(|_| !named.exists()) {
-        return Ok(ScenarioFile::parse(text)?);
+        return Ok(ScenarioFile::parse_for(machines, text)?);
     }
     let size = fs::metadata(named).map_err(|_| unknown(&name))?.len();
     if size > FILE_MAX {
@@ -99,7 +99,7 @@ pub(in crate::command) fn read(named: &Path) -> Result<ScenarioFile, CommandErro
     }
     let text = fs::read_to_string(named)
         .map_err(|error| CommandError::Scenario(format!("cannot read {name}: {error}")))?;
-    Ok(ScenarioFile::parse(&text)?)
+    Ok(ScenarioFile::parse_for(machines, &text)?)
 }
 
 fn bundled(name: &str) -> Option<&'static str> {
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_is_neither_a_file_nor_bundled_is_told_with_what_there_is() {
-        let error = read(Path::new("rumours")).unwrap_err();
+        let error = read(Path::new("rumours"), 1).unwrap_err();
         assert!(error.to_string().contains("smoke"), "{error}");
         assert!(error.is_usage());
     }

@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::crowd::people::{View, Viewer};
+use crate::crowd::people::View;
 use crate::load::scenario::{FaultKind, Plan, Scenario};
 
 /// How often a terminal is brought up to date.
@@ -17,14 +17,18 @@ const DRAWN_EVERY: Duration = Duration::from_millis(500);
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// A show that goes on until it is dropped.
-pub(super) struct Live {
+pub(in crate::command) struct Live {
     task: Option<JoinHandle<()>>,
     bars: Option<MultiProgress>,
 }
 
 impl Live {
-    /// Shows this crowd, unless nothing is to be shown.
-    pub(super) fn show(viewer: Viewer, (scenario, plan): (&Scenario, &Plan), quiet: bool) -> Self {
+    /// Shows a crowd by what is seen of it, unless nothing is to be shown.
+    pub(in crate::command) fn show(
+        look: impl Fn() -> View + Send + 'static,
+        (scenario, plan): (&Scenario, &Plan),
+        quiet: bool,
+    ) -> Self {
         if quiet {
             return Self {
                 task: None,
@@ -32,7 +36,7 @@ impl Live {
             };
         }
         let course = Course {
-            viewer,
+            look: Box::new(look),
             lasts: plan.lasts(),
             crowd: scenario.crowd(),
             faults: faults(scenario),
@@ -62,7 +66,7 @@ impl Drop for Live {
 }
 
 struct Course {
-    viewer: Viewer,
+    look: Box<dyn Fn() -> View + Send>,
     lasts: Duration,
     crowd: u32,
     /// What is to be done, by time.
@@ -111,7 +115,8 @@ fn rates(view: &View) -> String {
         deliveries,
         ..
     } = view;
-    let times = view.delivery_ms.map_or_else(String::new, |(p50, p99)| {
+    let times = view.delivery.figures();
+    let times = times.map_or_else(String::new, |(_, [p50, p99, _])| {
         format!(", p50 {p50:.0} ms, p99 {p99:.0} ms")
     });
     format!("{messages:.0} messages/s, {acks:.0} acked/s, {deliveries:.0} deliveries/s{times}")
@@ -123,7 +128,7 @@ async fn write_lines(mut course: Course) {
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let view = course.viewer.look();
+        let view = (course.look)();
         let mut lines = course.struck(view.at);
         let second = view.at.as_secs_f64();
         let (people, rates) = (people(&view), rates(&view));
@@ -147,7 +152,7 @@ async fn draw(mut course: Course, bars: MultiProgress) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        let view = course.viewer.look();
+        let view = (course.look)();
         for fault in course.struck(view.at) {
             time.println(fault);
         }
@@ -166,6 +171,7 @@ const LINE: &str = "        {msg}";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::result::stats::Coarse;
 
     #[test]
     fn the_bars_can_be_drawn() {
@@ -176,12 +182,16 @@ mod tests {
 
     #[test]
     fn a_view_is_told_in_words() {
+        let mut delivery = Coarse::default();
+        for ms in [9, 9, 40] {
+            delivery.record(Duration::from_millis(ms));
+        }
         let view = View {
             connected: 60,
             away: 2,
             messages: 41.4,
             deliveries: 612.0,
-            delivery_ms: Some((9.2, 40.0)),
+            delivery,
             ..View::default()
         };
         assert!(people(&view).starts_with("60 connected, 2 away"));

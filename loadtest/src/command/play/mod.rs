@@ -1,6 +1,7 @@
 //! `run`: plays a scenario, with the truth about every message, and tells how long everything took.
 
 mod bundled;
+mod generator;
 mod live;
 mod measurement;
 mod playing;
@@ -14,8 +15,12 @@ use clap::Args;
 
 pub use self::bundled::Scenarios;
 pub(super) use self::bundled::read;
+pub(super) use self::generator::Generator;
+pub(super) use self::live::Live;
 pub(super) use self::measurement::bench;
 pub(super) use self::playing::{Played, Playing, play, setting};
+pub(super) use self::report::{Seen, add_thresholds, report};
+pub(super) use self::servers::Servers;
 use super::CommandError;
 use super::site::Site;
 use crate::deployment::flags::TargetFlags;
@@ -61,7 +66,7 @@ pub struct RunScenario {
 
 /// Plays it; a private stack is gone afterwards.
 pub(super) async fn run(flags: &RunScenario) -> Result<Report, CommandError> {
-    let scenario = match read(&flags.scenario)? {
+    let scenario = match read(&flags.scenario, 1)? {
         ScenarioFile::People(scenario) => scenario,
         ScenarioFile::Command(measurement) => {
             return Box::pin(measurement::run(&measurement, flags)).await;

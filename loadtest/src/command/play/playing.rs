@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::generator::Generator;
 use super::live::Live;
 use super::report;
 use super::servers::{Servers, Usage};
@@ -14,8 +15,6 @@ use crate::crowd::people::Crowd;
 use crate::deployment::stack::Setting;
 use crate::faults::{Fault, FaultSet, Planned, UnknownFault, inflict};
 use crate::load::scenario::{FaultKind, Plan, Scenario};
-use crate::meters::own::OwnCpu;
-use crate::meters::process::Processes;
 use crate::result::Report;
 
 /// What is played, and how.
@@ -88,25 +87,23 @@ async fn conduct(
     let scenario = playing.scenario;
     let servers = Servers::of(site, playing.admins);
     let watch = servers.watch(plan.clone(), scenario.phases.len(), crowd.start());
-    let (own, before) = (OwnCpu::start()?, Processes::own().rss_kib()?);
-    let live = Live::show(crowd.viewer(), (scenario, plan), playing.quiet);
-    let conducted = crowd.play(scenario, plan).await;
+    let viewer = crowd.viewer();
+    let live = Live::show(move || viewer.look(), (scenario, plan), playing.quiet);
+    let generator = Generator::play(&crowd, (scenario, plan)).await;
     drop(live);
-    let own_cores = own.cores()?;
-    let own_kib = Processes::own().rss_kib()?.saturating_sub(before);
     let used = watch.stop().await;
     let ended = crowd.end().await.map_err(CohortError::from)?;
+    let generator = generator?;
+    let own_cores = generator.cores;
     let seen = report::Seen {
         scenario,
         plan,
         seed: playing.seed,
-        conducted,
-        own_cores,
-        own_kib,
+        generators: vec![generator],
         used: &used,
         ended,
     };
-    let mut report = report::report(&seen);
+    let mut report = report(&seen);
     report::add_thresholds(&mut report, scenario)?;
     Ok(Played {
         report,

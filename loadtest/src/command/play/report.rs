@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::generator::{Generator, checks, figures};
 use super::servers::{Usage, Used};
 use super::timeline::timeline;
 use crate::command::CommandError;
-use crate::crowd::people::{Conducted, Ended, Operation, PhaseTally};
+use crate::crowd::people::{Ended, Operation, PhaseTally};
 use crate::load::scenario::{Plan, Scenario, Threshold};
-use crate::meters::own::{lateness, saturation};
 use crate::result::stats::{Latencies, float, micros_each, per_second, ratio};
 use crate::result::timeline::Span;
 use crate::result::{Check, Part, Report, Row, Threshold as Verdict, Unit};
@@ -17,22 +17,20 @@ use crate::truth::record::Struck;
 const PEOPLE_MIN: f64 = 100.0;
 
 /// Everything that is known at the end.
-pub(super) struct Seen<'a> {
-    pub(super) scenario: &'a Scenario,
-    pub(super) plan: &'a Plan,
-    pub(super) seed: u64,
-    pub(super) conducted: Conducted,
-    pub(super) own_cores: Option<f64>,
-    /// Memory that this program came to need for everybody.
-    pub(super) own_kib: u64,
+pub(in crate::command) struct Seen<'a> {
+    pub(in crate::command) scenario: &'a Scenario,
+    pub(in crate::command) plan: &'a Plan,
+    pub(in crate::command) seed: u64,
+    /// This program on each machine that had a part in it.
+    pub(in crate::command) generators: Vec<Generator>,
     /// What the servers used.
-    pub(super) used: &'a Usage,
-    pub(super) ended: Ended,
+    pub(in crate::command) used: &'a Usage,
+    pub(in crate::command) ended: Ended,
 }
 
 /// The report, without what was done to the servers.
-pub(super) fn report(seen: &Seen<'_>) -> Report {
-    let (conducted, ended) = (&seen.conducted, &seen.ended);
+pub(in crate::command) fn report(seen: &Seen<'_>) -> Report {
+    let (generators, ended) = (&seen.generators, &seen.ended);
     let mut report = Report::new(format!("run {}", seen.scenario.name));
     let mut most = 0.0;
     for (number, phase) in ended.phases.iter().enumerate() {
@@ -55,25 +53,15 @@ pub(super) fn report(seen: &Seen<'_>) -> Report {
     let mut end = Part::new("in all");
     end.count("acknowledged", ended.acknowledged);
     end.count("unread counts compared", ended.unread_compared);
-    let settled = conducted.settled_in.as_secs_f64();
-    end.push(Row::new("settled in", Unit::Seconds, settled).lower());
-    end.push(Row::new("generator", Unit::Cores, seen.own_cores).lower());
-    let each = ratio(float(seen.own_kib), f64::from(seen.scenario.crowd()));
-    end.push(Row::new("generator KiB/person", Unit::KiB, each).lower());
+    end.rows.extend(figures(generators, seen.scenario.crowd()));
     report.parts.push(end);
     report.timeline = Some(timeline(seen));
     report.checks.clone_from(&ended.checks);
-    report.checks.push(Check::unsent(conducted.unsent));
-    let lag = conducted.lag.summary();
-    let late = Check::of_generator(u64::from(lag.p99_ms > seen.scenario.lag_max_ms));
-    let told = format!(
-        "by {:.0} ms at p99: the tool itself was the limit",
-        lag.p99_ms
-    );
-    report.checks.push(late.told([told]));
+    let bound = seen.scenario.lag_max_ms;
+    report.checks.extend(checks(generators, bound));
     report.notes.push(format!("seed {}", seen.seed));
-    report.notes.extend(saturation(seen.own_cores));
-    report.notes.extend(lateness(&lag));
+    let notes = generators.iter().flat_map(|one| &one.notes);
+    report.notes.extend(notes.cloned());
     if seen.used.phases.is_empty() {
         report.notes.push(
             "the gateways are not of this machine: no CPU, no memory; see --admin-url".to_owned(),
@@ -115,7 +103,7 @@ fn add_cost(part: &mut Part, (phase, lasts): (&PhaseTally, Duration), used: &Use
 
 fn add_times(part: &mut Part, phase: &PhaseTally) {
     for (name, count) in &phase.counts {
-        part.count(*name, *count);
+        part.count(name.clone(), *count);
     }
     for (operation, times) in &phase.times {
         part.latency(operation.name(), times);
@@ -149,7 +137,10 @@ pub(super) fn add_dead(report: &mut Report, dead: &[(usize, String)]) {
 }
 
 /// Adds whether the thresholds held.
-pub(super) fn add_thresholds(report: &mut Report, scenario: &Scenario) -> Result<(), CommandError> {
+pub(in crate::command) fn add_thresholds(
+    report: &mut Report,
+    scenario: &Scenario,
+) -> Result<(), CommandError> {
     let thresholds = scenario
         .thresholds()
         .map_err(|error| CommandError::Scenario(error.to_string()))?;

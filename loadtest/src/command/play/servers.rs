@@ -32,7 +32,7 @@ enum Gateways {
 }
 
 /// The servers under load, as far as they can be seen.
-pub(super) struct Servers(Gateways);
+pub(in crate::command) struct Servers(Gateways);
 
 /// Processor time by who used it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,7 +56,7 @@ pub(in crate::command) struct Used {
 
 /// What was used at one time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
+pub(in crate::command) struct Reading {
     /// Seconds from the beginning.
     pub(super) at: f64,
     /// Processors in use since the reading before: gateways, Postgres, Redis.
@@ -78,7 +78,7 @@ pub(in crate::command) struct Usage {
 }
 
 /// A watch that goes on until it is stopped.
-pub(super) struct Watch {
+pub(in crate::command) struct Watch {
     over: watch::Sender<bool>,
     task: JoinHandle<Usage>,
 }
@@ -99,6 +99,15 @@ impl Servers {
             Gateways::Stack(Arc::clone(stack))
         } else if admins.is_empty() {
             Gateways::Processes(site.known_processes())
+        } else {
+            Gateways::Scraped(Scraped::at(admins))
+        })
+    }
+
+    /// Gateways of other machines, whose admin listeners are these; nothing is known of others.
+    pub(in crate::command) fn elsewhere(admins: Vec<Target>) -> Self {
+        Self(if admins.is_empty() {
+            Gateways::Processes(Vec::new())
         } else {
             Gateways::Scraped(Scraped::at(admins))
         })
@@ -133,7 +142,7 @@ impl Servers {
     }
 
     /// Watches them from now on, by the phases of a plan that starts at this moment.
-    pub(super) fn watch(self, plan: Plan, phases: usize, start: Instant) -> Watch {
+    pub(in crate::command) fn watch(self, plan: Plan, phases: usize, start: Instant) -> Watch {
         let (over, mut ended) = watch::channel(false);
         let task = tokio::spawn(async move {
             let mut usage = Usage {
@@ -169,7 +178,7 @@ impl Servers {
 
 impl Watch {
     /// Ends it; what was used.
-    pub(super) async fn stop(self) -> Usage {
+    pub(in crate::command) async fn stop(self) -> Usage {
         self.over.send_replace(true);
         self.task.await.unwrap_or_default()
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::generator;
 use super::report::Seen;
 use super::servers::Reading;
 use crate::crowd::people::Stretch;
@@ -49,8 +50,8 @@ pub(super) fn timeline(seen: &Seen<'_>) -> Timeline {
         let (starts, lasts) = seen.plan.phase_time(number);
         span(&phase.name, starts, starts + lasts)
     });
-    let storms = seen.conducted.storms.iter();
-    let storms = storms.map(|at| span("storm", *at, *at));
+    let storms = generator::storms(&seen.generators).into_iter();
+    let storms = storms.map(|at| span("storm", at, at));
     Timeline {
         over: Over::Time,
         curves,

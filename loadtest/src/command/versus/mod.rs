@@ -65,7 +65,7 @@ pub(super) async fn run(flags: &Versus) -> Result<Report, CommandError> {
     let kinds: Result<Vec<(String, Kind)>, CommandError> = flags
         .scenarios
         .iter()
-        .map(|path| Ok((called(path), Kind::of(read(path)?)?)))
+        .map(|path| Ok((called(path), Kind::of(read(path, 1)?)?)))
         .collect();
     let mut compared = Vec::new();
     for (name, kind) in kinds? {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use rand::RngExt;
 use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
@@ -43,7 +44,7 @@ const SETTLE_MAX: Duration = Duration::from_mins(1);
 static READING: Semaphore = Semaphore::const_new(READING_MAX);
 
 /// How the conducting went.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Conducted {
     /// How late everything was.
     pub lag: Latencies,

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::tally::Operation;
 use crate::result::stats::Coarse;
 use crate::truth::room_log::Micros;
@@ -13,7 +15,7 @@ const STRETCHES_MAX: u32 = 300;
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What was due in one stretch.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Stretch {
     /// Messages.
     pub messages: u64,
@@ -23,6 +25,16 @@ pub struct Stretch {
     pub deliveries: Coarse,
     /// Things that failed and were tried again.
     pub failures: u64,
+}
+
+impl Stretch {
+    /// Adds what the same stretch was elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        self.messages = self.messages.saturating_add(other.messages);
+        self.acks.merge(&other.acks);
+        self.deliveries.merge(&other.deliveries);
+        self.failures = self.failures.saturating_add(other.failures);
+    }
 }
 
 /// The course of a run.

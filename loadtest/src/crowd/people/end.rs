@@ -9,9 +9,8 @@ use roomwire_shared::chats::Success;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::course::Stretch;
+use super::ended::Ended;
 use super::person::{Kept, Order};
-use super::tally::PhaseTally;
 use super::{Crowd, Room, Shared};
 use crate::client::Contract;
 use crate::client::rest::{Rest, RestError};
@@ -32,21 +31,6 @@ const CHATS_PAGE: usize = 100;
 const STORIES_MAX: usize = 3;
 /// Unread messages are counted up to here.
 const UNREAD_COUNTED: u64 = 1_000;
-
-/// What came of a run.
-#[derive(Debug)]
-pub struct Ended {
-    /// Times and counts, by phase.
-    pub phases: Vec<PhaseTally>,
-    /// How long each stretch of the run is, and the stretches with their beginnings.
-    pub course: (Duration, Vec<(Duration, Stretch)>),
-    /// What must hold.
-    pub checks: Vec<Check>,
-    /// Messages that were acknowledged.
-    pub acknowledged: u64,
-    /// Unread counts that were compared.
-    pub unread_compared: u64,
-}
 
 impl Crowd {
     /// Sends everybody away and judges.

@@ -2,12 +2,14 @@
 //! heard, so that the truth is known also of ten thousands.
 //!
 //! `person` is one of them and lives through whatever happens to its connections, `session` is one
-//! connection, `returning` what was missed between two, `conductor` tells them what is due, `tally` and `course` keep times, and `end` compares what they
-//! heard with what was acknowledged and with what the server says there is.
+//! connection, `returning` what was missed between two, `conductor` tells them what is due, `tally` and
+//! `course` keep times, and `end` compares what they heard with what was acknowledged and with what the
+//! server says there is. `ended` is what came of it.
 
 mod conductor;
 mod course;
 mod end;
+mod ended;
 mod person;
 mod returning;
 mod session;
@@ -27,7 +29,7 @@ use tokio::task::JoinSet;
 
 pub use self::conductor::Conducted;
 pub use self::course::Stretch;
-pub use self::end::Ended;
+pub use self::ended::Ended;
 use self::person::{Order, Person};
 pub use self::tally::{Operation, PhaseTally, Tally};
 pub use self::viewer::{View, Viewer};
@@ -107,16 +109,19 @@ impl Shared {
     }
 }
 
-/// A crowd whose rooms are made and whose people wait for their time.
+/// A crowd whose rooms are made and whose clock has not started yet.
+pub struct Gathered(Shared);
+
+/// A crowd whose people wait for their time.
 pub struct Crowd {
     shared: Arc<Shared>,
     orders: Vec<mpsc::Sender<Order>>,
     people: JoinSet<(u32, person::Kept)>,
 }
 
-impl Crowd {
-    /// Makes the rooms of a scenario. Its clock starts with this.
-    pub async fn gather(
+impl Gathered {
+    /// Makes the rooms of a scenario.
+    pub async fn of(
         (gates, signer): (Vec<Target>, &Signer),
         (scenario, plan, seed): (&Scenario, &Plan, u64),
     ) -> Result<Self, CohortError> {
@@ -136,7 +141,7 @@ impl Crowd {
             .zip(0..)
             .map(|(room, number)| (room.id, number));
         let phases = scenario.phases.iter().map(|phase| phase.name.clone());
-        let shared = Arc::new(Shared {
+        Ok(Self(Shared {
             start: Instant::now(),
             sources: people.len().div_ceil(CONNECTIONS_PER_SOURCE),
             numbers: numbers.collect(),
@@ -145,8 +150,16 @@ impl Crowd {
             seed,
             people,
             rooms,
-        });
-        let mut crowd = Self {
+        }))
+    }
+
+    /// Starts its clock at this moment, which may be one to come.
+    #[must_use]
+    pub fn start(mut self, at: Instant) -> Crowd {
+        self.0.start = at;
+        let seed = self.0.seed;
+        let shared = Arc::new(self.0);
+        let mut crowd = Crowd {
             orders: Vec::with_capacity(shared.people.len()),
             people: JoinSet::new(),
             shared,
@@ -160,7 +173,18 @@ impl Crowd {
                 .people
                 .spawn(async move { (number, Box::pin(person.live()).await) });
         }
-        Ok(crowd)
+        crowd
+    }
+}
+
+impl Crowd {
+    /// Makes the rooms of a scenario. Its clock starts with the end of this.
+    pub async fn gather(
+        to: (Vec<Target>, &Signer),
+        what: (&Scenario, &Plan, u64),
+    ) -> Result<Self, CohortError> {
+        let gathered = Gathered::of(to, what).await?;
+        Ok(gathered.start(Instant::now()))
     }
 
     /// Whoever looks on.
@@ -169,7 +193,7 @@ impl Crowd {
         Viewer(Arc::clone(&self.shared))
     }
 
-    /// When the clock of the crowd started.
+    /// When the clock of the crowd started, or starts.
     #[must_use]
     pub fn start(&self) -> Instant {
         self.shared.start

@@ -1,9 +1,12 @@
 //! How long everything took and how often it failed, by phase.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::course::Course;
 use crate::load::scenario::Plan;
@@ -11,7 +14,7 @@ use crate::result::stats::Latencies;
 use crate::truth::room_log::Micros;
 
 /// What is timed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Operation {
     /// From the moment somebody was due until the namespace was granted.
     Connect,
@@ -43,14 +46,36 @@ impl Operation {
 }
 
 /// The times and counts of one phase.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct PhaseTally {
     /// Its name.
     pub name: String,
     /// Times by operation, of what was due in it.
     pub times: BTreeMap<Operation, Latencies>,
     /// How often something happened, by name.
-    pub counts: BTreeMap<&'static str, u64>,
+    pub counts: BTreeMap<Cow<'static, str>, u64>,
+}
+
+impl PhaseTally {
+    /// A phase in which nothing has happened yet.
+    #[must_use]
+    pub fn new(name: String) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what the same phase was elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        for (operation, times) in other.times {
+            self.times.entry(operation).or_default().merge(&times);
+        }
+        for (name, more) in other.counts {
+            let count = self.counts.entry(name).or_default();
+            *count = count.saturating_add(more);
+        }
+    }
 }
 
 /// The tally of a run, which everybody adds to.
@@ -72,14 +97,10 @@ pub struct Tally {
 
 impl Tally {
     pub(super) fn new(names: Vec<String>, plan: Plan) -> Self {
-        let phase = |name| PhaseTally {
-            name,
-            ..PhaseTally::default()
-        };
         Self {
             course: Course::new(plan.lasts()),
             plan,
-            phases: Mutex::new(names.into_iter().map(phase).collect()),
+            phases: Mutex::new(names.into_iter().map(PhaseTally::new).collect()),
             open: AtomicI64::new(0),
             away: AtomicI64::new(0),
             connected: AtomicI64::new(0),
@@ -109,7 +130,9 @@ impl Tally {
 
     /// Notes that something happened to what was due at this moment.
     pub(super) fn count(&self, name: &'static str, due: Micros) {
-        self.at(due, |phase| *phase.counts.entry(name).or_default() += 1);
+        self.at(due, |phase| {
+            *phase.counts.entry(Cow::Borrowed(name)).or_default() += 1;
+        });
     }
 
     fn at(&self, due: Micros, act: impl FnOnce(&mut PhaseTally)) {

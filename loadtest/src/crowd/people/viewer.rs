@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Shared;
+use crate::result::stats::{Coarse, float};
 
 /// What is seen at a moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct View {
     /// Time since the beginning.
     pub at: Duration,
@@ -26,8 +29,26 @@ pub struct View {
     pub deliveries: f64,
     /// The same of failures that were tried again.
     pub failures: f64,
-    /// Median and 99th percentile of a delivery in it, in milliseconds, if there was any.
-    pub delivery_ms: Option<(f64, f64)>,
+    /// The times of the deliveries in it.
+    pub delivery: Coarse,
+}
+
+impl View {
+    /// Adds what is seen of another part of the same load.
+    pub fn merge(&mut self, other: &Self) {
+        // Whoever is further on is in the phase that counts.
+        if other.at > self.at || self.phase.is_empty() {
+            (self.at, self.phase) = (other.at, other.phase.clone());
+        }
+        self.connected = self.connected.saturating_add(other.connected);
+        self.away = self.away.saturating_add(other.away);
+        self.open = self.open.saturating_add(other.open);
+        self.messages += other.messages;
+        self.acks += other.acks;
+        self.deliveries += other.deliveries;
+        self.failures += other.failures;
+        self.delivery.merge(&other.delivery);
+    }
 }
 
 /// Looks at a crowd, also while it plays.
@@ -55,14 +76,13 @@ impl Viewer {
             .and_then(|at| tally.course.stretch(at))
         {
             let seconds = every.as_secs_f64();
-            let each = |count: u64| crate::result::stats::float(count) / seconds;
+            let each = |count: u64| float(count) / seconds;
             view.messages = each(stretch.messages);
             view.failures = each(stretch.failures);
             view.acks = stretch.acks.figures().map_or(0.0, |(count, _)| each(count));
-            if let Some((count, [p50, p99, _])) = stretch.deliveries.figures() {
-                view.deliveries = each(count);
-                view.delivery_ms = Some((p50, p99));
-            }
+            let heard = stretch.deliveries.figures();
+            view.deliveries = heard.map_or(0.0, |(count, _)| each(count));
+            view.delivery = stretch.deliveries;
         }
         view
     }

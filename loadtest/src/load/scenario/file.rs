@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::size::Size;
@@ -13,17 +13,19 @@ use crate::load::stamp::BYTES_MIN;
 
 /// The largest text that a gateway takes by default.
 const BYTES_MAX: u32 = 16_384;
-/// People at the most: one process holds them all.
+/// People at the most, of each machine: one process holds them all.
 const PEOPLE_MAX: u32 = 60_000;
-/// Rates at the most, a second.
+/// Rates at the most, a second, of each machine.
 const RATE_MAX: f64 = 100_000.0;
 /// A phase's length at the most: a day.
 const SECONDS_MAX: f64 = 86_400.0;
+/// Rooms at the most, of each machine.
+const ROOMS_MAX: u32 = 60_000;
 /// Phases, kinds of people and faults at the most.
 const LIST_MAX: usize = 100;
 
 /// A load, what is done to the servers meanwhile, and what must come of it.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// What it is, in a few words.
@@ -56,7 +58,7 @@ pub struct Scenario {
 }
 
 /// The rooms of a scenario.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rooms {
     /// How many.
@@ -66,7 +68,7 @@ pub struct Rooms {
 }
 
 /// The texts of a scenario.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Messages {
     /// Bytes of each.
@@ -82,7 +84,7 @@ impl Default for Messages {
 }
 
 /// A kind of people.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct People {
     /// How many of them for how many of the others. Default: 1.
@@ -106,7 +108,7 @@ pub struct People {
 }
 
 /// A contract, as a scenario names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Contract {
     /// Rooms.
@@ -130,7 +132,7 @@ impl From<Contract> for client::Contract {
 }
 
 /// A transport, as a scenario names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {
     /// Websocket at once.
@@ -153,7 +155,7 @@ impl From<Transport> for client::Transport {
 }
 
 /// A stretch of time. What differs from the phase before changes evenly until its end.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
     /// What it is called in the results.
@@ -171,7 +173,7 @@ pub struct Phase {
 }
 
 /// Something that is done at a moment.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Seconds from the beginning of the first phase.
@@ -187,7 +189,7 @@ pub struct Fault {
 }
 
 /// What can be done.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// Everybody's connection is cut at once, and everybody comes back.
@@ -248,12 +250,22 @@ fn everybody_alike() -> Vec<People> {
 }
 
 impl Scenario {
-    /// Reads and checks a scenario.
+    /// Reads and checks a scenario that one machine can play.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        Self::parse_for(1, text)
+    }
+
+    /// Reads and checks a scenario for so many machines, which have as many times the bounds of one.
+    pub fn parse_for(machines: u16, text: &str) -> Result<Self, ScenarioError> {
         let scenario: Self = toml::from_str(text)?;
-        scenario.check()?;
+        scenario.check_for(machines)?;
         scenario.thresholds()?;
         Ok(scenario)
+    }
+
+    /// Whether one machine can play it as a whole.
+    pub fn check(&self) -> Result<(), ScenarioError> {
+        self.check_for(1)
     }
 
     /// The largest number of people who are there at one time.
@@ -268,16 +280,17 @@ impl Scenario {
         Threshold::all(&self.thresholds)
     }
 
-    /// Whether everything in it makes sense together.
-    pub fn check(&self) -> Result<(), ScenarioError> {
+    fn check_for(&self, machines: u16) -> Result<(), ScenarioError> {
+        let of_all = |most: u32| f64::from(machines) * f64::from(most);
         within("gateways", f64::from(self.gateways), (1.0, 16.0))?;
         within("lag_max_ms", self.lag_max_ms, (1.0, 600_000.0))?;
-        within("rooms.count", f64::from(self.rooms.count), (1.0, 60_000.0))?;
+        let rooms = f64::from(self.rooms.count);
+        within("rooms.count", rooms, (1.0, of_all(ROOMS_MAX)))?;
         let crowd = self.crowd();
         within(
             "the largest `people` of a phase",
             f64::from(crowd),
-            (2.0, f64::from(PEOPLE_MAX)),
+            (2.0, of_all(PEOPLE_MAX)),
         )?;
         size("rooms.members", self.rooms.members, (2, crowd))?;
         let least = u32::try_from(BYTES_MIN).unwrap_or(u32::MAX);
@@ -299,7 +312,7 @@ impl Scenario {
         }
         let mut names = Vec::new();
         for phase in &self.phases {
-            phase.check()?;
+            phase.check_for(machines)?;
             if names.contains(&&phase.name) {
                 return Err(wrong("phases", format!("two are called {:?}", phase.name)));
             }
@@ -322,7 +335,7 @@ impl Scenario {
 }
 
 impl Phase {
-    fn check(&self) -> Result<(), ScenarioError> {
+    fn check_for(&self, machines: u16) -> Result<(), ScenarioError> {
         let name = self.name.trim();
         if name.is_empty() || name.len() > 40 || name.contains(':') {
             let problem = "1 to 40 characters, without a colon".to_owned();
@@ -336,7 +349,8 @@ impl Phase {
             ("marks", self.marks),
         ];
         for (of, rate) in rates {
-            within(&place(of), rate.unwrap_or_default(), (0.0, RATE_MAX))?;
+            let most = RATE_MAX * f64::from(machines);
+            within(&place(of), rate.unwrap_or_default(), (0.0, most))?;
         }
         Ok(())
     }
@@ -407,6 +421,26 @@ messages = 20
             let error = Scenario::parse(&SMALL.replace(from, to)).unwrap_err();
             assert!(error.to_string().contains(told), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn several_machines_have_as_many_times_the_bounds_of_one() {
+        let large = SMALL.replace("people = 10", "people = 100000");
+        assert!(Scenario::parse(&large).is_err());
+        let scenario = Scenario::parse_for(2, &large).unwrap();
+        assert!(scenario.check().is_err());
+        let fast = SMALL.replace("messages = 20", "messages = 2e5");
+        assert!(Scenario::parse(&fast).is_err());
+        assert!(Scenario::parse_for(2, &fast).is_ok());
+    }
+
+    #[test]
+    fn what_is_sent_to_another_machine_is_read_there_as_it_was() {
+        let storm = "[[faults]]\nat = 2\nkind = \"storm\"\n[[people]]\ncontract = \"chats-2018\"";
+        let scenario = Scenario::parse(&format!("{SMALL}\n{storm}")).unwrap();
+        let text = serde_json::to_string(&scenario).unwrap();
+        let read: Scenario = serde_json::from_str(&text).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{scenario:?}"));
     }
 
     #[test]

@@ -119,10 +119,15 @@ impl Command {
 impl ScenarioFile {
     /// Reads and checks a scenario of either kind.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        Self::parse_for(1, text)
+    }
+
+    /// The same of one that so many machines play together.
+    pub fn parse_for(machines: u16, text: &str) -> Result<Self, ScenarioError> {
         let table: toml::Table = toml::from_str(text)?;
         // Which of the two it is meant to be is plain, and so is then what is wrong with it.
         if !table.contains_key("command") {
-            return Ok(Self::People(Box::new(Scenario::parse(text)?)));
+            return Ok(Self::People(Box::new(Scenario::parse_for(machines, text)?)));
         }
         let measurement: Measurement = toml::from_str(text)?;
         measurement.thresholds()?;

@@ -3,10 +3,10 @@
 use rand::RngExt;
 use rand::rngs::StdRng;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One number for all, or a distribution.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(untagged)]
 pub enum Size {
     /// The same for all.
@@ -16,7 +16,7 @@ pub enum Size {
 }
 
 /// Between two numbers: each as likely as another, or few large and many small ones.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Between {
     /// The smallest.

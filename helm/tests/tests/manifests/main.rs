@@ -18,6 +18,7 @@ mod custom;
 mod gateways;
 mod hooks;
 mod kubernetes;
+mod load;
 mod monitoring;
 mod names;
 mod notes;

@@ -61,6 +61,8 @@ fn values_that_the_schema_does_not_take_are_named() {
         ("podLabels: {a: 1}", "podLabels"),
         ("config: {listenAddr: \"0.0.0.0\"}", "listenAddr"),
         ("fullnameOverride: 1st", "fullnameOverride"),
+        ("loadtest: {workers: 101}", "workers"),
+        ("loadtest: {scenario: a.toml}", "scenario"),
     ] {
         // Both read the same schema, and both are tried where it is tested as a whole.
         let said = refusal(Helm::V4, values);
@@ -200,6 +202,23 @@ fn the_load_tester_needs_the_secret_that_tokens_are_signed_with() {
 }
 
 #[test]
+fn workers_play_one_scenario_and_nobody_else_does() {
+    let of = |keys: &str| format!("loadtest: {{enabled: true, {keys}}}");
+    let none = of("workers: 2");
+    refused(&none, &["loadtest.workers", "loadtest.scenarioText"]);
+    let both = of("workers: 2, scenario: smoke, scenarioText: a");
+    refused(&both, &["loadtest.workers", "loadtest.scenarioText"]);
+    refused(
+        &of("scenario: smoke"),
+        &["loadtest.scenario", "loadtest.args"],
+    );
+    refused(
+        &of("scenarioText: a"),
+        &["loadtest.scenario", "loadtest.args"],
+    );
+}
+
+#[test]
 fn the_chart_alone_asks_for_its_secrets() {
     for helm in Helm::ALL {
         match Render::new(helm).run() {
@@ -223,6 +242,7 @@ fn what_is_refused_is_taken_once_it_is_mended() {
         "ingress: {enabled: true, hosts: [{host: chat.example.com}]}",
         "{config: {redisPrefix: a}, extraEnv: [{name: OTEL_BSP_SCHEDULE_DELAY, value: \"5\"}]}",
         "{config: {metrics: \"off\"}}",
+        "loadtest: {enabled: true, workers: 2, scenario: smoke}",
     ] {
         let render = Render::new(Helm::V4).file(crate::cases::MINIMAL);
         let rendered = render.values(values).run();

@@ -48,6 +48,8 @@ struct Worker {
     title: String,
     state: State,
     link: Option<Link<ToWorker>>,
+    /// When it was heard that it began.
+    begun: Option<Instant>,
 }
 
 /// What is seen of all workers together.
@@ -77,8 +79,6 @@ pub(super) struct Team<'a> {
     workers: Vec<Worker>,
     heard: mpsc::Receiver<Heard<ToCoordinator>>,
     start: Instant,
-    /// When it was heard of each that it began.
-    begun: Vec<Instant>,
     pub(super) views: Views,
     outcomes: Vec<(u16, Outcome)>,
     /// Whoever was lost, in words.
@@ -105,6 +105,7 @@ impl<'a> Team<'a> {
                 title: format!("worker {number} ({peer})"),
                 state: State::Making,
                 link: Some(link),
+                begun: None,
             }
         };
         let workers = gathered.members.into_iter().zip(shares).map(worker);
@@ -113,7 +114,6 @@ impl<'a> Team<'a> {
             workers: workers.collect(),
             heard: gathered.heard,
             start: Instant::now(),
-            begun: Vec::new(),
             views: Views::default(),
             outcomes: Vec::new(),
             lost: Vec::new(),
@@ -205,7 +205,7 @@ impl<'a> Team<'a> {
         match heard.what {
             // It has done what it had to.
             _ if matches!(worker.state, State::Done | State::Lost) => {}
-            Ok(ToCoordinator::Begun {}) => self.begun.push(heard.at),
+            Ok(ToCoordinator::Begun {}) => worker.begun = Some(heard.at),
             Ok(ToCoordinator::View(mut view)) => {
                 view.phase = cut(&view.phase);
                 self.views.set(number, Some(*view));
@@ -257,8 +257,9 @@ impl<'a> Team<'a> {
 
     /// How far apart the starts were, as far as was heard of them here, in words.
     pub(super) fn spread(&self) -> Option<String> {
-        let (first, last) = (self.begun.iter().min()?, self.begun.iter().max()?);
-        let apart = last.duration_since(*first).as_secs_f64() * 1e3;
+        let begun = self.workers.iter().filter_map(|worker| worker.begun);
+        let apart = begun.clone().max()?.duration_since(begun.min()?);
+        let apart = apart.as_secs_f64() * 1e3;
         Some(format!(
             "{} workers, whose starts were heard within {apart:.1} ms",
             self.workers.len()

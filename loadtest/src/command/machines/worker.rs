@@ -32,6 +32,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often the coordinator is told what is to be seen.
 const VIEW_EVERY: Duration = Duration::from_secs(1);
+/// The start is not further away than this.
+const START_IN_MAX: Duration = Duration::from_mins(1);
 /// So long before the start everything stands by.
 const AHEAD: Duration = Duration::from_millis(50);
 /// What may wait to be looked at.
@@ -167,7 +169,7 @@ impl Session {
         let ToWorker::Start { in_us } = self.hear().await? else {
             return Err(MachinesError::Rude.into());
         };
-        let start = Instant::now() + Duration::from_micros(in_us);
+        let start = Instant::now() + Duration::from_micros(in_us).min(START_IN_MAX);
         let crowd = gathered.start(start);
         let viewer = crowd.viewer();
         let (over, is_over) = oneshot::channel();

@@ -40,10 +40,10 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Of one phase of a play, that lasted so long.
-    pub(super) fn of(played: &Played, phase: usize, lasts: Duration) -> Option<Self> {
+    /// Of one phase of a play.
+    pub(super) fn of(played: &Played, phase: usize) -> Option<Self> {
         let used = played.used.phases.get(phase)?;
-        let cores = |time: Duration| ratio(time.as_secs_f64(), lasts.as_secs_f64());
+        let cores = |time: Duration| ratio(time.as_secs_f64(), used.watched.as_secs_f64());
         let cores = |time| cores(time).unwrap_or_default();
         Some(Self {
             gateways: cores(used.cpu.gateways),
@@ -52,6 +52,12 @@ impl Shares {
             machine: cores(used.cpu.machine),
             own: played.own_cores.unwrap_or_default(),
         })
+    }
+
+    /// Whatever else ran on this machine, and what its host took away.
+    pub(super) fn others(&self) -> f64 {
+        let known = self.gateways + self.postgres + self.redis + self.own;
+        (self.machine - known).max(0.0)
     }
 }
 
@@ -88,8 +94,14 @@ impl fmt::Display for Shares {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.2} cores in use: gateways {:.2}, Postgres {:.2}, Redis {:.2}, this program {:.2}",
-            self.machine, self.gateways, self.postgres, self.redis, self.own
+            "{:.2} cores in use: gateways {:.2}, Postgres {:.2}, Redis {:.2}, this program {:.2}, \
+             others {:.2}",
+            self.machine,
+            self.gateways,
+            self.postgres,
+            self.redis,
+            self.own,
+            self.others()
         )
     }
 }
@@ -131,6 +143,7 @@ mod tests {
             ..calm
         };
         assert_eq!(judged(true, full), Bottleneck::Machine(full));
+        assert!((full.others() - 1.0).abs() < 1e-9);
         let busy = Shares { own: 0.85, ..calm };
         assert_eq!(judged(false, busy), Bottleneck::Generator);
         let redis = Shares { redis: 0.9, ..calm };

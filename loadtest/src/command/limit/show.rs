@@ -1,8 +1,6 @@
 //! What the search showed: each load that was played, the limit between them, what gave out, and a
 //! picture of it.
 
-use std::time::Duration;
-
 use super::bottleneck::Shares;
 use super::{Bottleneck, FindLimit, Outcome, Raised, Search, Step};
 use crate::load::scenario::Scenario;
@@ -14,6 +12,8 @@ use crate::result::{Check, Part, Report, Row, Unit};
 const TIMES: &str = "Time at the 99th percentile";
 const RATE: &str = "Messages acknowledged a second";
 const CPU: &str = "Processors in use";
+/// Loads are products, which differ in their last digits.
+const NEARLY: f64 = 0.999;
 
 /// What is to be shown of a play.
 struct Shown<'a> {
@@ -31,12 +31,11 @@ pub(super) fn report(
     let mut report = Report::new(format!("find-limit {}", scenario.name));
     let number = flags.raise.busiest(scenario);
     let phase = scenario.phases.get(number);
-    let lasts = phase.map_or(0.0, |phase| phase.seconds);
     let mut shown: Vec<Shown<'_>> = steps
         .iter()
         .map(|step| Shown {
             part: phase.and_then(|phase| step.played.report.part(&phase.name)),
-            shares: Shares::of(&step.played, number, Duration::from_secs_f64(lasts)),
+            shares: Shares::of(&step.played, number),
             step,
         })
         .collect();
@@ -49,7 +48,10 @@ pub(super) fn report(
         .extend(shown.iter().map(|of| part(flags.raise, of)));
     report.timeline = Some(picture(flags.raise, &shown, loads));
     add_findings(&mut report, flags.raise, steps);
-    let broken = shown.iter().find(|of| of.step.outcome != Outcome::Held);
+    // What broke once and then held is not what is asked for.
+    let from = loads.last().copied().flatten().unwrap_or(0.0) * NEARLY;
+    let mut broken = shown.iter().filter(|of| of.step.outcome != Outcome::Held);
+    let broken = broken.find(|of| of.step.load >= from);
     if let Some(broken) = broken {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = (
@@ -124,12 +126,13 @@ fn part(raised: Raised, shown: &Shown<'_>) -> Part {
     part
 }
 
-fn named(shares: Shares) -> [(&'static str, f64); 5] {
+fn named(shares: Shares) -> [(&'static str, f64); 6] {
     [
         ("gateways", shares.gateways),
         ("Postgres", shares.postgres),
         ("Redis", shares.redis),
         ("this program", shares.own),
+        ("others", shares.others()),
         ("machine", shares.machine),
     ]
 }
@@ -165,7 +168,7 @@ fn picture(raised: Raised, shown: &[Shown<'_>], [held, broke]: [Option<f64>; 2])
         let due = |shown: &Shown<'_>| Some(shown.step.load);
         curves.push(curve(RATE.into(), "due".into(), Unit::PerSecond, &due));
     }
-    for (place, (name, _)) in named(Shares::default()).into_iter().enumerate().take(4) {
+    for (place, (name, _)) in named(Shares::default()).into_iter().enumerate().take(5) {
         let cores = |shown: &Shown<'_>| {
             let (_, cores) = named(shown.shares?).get(place).copied()?;
             Some(cores)

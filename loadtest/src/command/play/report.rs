@@ -37,7 +37,7 @@ pub(in crate::command) fn report(seen: &Seen<'_>) -> Report {
         let (_, lasts) = seen.plan.phase_time(number);
         let mut part = part(phase, lasts);
         if let Some(used) = seen.used.phases.get(number) {
-            add_cost(&mut part, (phase, lasts), used, seen.used.whole);
+            add_cost(&mut part, phase, used, seen.used.whole);
             let people = seen.plan.people_at_end(number);
             // What is freed when people go is not all given back.
             if people >= PEOPLE_MIN && people >= most {
@@ -87,7 +87,7 @@ fn count(phase: &PhaseTally, operation: Operation) -> u64 {
 }
 
 /// What the servers used for it.
-fn add_cost(part: &mut Part, (phase, lasts): (&PhaseTally, Duration), used: &Used, whole: bool) {
+fn add_cost(part: &mut Part, phase: &PhaseTally, used: &Used, whole: bool) {
     let cpu = micros_each(used.cpu.gateways, count(phase, Operation::Delivery));
     part.push(Row::new("us/delivery", Unit::Micros, cpu).lower());
     if whole {
@@ -96,7 +96,7 @@ fn add_cost(part: &mut Part, (phase, lasts): (&PhaseTally, Duration), used: &Use
         part.push(row("Postgres us/message", used.cpu.postgres));
         part.push(row("Redis us/message", used.cpu.redis));
     }
-    let cores = ratio(used.cpu.gateways.as_secs_f64(), lasts.as_secs_f64());
+    let cores = ratio(used.cpu.gateways.as_secs_f64(), used.watched.as_secs_f64());
     part.push(Row::new("gateways", Unit::Cores, cores).lower());
     part.push(Row::new("RSS", Unit::KiB, float(used.rss_kib)).lower());
 }

@@ -49,6 +49,8 @@ pub(in crate::command) struct Times {
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::command) struct Used {
     pub(in crate::command) cpu: Times,
+    /// For how long that was; of the last phase also while the rest was waited for.
+    pub(in crate::command) watched: Duration,
     /// The highest resident memory of all gateways together, and the last.
     pub(in crate::command) rss_kib: u64,
     pub(in crate::command) last_rss_kib: u64,
@@ -193,6 +195,7 @@ impl Usage {
         since: Duration,
     ) {
         if let Some(phase) = self.phases.get_mut(phase) {
+            phase.watched += since;
             phase.cpu.gateways += times.gateways;
             phase.cpu.postgres += times.postgres;
             phase.cpu.redis += times.redis;

@@ -12,6 +12,8 @@ mod drill;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod members;
+#[cfg(test)]
 mod read;
 #[cfg(test)]
 mod run;

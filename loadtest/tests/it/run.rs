@@ -17,7 +17,7 @@ fn patient(scenario: &str) -> String {
 }
 
 /// Plays a scenario, on gateways with a plant if one is named.
-async fn run(scenario: String, plant: &'static str) -> (Value, Output) {
+pub(crate) async fn run(scenario: String, plant: &'static str) -> (Value, Output) {
     let _alone = alone().await;
     let play = move || {
         let name = format!("roomwire-scenario-{:08x}.toml", rand::random::<u32>());

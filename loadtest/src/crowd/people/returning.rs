@@ -1,28 +1,53 @@
 //! What a person missed while there was no connection: by `sync` in the contract of rooms, by the newest
 //! page of each chat in that of chats.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use roomwire_shared::RoomId;
 use roomwire_shared::change::Change;
+use roomwire_shared::chats::event::{GET_LIST_MESSAGE, JOIN_ROOM};
 use roomwire_shared::event::{RoomSync, SYNC, SyncAck};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::person::{Held, Person};
+use super::person::Person;
 use super::session::{AGAIN_AFTER, Link, What};
 use super::tally::Operation;
 use crate::client::CloseReason;
 use crate::truth::feed::Way;
 
+/// Messages of a chat that are looked at when coming back; the largest page there is.
+const PAGE: u32 = 100;
+
 impl Person {
+    /// The rooms that they may be in now.
+    pub(super) fn rooms(&mut self) -> Vec<u32> {
+        let sure = self.who().map(|who| who.rooms().clone());
+        for room in sure.unwrap_or_default() {
+            self.place(room);
+        }
+        let may_be_inside = |number: &u32| {
+            let room = self.shared.room(*number);
+            room.is_some_and(|room| room.members().may_be_inside(self.me))
+        };
+        let rooms = self.kept.rooms.iter().map(|held| held.room);
+        rooms.filter(may_be_inside).collect()
+    }
+
     /// From where the rooms are to be read.
     pub(super) async fn sync(&mut self, link: &mut Link) -> Result<(), CloseReason> {
         let mut positions = Map::new();
-        if self.known {
-            for held in &self.kept.rooms {
-                if let Some(room) = self.shared.room(held.room) {
-                    positions.insert(room.id.to_string(), held.position.into());
-                }
+        let rooms = if self.known { self.rooms() } else { Vec::new() };
+        let shared = Arc::clone(&self.shared);
+        for number in rooms {
+            let Some(room) = shared.room(number) else {
+                continue;
+            };
+            // What is before their joining is history, which nobody owes them.
+            let from = room.members().from(self.me);
+            if let Some(held) = self.held(number) {
+                held.position = held.position.max(from);
+                positions.insert(room.id.to_string(), held.position.into());
             }
         }
         if positions.is_empty() {
@@ -43,9 +68,7 @@ impl Person {
         }
         if !self.known {
             self.known = true;
-            for held in &mut self.kept.rooms {
-                held.feed.joined(now);
-            }
+            self.kept.here = Some((now, None));
         }
         self.shared.tally.came();
     }
@@ -75,7 +98,9 @@ impl Person {
                     self.note(text, Some(*position), (Way::CaughtUp, None));
                 }
             }
-            if let Some(held) = room.parse().ok().and_then(|id: RoomId| self.held(id)) {
+            let number = room.parse().ok();
+            let number = number.and_then(|id: RoomId| self.shared.numbers.get(&id).copied());
+            if let Some(held) = number.and_then(|number| self.held(number)) {
                 held.position = held.position.max(page.position);
             }
             if page.more {
@@ -89,9 +114,28 @@ impl Person {
         link.ask(What::Synced, (SYNC, &[Value::Object(more)])).await
     }
 
-    fn held(&mut self, id: RoomId) -> Option<&mut Held> {
-        let number = self.shared.numbers.get(&id).copied()?;
-        self.kept.rooms.iter_mut().find(|held| held.room == number)
+    /// Asks for the feed of a chat, and for its newest messages unless everything before counts as known.
+    pub(super) async fn follow(&mut self, link: &mut Link, room: u32) -> Result<(), CloseReason> {
+        let Some(id) = self.shared.room(room).map(|room| room.id) else {
+            return Ok(());
+        };
+        self.place(room);
+        link.ask(What::Joined(room), (JOIN_ROOM, &[json!(id)]))
+            .await?;
+        if self.known {
+            let page = json!({ "chat_id": id, "limit": PAGE });
+            link.ask(What::Listed(room), (GET_LIST_MESSAGE, &[page]))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for the feeds that wait for it.
+    pub(super) async fn follow_all(&mut self, link: &mut Link) -> Result<(), CloseReason> {
+        for room in std::mem::take(&mut self.to_follow) {
+            self.follow(link, room).await?;
+        }
+        Ok(())
     }
 
     /// The newest messages of a chat, among them what was missed.

@@ -82,6 +82,8 @@ impl Phase {
             ("messages", self.messages),
             ("reads", self.reads),
             ("marks", self.marks),
+            ("leaves", self.leaves),
+            ("joins", self.joins),
         ];
         for (of, rate) in rates {
             within(&place(of), rate.unwrap_or_default(), (0.0, RATE_MAX))?;
@@ -138,6 +140,8 @@ messages = 20
             ("seconds = 5", "seconds = -1", "phase \"all\": seconds"),
             ("seconds = 5", "seconds = nan", "phase \"all\": seconds"),
             ("messages = 20", "messages = 1e9", "messages"),
+            ("messages = 20", "leaves = -1", "phase \"all\": leaves"),
+            ("messages = 20", "joins = inf", "phase \"all\": joins"),
             ("name = \"all\"", "name = \"a:b\"", "without a colon"),
             ("\"< 250 ms\"", "\"fast\"", "thresholds"),
             ("count = 3", "count = 3\nrumours = 1", "rumours"),

@@ -156,6 +156,11 @@ pub struct Phase {
     pub reads: Option<f64>,
     /// Rooms a second that are marked as read, at its end. Default: as before.
     pub marks: Option<f64>,
+    /// Memberships a second that end by their members, at its end. A room keeps its last two. Default: as
+    /// before.
+    pub leaves: Option<f64>,
+    /// Memberships a second that begin, by a member who adds somebody, at its end. Default: as before.
+    pub joins: Option<f64>,
 }
 
 /// Something that is done at a moment.

@@ -13,7 +13,7 @@ compile_error!("planted-faults is not for release builds");
 
 use crate::bus::Hint;
 
-/// One hint or delivery in so many is dropped, where the variable names no number.
+/// One hint or delivery in so many is dropped, or one leaver kept, where the variable names no number.
 const DROP_ONE_IN: u64 = 10_000;
 
 /// Whether to lose this hint while saying that it went out. Only hints that carry entries count:
@@ -36,6 +36,15 @@ pub(crate) fn loses_delivery() -> bool {
         return false;
     };
     DELIVERIES.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
+}
+
+/// Whether to go on showing a room to somebody who has left it.
+pub(crate) fn keeps_leaver() -> bool {
+    static DEPARTURES: AtomicU64 = AtomicU64::new(0);
+    let Some(one_in) = planted("keep-leavers") else {
+        return false;
+    };
+    DEPARTURES.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
 }
 
 /// Whether to show and to publish messages before they are committed.

@@ -367,6 +367,10 @@ impl State {
             }
         }
         self.departures.insert(user.clone(), position);
+        #[cfg(feature = "planted-faults")]
+        if crate::planted::keeps_leaver() {
+            return;
+        }
         let id = self.id;
         self.members.retain(|_, member| {
             let stays = member.connection.user() != user;

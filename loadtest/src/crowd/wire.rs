@@ -6,6 +6,7 @@ use roomwire_shared::chats::{Code, Failure, Success};
 use roomwire_shared::error::{ErrorName, FailedAck};
 use roomwire_shared::event::{MESSAGE, MESSAGES_READ, MessageAck};
 use roomwire_shared::{MessageId, RoomId};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::client::Contract;
@@ -50,7 +51,7 @@ pub(super) fn sent(
     if contract == Contract::Rooms {
         sent_to_room(answer)
     } else {
-        sent_to_chat(answer).map(|id| (id, None))
+        sent_to_chat(&answer).map(|id| (id, None))
     }
 }
 
@@ -72,18 +73,21 @@ fn sent_to_room(answer: Value) -> Result<(MessageId, Option<i64>), (Refusal, Str
     Err((refusal, error.message))
 }
 
-fn sent_to_chat(answer: Value) -> Result<MessageId, (Refusal, String)> {
-    if let Ok(Success { data, .. }) = serde_json::from_value::<Success<Message>>(answer.clone()) {
+fn sent_to_chat(answer: &Value) -> Result<MessageId, (Refusal, String)> {
+    if let Ok(Success { data, .. }) = Success::<Message>::deserialize(answer) {
         return Ok(data.id);
     }
-    let failure: Result<Failure, _> = serde_json::from_value(answer);
-    let Ok(Failure { code, message, .. }) = failure else {
-        return Err((Refusal::Final, "unreadable ack".to_owned()));
-    };
+    let refusal = refused_by_chats(answer);
+    Err(refusal.unwrap_or_else(|| (Refusal::Final, "unreadable ack".to_owned())))
+}
+
+/// The refusal that an answer of the contract of chats is, with its words; `None` for any other.
+pub(super) fn refused_by_chats(answer: &Value) -> Option<(Refusal, String)> {
+    let Failure { code, message, .. } = Failure::deserialize(answer).ok()?;
     let refusal = match code {
         Code::Unavailable | Code::TooManyRequests | Code::UnknownError => Refusal::ForNow,
         Code::NotFound => Refusal::Outside,
         _ => Refusal::Final,
     };
-    Err((refusal, message))
+    Some((refusal, message))
 }

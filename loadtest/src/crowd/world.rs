@@ -171,7 +171,8 @@ pub async fn over(phase: &mut watch::Receiver<Phase>) {
 /// A world in the making is shared once it is complete.
 pub type Shared = Arc<World>;
 
-fn outcome(answer: Result<Value, RestError>) -> Outcome {
+/// What became of a request that was answered so.
+pub(super) fn outcome(answer: Result<Value, RestError>) -> Outcome {
     match answer {
         Ok(value) => Outcome::Done(value),
         Err(error @ (RestError::Dial { .. } | RestError::Request(_))) => {

@@ -8,16 +8,13 @@
 use std::collections::VecDeque;
 
 use super::ledger::FeedFaults;
-use super::room_log::{MESSAGES_MAX, Micros, RoomLog, Sent, index};
+use super::members::Owed;
+use super::room_log::{MESSAGES_MAX, RoomLog, Sent, index};
 
 /// Marks what was caught up among what waits for its position.
 const CAUGHT_UP: u32 = 1 << 31;
 /// Stands for a new connection among what waits for its position.
 const CONNECTED: u32 = MESSAGES_MAX + 1;
-
-/// A message that was acknowledged less than so long before somebody left may still be on its way to
-/// them.
-const ON_ITS_WAY: Micros = 5_000_000;
 
 /// How a message came to a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,37 +36,10 @@ pub struct Feed {
     next: i64,
     /// One past the highest position that was caught up: what comes live below it may be known.
     caught_up: i64,
-    /// Whether membership has a beginning; without one it lasts the whole run.
-    begins: bool,
-    /// When membership began and ended; the last may go on.
-    stays: Vec<(Micros, Option<Micros>)>,
     faults: FeedFaults,
-    /// Messages that were sent when the member had already left.
-    pub after_leave: u64,
 }
 
 impl Feed {
-    /// A member for as long as is noted by [`Self::joined`] and [`Self::leaving`].
-    #[must_use]
-    pub fn outside() -> Self {
-        Self {
-            begins: true,
-            ..Self::default()
-        }
-    }
-
-    /// From now on, everything that is sent is owed.
-    pub fn joined(&mut self, at: Micros) {
-        self.stays.push((at, None));
-    }
-
-    /// Leaving is asked for: from now on nothing is owed.
-    pub fn leaving(&mut self, at: Micros) {
-        if let Some((_, left)) = self.stays.last_mut() {
-            left.get_or_insert(at);
-        }
-    }
-
     /// A new connection: what comes live on it is in order among itself.
     pub fn connected(&mut self) {
         if self.waiting.is_empty() {
@@ -140,14 +110,6 @@ impl Feed {
         new
     }
 
-    /// Notes that a message came to somebody who had left before it was sent, if that is so.
-    pub fn check_stay(&mut self, log: &RoomLog, number: u32) {
-        let left = self.stays.last().and_then(|(_, left)| *left);
-        let sent = log.sent.get(index(number));
-        let late = left.zip(sent).is_some_and(|(left, sent)| sent.at > left);
-        self.after_leave += u64::from(late);
-    }
-
     /// Adds a position to the spans; false if it was in one.
     fn insert(&mut self, position: i64) -> bool {
         // Nearly always it is the next one of the last span.
@@ -186,22 +148,10 @@ impl Feed {
             .is_some_and(|(start, _)| *start <= position)
     }
 
-    /// Whether a message is owed: it was sent while they were a member, and acknowledged long enough
-    /// before they asked to leave.
-    fn is_owed(&self, sent: &Sent) -> bool {
-        let Some(acked) = sent.acked else {
-            return false;
-        };
-        let within = |(joined, left): &(Micros, Option<Micros>)| {
-            *joined <= sent.at && left.is_none_or(|left| acked + ON_ITS_WAY <= left)
-        };
-        !self.begins || self.stays.iter().any(within)
-    }
-
     /// What is wrong with this feed, once the server's log is known. `own` is the member, where its own
     /// messages do not come back.
     #[must_use]
-    pub fn judge(&mut self, log: &RoomLog, own: Option<u32>) -> FeedFaults {
+    pub fn judge(&mut self, log: &RoomLog, own: Option<u32>, owed: &Owed) -> FeedFaults {
         self.catch_up(log);
         while self.waiting.pop_front().is_some() {
             // Shown, and not in the log.
@@ -209,7 +159,7 @@ impl Feed {
             self.catch_up(log);
         }
         FeedFaults {
-            lost: self.missing(log, own).count() as u64,
+            lost: self.missing(log, own, owed).count() as u64,
             ..self.faults
         }
     }
@@ -219,9 +169,10 @@ impl Feed {
         &'a self,
         log: &'a RoomLog,
         own: Option<u32>,
+        owed: &'a Owed,
     ) -> impl Iterator<Item = u32> + 'a {
         let missing = move |sent: &Sent| {
-            let due = Some(sent.sender) != own && self.is_owed(sent);
+            let due = Some(sent.sender) != own && owed.has(sent);
             due && !sent.position().is_some_and(|position| self.has(position))
         };
         let sent = (0..).zip(&log.sent);
@@ -285,7 +236,11 @@ mod tests {
                 let mut log = log(4, told);
                 let mut feed = heard(&mut log, numbers);
                 store(&mut log);
-                assert_eq!(feed.judge(&log, None), wanted, "{numbers:?} {told}");
+                assert_eq!(
+                    feed.judge(&log, None, &Owed::always()),
+                    wanted,
+                    "{numbers:?} {told}"
+                );
             }
         }
     }
@@ -294,25 +249,14 @@ mod tests {
     fn ones_own_do_not_come_back() {
         let mut log = log(2, true);
         store(&mut log);
-        assert_eq!(Feed::default().judge(&log, Some(9)).lost, 0);
-        assert_eq!(Feed::default().judge(&log, Some(8)).lost, 2);
-    }
-
-    #[test]
-    fn only_what_was_sent_and_acknowledged_within_a_stay_is_owed() {
-        let mut log = log(5, true);
-        let mut feed = Feed::outside();
-        feed.hear(&mut log, (0, None), Way::CaughtUp);
-        feed.check_stay(&log, 0);
-        feed.joined(10);
-        feed.leaving(30 + ON_ITS_WAY);
-        store(&mut log);
-        // 1 and 2 were sent from 10 on and acknowledged in time; 3 may have been on its way.
-        assert_eq!(feed.judge(&log, None).lost, 2);
-        log.send(9, 31 + ON_ITS_WAY);
-        feed.check_stay(&log, 5);
-        feed.check_stay(&log, 2);
-        assert_eq!(feed.after_leave, 1);
+        assert_eq!(
+            Feed::default().judge(&log, Some(9), &Owed::always()).lost,
+            0
+        );
+        assert_eq!(
+            Feed::default().judge(&log, Some(8), &Owed::always()).lost,
+            2
+        );
     }
 
     #[test]
@@ -328,7 +272,11 @@ mod tests {
                 feed.hear(&mut log, (number, None), Way::Live);
             }
             store(&mut log);
-            assert_eq!(feed.judge(&log, None), faults(0, 0, 0, 0), "{told}");
+            assert_eq!(
+                feed.judge(&log, None, &Owed::always()),
+                faults(0, 0, 0, 0),
+                "{told}"
+            );
             assert_eq!(feed.spans.len(), 1);
         }
     }
@@ -341,7 +289,7 @@ mod tests {
         feed.hear(&mut log, (0, None), Way::Live);
         feed.hear(&mut log, (1, None), Way::Live);
         store(&mut log);
-        assert_eq!(feed.judge(&log, None), faults(0, 0, 0, 0));
+        assert_eq!(feed.judge(&log, None, &Owed::always()), faults(0, 0, 0, 0));
     }
 
     #[test]
@@ -380,7 +328,7 @@ mod tests {
             let mut feed = heard(&mut log, &some);
             store(&mut log);
             let lost = u64::try_from(kept.len() - some.len()).unwrap();
-            prop_assert_eq!(feed.judge(&log, None), faults(lost, 0, 0, 0));
+            prop_assert_eq!(feed.judge(&log, None, &Owed::always()), faults(lost, 0, 0, 0));
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! [`record`] is what one client noted, [`copy`] what it holds of a room, [`stays`] who was where,
 //! [`history`] what the server says in the end, [`judge`] compares them, a [`finding`] tells what is
-//! wrong. [`room_log`] and [`feed`] are the same for large crowds, in some bytes for each member; [`ledger`]
-//! is for one room whose members are there all the time.
+//! wrong. [`room_log`], [`feed`] and [`members`] are the same for large crowds, in some bytes for each member;
+//! [`ledger`] is for one room whose members are there all the time.
 
 pub mod copy;
 pub mod feed;
@@ -11,6 +11,7 @@ pub mod finding;
 pub mod history;
 pub mod judge;
 pub mod ledger;
+pub mod members;
 pub mod record;
 pub mod room_log;
 pub mod stays;

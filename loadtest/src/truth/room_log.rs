@@ -13,7 +13,7 @@ pub(super) const MESSAGES_MAX: u32 = (1 << 31) - 2;
 #[derive(Debug, Clone)]
 pub(super) struct Sent {
     pub(super) sender: u32,
-    /// First attempt.
+    /// When it was due; the first attempt was not before.
     pub(super) at: Micros,
     /// When it was acknowledged.
     pub(super) acked: Option<Micros>,
@@ -21,6 +21,8 @@ pub(super) struct Sent {
     told: Option<i64>,
     /// The position that the server's log shows in the end.
     stored: Option<i64>,
+    /// It was refused because its sender was no member any more.
+    withdrawn: bool,
 }
 
 impl Sent {
@@ -35,6 +37,8 @@ pub struct RoomLog {
     pub(super) sent: Vec<Sent>,
     /// Acks and events that contradict an earlier one.
     contradictions: u64,
+    /// The highest position that was told.
+    highest: i64,
 }
 
 impl RoomLog {
@@ -47,6 +51,7 @@ impl RoomLog {
             acked: None,
             told: None,
             stored: None,
+            withdrawn: false,
         });
         number
     }
@@ -67,7 +72,27 @@ impl RoomLog {
         if let (Some(sent), Some(position)) = (self.sent.get_mut(index(number)), position) {
             let known = *sent.told.get_or_insert(position);
             self.contradictions += u64::from(known != position);
+            self.highest = self.highest.max(position);
         }
+    }
+
+    /// Notes that a message was refused because its sender had left: nobody owes it an answer.
+    pub fn withdraw(&mut self, number: u32) {
+        if let Some(sent) = self.sent.get_mut(index(number)) {
+            sent.withdrawn = true;
+        }
+    }
+
+    /// When a message was due, if it was sent.
+    #[must_use]
+    pub fn due(&self, number: u32) -> Option<Micros> {
+        self.sent.get(index(number)).map(|sent| sent.at)
+    }
+
+    /// The highest position that anybody was told; 0 without any. What is sent from now on stands after it.
+    #[must_use]
+    pub fn highest(&self) -> i64 {
+        self.highest
     }
 
     /// Notes that the server's log has a message at a position; false if it was never sent, or is there
@@ -93,10 +118,11 @@ impl RoomLog {
         acked.filter(|sent| sent.stored.is_none()).count() as u64
     }
 
-    /// Messages without an answer.
-    #[must_use]
-    pub fn unanswered(&self) -> u64 {
-        self.sent.iter().filter(|sent| sent.acked.is_none()).count() as u64
+    /// The numbers of the messages without an answer, but those whose senders had left.
+    pub fn unanswered(&self) -> impl Iterator<Item = u32> {
+        let sent = (0..).zip(&self.sent);
+        let open = sent.filter(|(_, sent)| sent.acked.is_none() && !sent.withdrawn);
+        open.map(|(number, _)| number)
     }
 
     /// Messages of others that stand after a position in the server's log: what is unread with a read

@@ -14,6 +14,8 @@ mod layers;
 #[cfg(test)]
 mod machines;
 #[cfg(test)]
+mod members;
+#[cfg(test)]
 mod read;
 #[cfg(test)]
 mod run;

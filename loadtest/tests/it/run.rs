@@ -17,7 +17,7 @@ fn patient(scenario: &str) -> String {
 }
 
 /// Plays a scenario, on gateways with a plant if one is named.
-async fn run(scenario: String, plant: &'static str) -> (Value, Output) {
+pub(crate) async fn run(scenario: String, plant: &'static str) -> (Value, Output) {
     played(&["run"], scenario, plant).await
 }
 

@@ -55,7 +55,14 @@ fn part(scenario: &Scenario, number: u16, of: u16) -> Scenario {
     part.rooms.count = whole(part.rooms.count);
     for phase in &mut part.phases {
         phase.people = phase.people.map(whole);
-        for rate in [&mut phase.messages, &mut phase.reads, &mut phase.marks] {
+        let rates = [
+            &mut phase.messages,
+            &mut phase.reads,
+            &mut phase.marks,
+            &mut phase.leaves,
+            &mut phase.joins,
+        ];
+        for rate in rates {
             *rate = rate.map(even);
         }
     }

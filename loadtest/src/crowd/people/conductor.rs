@@ -3,6 +3,7 @@
 //! It sleeps on a thread of its own, so that its moments do not depend on the clients' threads; how late
 //! it was is part of the result.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,8 +30,10 @@ use crate::truth::room_log::Micros;
 const READING_MAX: usize = 256;
 /// Messages on a page that is read.
 const PAGE: u32 = 50;
-/// The purpose of the conductor's dice.
+/// The purposes of the conductor's dice; those about members have their own, so that they do not change
+/// the rest.
 const CHOICES: u64 = 10;
+const MOVES: u64 = 11;
 /// How often it is looked at whether everything has come.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long nothing may come before what is missing counts as lost.
@@ -57,17 +60,18 @@ pub struct Conducted {
 }
 
 /// What the conductor knows.
-struct Conductor<'a> {
-    shared: &'a std::sync::Arc<Shared>,
-    orders: &'a [Sender<Order>],
+pub(super) struct Conductor<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) orders: &'a [Sender<Order>],
     scenario: &'a Scenario,
     dice: StdRng,
-    /// People who are there, and those of them with rooms.
-    present: Vec<u32>,
+    pub(super) moves: StdRng,
+    /// People who are there.
+    pub(super) present: Vec<u32>,
     /// How many have come so far.
     came: u32,
-    runtime: Handle,
-    done: Conducted,
+    pub(super) runtime: Handle,
+    pub(super) done: Conducted,
 }
 
 impl Crowd {
@@ -79,6 +83,7 @@ impl Crowd {
             orders: &self.orders,
             scenario,
             dice: stream(self.shared.seed, CHOICES, 0),
+            moves: stream(self.shared.seed, MOVES, 0),
             present: Vec::new(),
             came: 0,
             runtime: Handle::current(),
@@ -141,11 +146,14 @@ impl Conductor<'_> {
             }
             Due::Message => self.message(at),
             Due::Mark => {
-                if let Some((person, room)) = self.somebody_in_a_room() {
+                if let Some((person, room)) = in_a_room(&mut self.dice, &self.present, self.shared)
+                {
                     self.tell(person, Order::Mark(room, at));
                 }
             }
             Due::Read => self.read(at),
+            Due::Leave => self.leave(at),
+            Due::Join => self.join(at),
             Due::Reconnect(kind) => {
                 let rude = self.dice.random_bool(0.5);
                 self.tell_one_of(kind, Order::Reconnect(rude));
@@ -193,20 +201,8 @@ impl Conductor<'_> {
         }
     }
 
-    /// Somebody who is there, and one of their rooms.
-    fn somebody_in_a_room(&mut self) -> Option<(u32, u32)> {
-        for _ in 0..64 {
-            let person = pick(&mut self.dice, &self.present)?;
-            let rooms = self.shared.who(person).map(|who| who.rooms.as_slice());
-            if let Some(room) = pick(&mut self.dice, rooms.unwrap_or_default()) {
-                return Some((person, room));
-            }
-        }
-        None
-    }
-
     fn message(&mut self, due: Micros) {
-        let Some((person, number)) = self.somebody_in_a_room() else {
+        let Some((person, number)) = in_a_room(&mut self.dice, &self.present, self.shared) else {
             return;
         };
         let Some(room) = self.shared.room(number) else {
@@ -227,13 +223,13 @@ impl Conductor<'_> {
     }
 
     fn read(&mut self, due: Micros) {
-        let (Some((person, room)), Ok(place)) = (self.somebody_in_a_room(), READING.try_acquire())
-        else {
+        let somebody = in_a_room(&mut self.dice, &self.present, self.shared);
+        let (Some((person, room)), Ok(place)) = (somebody, READING.try_acquire()) else {
             self.done.unsent += 1;
             return;
         };
         let gate = self.dice.random_range(0..self.shared.gates.len().max(1));
-        let shared = std::sync::Arc::clone(self.shared);
+        let shared = Arc::clone(self.shared);
         self.runtime.spawn(async move {
             let _place = place;
             let (Some(who), Some(room), Some(gate)) = (
@@ -249,9 +245,21 @@ impl Conductor<'_> {
             if read.is_ok() {
                 let took = Duration::from_micros(shared.now().saturating_sub(due));
                 shared.tally.took(Operation::Read, due, took);
-            } else {
+            } else if room.members().is_inside(person) {
                 shared.tally.failed("failed reads", due);
             }
         });
     }
+}
+
+/// Somebody who is there, and a room that they are in for certain.
+pub(super) fn in_a_room(dice: &mut StdRng, present: &[u32], shared: &Shared) -> Option<(u32, u32)> {
+    for _ in 0..64 {
+        let person = pick(dice, present)?;
+        let room = shared.who(person).and_then(|who| pick(dice, &who.rooms()));
+        if let Some(room) = room {
+            return Some((person, room));
+        }
+    }
+    None
 }

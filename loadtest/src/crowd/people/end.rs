@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::ended::Ended;
-use super::person::{Kept, Order};
-use super::{Crowd, Room, Shared};
+use super::person::{Forbidden, Kept, Order};
+use super::{Crowd, Room, Shared, lock};
 use crate::client::Contract;
 use crate::client::rest::{Rest, RestError};
 use crate::load::stamp::Stamp;
@@ -74,7 +74,9 @@ impl Crowd {
 /// Reads a room's whole log into its record; how many of its messages are there twice or were never
 /// sent.
 async fn read_back(shared: &Shared, room: &Room) -> Result<u64, RestError> {
-    let reader = room.members.first().and_then(|member| shared.who(*member));
+    // Somebody who still is a member: the last ones stay.
+    let reader = room.members().inside().first().copied();
+    let reader = reader.and_then(|member| shared.who(member));
     let token = reader.map_or("", |who| who.token.as_str());
     let (mut since, mut wrong) = (0, 0);
     loop {
@@ -131,7 +133,9 @@ async fn unread(shared: &Shared, kept: &[(u32, Kept)]) -> Result<(u64, u64), Res
             serde_json::from_value(answer).map_err(|error| RestError::Body(error.to_string()))?;
         for held in &kept.rooms {
             let mark = held.marked.filter(|_| !held.doubtful);
-            let (Some(mark), Some(room)) = (mark, shared.room(held.room)) else {
+            let room = shared.room(held.room);
+            let room = room.filter(|room| room.members().is_inside(*person));
+            let (Some(mark), Some(room)) = (mark, room) else {
                 continue;
             };
             let id = Value::from(room.id.to_string());
@@ -145,63 +149,118 @@ async fn unread(shared: &Shared, kept: &[(u32, Kept)]) -> Result<(u64, u64), Res
     Ok((compared, wrong))
 }
 
+/// What feeds and rooms show that must not be.
+#[derive(Default)]
+struct Judged {
+    vanished: u64,
+    contradictions: u64,
+    unanswered: u64,
+    /// Stories of messages without an answer.
+    open: Vec<String>,
+    faults: FeedFaults,
+    /// Stories of messages that are missing.
+    missing: Vec<String>,
+    after_leave: u64,
+    /// Stories of messages that came to who had left.
+    forbidden: Vec<String>,
+}
+
 fn judge(shared: &Shared, kept: &mut [(u32, Kept)]) -> Vec<Check> {
-    let (mut faults, mut after_leave) = (FeedFaults::default(), 0);
-    let mut stories = Vec::new();
-    let (mut vanished, mut contradictions, mut unanswered) = (0, 0, 0);
-    for room in &shared.rooms {
-        let log = room.log();
-        vanished += log.vanished();
-        contradictions += log.contradictions();
-        unanswered += log.unanswered();
+    let mut judged = Judged::default();
+    for (room, number) in shared.rooms.iter().zip(0..) {
+        judged.add_room(room, number);
     }
     for (person, kept) in kept.iter_mut() {
-        let contract = shared.who(*person).map(super::Who::contract);
-        let rooms = contract == Some(Contract::Rooms);
-        for held in &mut kept.rooms {
-            let Some(room) = shared.room(held.room) else {
-                continue;
-            };
-            let (log, own) = (room.log(), rooms.then_some(*person));
-            faults.add(held.feed.judge(&log, own));
-            after_leave += held.feed.after_leave;
-            let missing = held.feed.missing(&log, own);
-            let missing = missing.take(STORIES_MAX.saturating_sub(stories.len()));
-            stories.extend(missing.map(|number| {
-                let (of, room) = (contract.unwrap_or_default(), held.room);
-                format!(
-                    "person {person} ({of:?}), room {room}: {}",
-                    log.story(number)
-                )
-            }));
-        }
+        judged.add(shared, *person, kept);
     }
     let sum = |of: fn(&Kept) -> u64| kept.iter().map(|(_, kept)| of(kept)).sum::<u64>();
     let refusal = kept.iter().find_map(|(_, kept)| kept.refusal.as_ref());
     let refusal = refusal.map(|words| format!("the first: {words}"));
+    let moves = lock(&shared.refusals);
+    let faults = judged.faults;
     vec![
         Check::new(
             "acknowledged messages missing in a member's feed",
             faults.lost,
         )
-        .told(stories),
-        Check::new("acknowledged messages missing in the history", vanished),
+        .told(judged.missing),
+        Check::new(
+            "acknowledged messages missing in the history",
+            judged.vanished,
+        ),
         Check::new("messages heard twice", faults.duplicated),
         Check::new("messages heard out of order", faults.out_of_order),
         Check::new(
             "acks, order and history that contradict each other",
-            contradictions,
+            judged.contradictions,
         ),
         Check::new(
             "messages of another room, or of nobody",
             sum(|kept| kept.foreign) + faults.unexpected,
         ),
-        Check::new("messages heard after leaving", after_leave),
+        Check::new("messages heard after leaving", judged.after_leave).told(judged.forbidden),
         Check::new(
             "messages that came back to their sender",
             sum(|kept| kept.echoed),
         ),
         Check::new("messages refused", sum(|kept| kept.refused)).told(refusal),
-        Check::new("messages never acknowledged", unanswered),
+        Check::new("messages never acknowledged", judged.unanswered).told(judged.open),
+        Check::new("leaving and joining refused", moves.count).told(moves.told.clone()),
     ]
+}
+
+impl Judged {
+    fn add_room(&mut self, room: &Room, number: u32) {
+        let log = room.log();
+        self.vanished += log.vanished();
+        self.contradictions += log.contradictions();
+        self.unanswered += log.unanswered().count() as u64;
+        let open = log.unanswered();
+        let open = open.take(STORIES_MAX.saturating_sub(self.open.len()));
+        let open = open.map(|message| format!("room {number}: {}", log.story(message)));
+        self.open.extend(open);
+    }
+
+    fn add(&mut self, shared: &Shared, person: u32, kept: &mut Kept) {
+        let contract = shared.who(person).map(super::Who::contract);
+        let of = contract.unwrap_or_default();
+        let own = (of == Contract::Rooms).then_some(person);
+        for held in &mut kept.rooms {
+            let Some(room) = shared.room(held.room) else {
+                continue;
+            };
+            let owed = kept.here.map(|here| room.members().owed(person, here));
+            let (log, owed) = (room.log(), owed.unwrap_or_default());
+            self.faults.add(held.feed.judge(&log, own, &owed));
+            let missing = held.feed.missing(&log, own, &owed);
+            let missing = missing.take(STORIES_MAX.saturating_sub(self.missing.len()));
+            self.missing.extend(missing.map(|number| {
+                let (room, story) = (held.room, log.story(number));
+                let owed = owed.story();
+                format!("person {person} ({of:?}), room {room}, owed {owed}: {story}")
+            }));
+        }
+        self.after_leave += kept.after_leave;
+        let first = kept.after_leave_first;
+        let first = first.filter(|_| self.forbidden.len() < STORIES_MAX);
+        let story = first.and_then(|first| forbidden(shared, person, first));
+        self.forbidden.extend(story);
+    }
+}
+
+/// What is known of a message that came to somebody who had left, in words.
+fn forbidden(shared: &Shared, person: u32, found: Forbidden) -> Option<String> {
+    let room = shared.room(found.room)?;
+    let contract = shared.who(person)?.contract();
+    let seconds = |at| Duration::from_micros(at).as_secs_f64();
+    let begun = found.begun.map_or_else(
+        || "in an answer".to_owned(),
+        |begun| format!("on a connection of {:.3} s", seconds(begun)),
+    );
+    let (message, stays) = (room.log().story(found.number), room.members().story(person));
+    let (number, at, way) = (found.room, seconds(found.at), found.way);
+    Some(format!(
+        "person {person} ({contract:?}), room {number}, {stays}; heard at {at:.3} s {begun} \
+         ({way:?}): {message}"
+    ))
 }

@@ -2,14 +2,18 @@
 //! heard, so that the truth is known also of ten thousands.
 //!
 //! `person` is one of them and lives through whatever happens to its connections, `session` is one
-//! connection, `returning` what was missed between two, `conductor` tells them what is due, `tally` and
+//! connection, `hearing` and `answers` what comes on it, `returning` what was missed between two.
+//! `conductor` tells them what is due, and `moving` has them leave rooms and add each other. `tally` and
 //! `course` keep times, and `end` compares what they heard with what was acknowledged and with what the
 //! server says there is. `ended` is what came of it.
 
+mod answers;
 mod conductor;
 mod course;
 mod end;
 mod ended;
+mod hearing;
+mod moving;
 mod person;
 mod returning;
 mod session;
@@ -17,6 +21,7 @@ mod tally;
 mod viewer;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +35,7 @@ use tokio::task::JoinSet;
 pub use self::conductor::Conducted;
 pub use self::course::Stretch;
 pub use self::ended::Ended;
+use self::moving::Refusals;
 use self::person::{Order, Person};
 pub use self::tally::{Operation, PhaseTally, Tally};
 pub use self::viewer::{View, Viewer};
@@ -39,6 +45,7 @@ use crate::client::tokens::Signer;
 use crate::client::{CONNECTIONS_PER_SOURCE, Contract, Target};
 use crate::load::scenario::{People, Plan, Scenario};
 use crate::load::script::stream as dice_of;
+use crate::truth::members::Members;
 use crate::truth::room_log::{Micros, RoomLog};
 
 /// Rooms being made at one time.
@@ -57,13 +64,25 @@ struct Who {
     kind: People,
     /// The number of that kind.
     kind_number: usize,
-    /// Numbers of their rooms.
-    rooms: Vec<u32>,
+    /// Numbers of the rooms that they are in for certain.
+    rooms: Mutex<Vec<u32>>,
+    /// Whatever was shown to them before this moment has come, or is lost.
+    heard_until: AtomicU64,
 }
 
 impl Who {
     fn contract(&self) -> Contract {
         self.kind.contract.into()
+    }
+
+    /// Whoever needs a room's members too asks for these first.
+    fn rooms(&self) -> MutexGuard<'_, Vec<u32>> {
+        lock(&self.rooms)
+    }
+
+    /// Notes that whatever was shown before this moment has come.
+    fn has_heard(&self, until: Micros) {
+        self.heard_until.fetch_max(until, Ordering::Relaxed);
     }
 }
 
@@ -71,15 +90,23 @@ impl Who {
 #[derive(Debug)]
 struct Room {
     id: RoomId,
-    members: Vec<u32>,
+    members: Mutex<Members>,
     log: Mutex<RoomLog>,
 }
 
 impl Room {
     fn log(&self) -> MutexGuard<'_, RoomLog> {
-        // Each change is whole before the next; what a panic leaves is still worth judging.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.log)
     }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        lock(&self.members)
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change is whole before the next; what a panic leaves is still worth judging.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What everybody shares.
@@ -93,6 +120,8 @@ struct Shared {
     rooms: Vec<Room>,
     numbers: HashMap<RoomId, u32>,
     tally: Tally,
+    /// Leaving and joining that were refused, with some words of each.
+    refusals: Mutex<Refusals>,
 }
 
 impl Shared {
@@ -126,12 +155,12 @@ impl Gathered {
         (scenario, plan, seed): (&Scenario, &Plan, u64),
     ) -> Result<Self, CohortError> {
         let run = format!("run-{:08x}", rand::random::<u32>());
-        let mut people = people(&run, signer, scenario)?;
+        let people = people(&run, signer, scenario)?;
         let members = rooms(scenario, seed);
         for (room, members) in (0..).zip(&members) {
             for member in members {
-                if let Some(who) = people.get_mut(usize::try_from(*member).unwrap_or_default()) {
-                    who.rooms.push(room);
+                if let Some(who) = people.get(usize::try_from(*member).unwrap_or_default()) {
+                    who.rooms().push(room);
                 }
             }
         }
@@ -146,6 +175,7 @@ impl Gathered {
             sources: people.len().div_ceil(CONNECTIONS_PER_SOURCE),
             numbers: numbers.collect(),
             tally: Tally::new(phases.collect(), plan.clone()),
+            refusals: Mutex::default(),
             gates,
             seed,
             people,
@@ -213,7 +243,8 @@ fn people(run: &str, signer: &Signer, scenario: &Scenario) -> Result<Vec<Who>, C
             id,
             kind: (*kind).clone(),
             kind_number: *kind_number,
-            rooms: Vec::new(),
+            rooms: Mutex::default(),
+            heard_until: AtomicU64::default(),
         })
     };
     (0..scenario.crowd())
@@ -262,7 +293,7 @@ async fn create(
                 .map_err(|_| RestError::Body(format!("room id {id:?}")))?;
             Ok(Room {
                 id,
-                members,
+                members: Mutex::new(Members::new(members)),
                 log: Mutex::default(),
             })
         })

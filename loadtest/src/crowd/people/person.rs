@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::tally::Operation;
 use super::{Shared, Who};
 use crate::client::{ConnectOptions, Connection};
-use crate::truth::feed::Feed;
+use crate::truth::feed::{Feed, Way};
 use crate::truth::room_log::Micros;
 
 /// Pause before the first attempt to come back, and the longest, as stock clients have them; each is
@@ -34,6 +34,8 @@ pub(super) enum Order {
     Say(Saying),
     /// Mark a room as read, as was due at this moment.
     Mark(u32, Micros),
+    /// Ask for the feed of a chat, of which they have become a member.
+    Follow(u32),
     /// Go and come back; without a word, if so.
     Reconnect(bool),
     /// Do not read for so long.
@@ -65,12 +67,43 @@ pub(super) struct Held {
     pub(super) marked: Option<i64>,
     /// A read mark was asked for whose answer did not come, so it may stand further on.
     pub(super) doubtful: bool,
+    /// Messages that came on this connection by themselves.
+    pub(super) live: u32,
+}
+
+impl Held {
+    fn new(room: u32) -> Self {
+        Self {
+            room,
+            feed: Feed::default(),
+            position: 0,
+            marked: None,
+            doubtful: false,
+            live: 0,
+        }
+    }
+}
+
+/// A message that must not have come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Forbidden {
+    pub(super) room: u32,
+    pub(super) number: u32,
+    pub(super) at: Micros,
+    pub(super) way: Way,
+    /// When the connection began on which it came as an event.
+    pub(super) begun: Option<Micros>,
 }
 
 /// What is left of a person at the end.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) rooms: Vec<Held>,
+    /// From when to when everything was to be heard; nothing without it.
+    pub(super) here: Option<(Micros, Option<Micros>)>,
+    /// Messages that were sent to a room after the person had left it, and the first.
+    pub(super) after_leave: u64,
+    pub(super) after_leave_first: Option<Forbidden>,
     /// Messages that carried no stamp of their room.
     pub(super) foreign: u64,
     /// Own messages that came back to the connection which had sent them.
@@ -89,8 +122,12 @@ pub(super) struct Person {
     pub(super) kept: Kept,
     /// Messages without a final answer, in the order in which they were due.
     pub(super) open: VecDeque<Saying>,
+    /// Chats whose feeds are to be asked for on this connection.
+    pub(super) to_follow: Vec<u32>,
     /// Whether there was a connection before.
     pub(super) known: bool,
+    /// They go for good, once everything is answered.
+    pub(super) going: bool,
 }
 
 /// How a connection ended.
@@ -111,14 +148,8 @@ impl Person {
         shared: Arc<Shared>,
         (orders, dice): (mpsc::Receiver<Order>, StdRng),
     ) -> Self {
-        let rooms = shared.who(me).map(|who| who.rooms.clone());
-        let held = rooms.unwrap_or_default().into_iter().map(|room| Held {
-            room,
-            feed: Feed::outside(),
-            position: 0,
-            marked: None,
-            doubtful: false,
-        });
+        let rooms = shared.who(me).map(|who| who.rooms().clone());
+        let held = rooms.unwrap_or_default().into_iter().map(Held::new);
         Self {
             me,
             orders,
@@ -128,9 +159,29 @@ impl Person {
                 ..Kept::default()
             },
             open: VecDeque::new(),
+            to_follow: Vec::new(),
             known: false,
+            going: false,
             shared,
         }
+    }
+
+    /// Where a room stands among those that are held; from now on, if it did not.
+    pub(super) fn place(&mut self, room: u32) -> usize {
+        let rooms = &mut self.kept.rooms;
+        rooms
+            .iter()
+            .position(|held| held.room == room)
+            .unwrap_or_else(|| {
+                rooms.push(Held::new(room));
+                rooms.len() - 1
+            })
+    }
+
+    /// What is held of a room; from now on, if nothing was.
+    pub(super) fn held(&mut self, room: u32) -> Option<&mut Held> {
+        let at = self.place(room);
+        self.kept.rooms.get_mut(at)
     }
 
     pub(super) fn who(&self) -> Option<&Who> {
@@ -200,12 +251,13 @@ impl Person {
 
     /// Nothing that is sent from this moment on needs to arrive.
     pub(super) fn leave(&mut self, at: Micros) {
-        for held in &mut self.kept.rooms {
-            held.feed.leaving(at);
+        if let Some((_, to)) = &mut self.kept.here {
+            to.get_or_insert(at);
         }
     }
 
-    /// Waits, and keeps what is to be said; an order that ends it is returned.
+    /// Waits, and keeps what is to be said and to be asked for. Returns the order that ends it: to stop, or
+    /// to go once nothing is to be said.
     pub(super) async fn wait(&mut self, time: Duration) -> Option<Order> {
         let until = Instant::now() + time;
         loop {
@@ -215,7 +267,14 @@ impl Person {
                     Order::Say(saying) => {
                         self.keep(saying);
                     }
-                    order @ (Order::Stop | Order::Go) => return Some(order),
+                    Order::Follow(room) => self.follow_later(room),
+                    Order::Go => {
+                        self.going = true;
+                        if self.open.is_empty() {
+                            return Some(Order::Go);
+                        }
+                    }
+                    Order::Stop => return Some(Order::Stop),
                     _ => {}
                 },
                 () = sleep_until(until) => return None,
@@ -236,6 +295,13 @@ impl Person {
             self.shared.tally.closed();
         }
         fits
+    }
+
+    /// Has the feed of a chat asked for at the next occasion.
+    pub(super) fn follow_later(&mut self, room: u32) {
+        if !self.to_follow.contains(&room) {
+            self.to_follow.push(room);
+        }
     }
 
     fn pause(&mut self, tries: u32) -> Duration {

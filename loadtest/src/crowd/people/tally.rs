@@ -28,6 +28,10 @@ pub enum Operation {
     Read,
     /// From the moment a read mark was due until it was acknowledged.
     Mark,
+    /// From the moment the end of a membership was due until it was acknowledged.
+    Leave,
+    /// From the moment the beginning of a membership was due until it was acknowledged.
+    Join,
 }
 
 impl Operation {
@@ -41,6 +45,8 @@ impl Operation {
             Self::Return => "return",
             Self::Read => "read",
             Self::Mark => "mark",
+            Self::Leave => "leave",
+            Self::Join => "join",
         }
     }
 }

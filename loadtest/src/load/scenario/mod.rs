@@ -1,9 +1,11 @@
 //! A scenario: who talks, in which rooms, how much and when, what is done to the servers meanwhile, and
 //! what must come of it. Read from TOML; checked as a whole before anything runs.
 //!
-//! `file` is the form in which it is written, `measurement` that of another command as a scenario, `size` draws sizes, `plan` says what is due when, and
+//! `file` is the form in which it is written, `check` what is refused in it, `measurement` the form of
+//! another command as a scenario, `size` draws sizes, `plan` says what is due when, and
 //! `threshold` what a figure must be.
 
+mod check;
 mod file;
 mod measurement;
 mod plan;

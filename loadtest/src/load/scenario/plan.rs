@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::file::Scenario;
+use super::file::{Phase, Scenario};
 use crate::load::script::stream;
 
 /// How far the next arrival of something rare is looked for at a time.
@@ -30,6 +30,10 @@ pub enum Due {
     Read,
     /// A room is marked as read.
     Mark,
+    /// Somebody leaves a room for good.
+    Leave,
+    /// Somebody is added to a room.
+    Join,
     /// Somebody of the kind of this number goes and comes back.
     Reconnect(usize),
     /// Somebody of the kind of this number stops reading for a while.
@@ -60,6 +64,8 @@ struct Stretch {
     messages: Line,
     reads: Line,
     marks: Line,
+    leaves: Line,
+    joins: Line,
 }
 
 /// The course of a scenario.
@@ -76,29 +82,6 @@ impl Plan {
     /// The course that a scenario describes.
     #[must_use]
     pub fn new(scenario: &Scenario, seed: u64) -> Self {
-        let (mut starts, mut stretches) = (Duration::ZERO, Vec::new());
-        let mut last = [0.0; 4];
-        for phase in &scenario.phases {
-            let people = phase.people.map(f64::from);
-            let goals = [people, phase.messages, phase.reads, phase.marks];
-            let mut lines = [Line { from: 0.0, to: 0.0 }; 4];
-            for ((line, last), goal) in lines.iter_mut().zip(&mut last).zip(goals) {
-                let to = goal.unwrap_or(*last);
-                *line = Line { from: *last, to };
-                *last = to;
-            }
-            let [people, messages, reads, marks] = lines;
-            let lasts = Duration::from_secs_f64(phase.seconds);
-            stretches.push(Stretch {
-                starts,
-                lasts,
-                people,
-                messages,
-                reads,
-                marks,
-            });
-            starts += lasts;
-        }
         let shares: u32 = scenario.people.iter().map(|kind| kind.share).sum();
         let restless = scenario.people.iter().map(|kind| {
             let part = f64::from(kind.share) / f64::from(shares.max(1)) / 60.0;
@@ -110,7 +93,7 @@ impl Plan {
             faults: faults
                 .map(|fault| Duration::from_secs_f64(fault.at))
                 .collect(),
-            stretches,
+            stretches: stretches(&scenario.phases),
             seed,
         }
     }
@@ -155,6 +138,8 @@ impl Plan {
             kinds.push((Due::Reconnect(number), *reconnects));
             kinds.push((Due::Stall(number), *stalls));
         }
+        // Behind the others, whose dice go by their places.
+        kinds.extend([(Due::Leave, 1.0), (Due::Join, 1.0)]);
         for (number, (due, factor)) in kinds.into_iter().enumerate() {
             let dice = stream(self.seed, ARRIVALS, number);
             sources.push(Source::random(self, due, (factor, dice)));
@@ -183,6 +168,8 @@ impl Plan {
             Due::Message => stretch.messages.at(share),
             Due::Read => stretch.reads.at(share),
             Due::Mark => stretch.marks.at(share),
+            Due::Leave => stretch.leaves.at(share),
+            Due::Join => stretch.joins.at(share),
             Due::Reconnect(_) | Due::Stall(_) => stretch.people.at(share),
             Due::Come | Due::Go | Due::Fault(_) => 0.0,
         }
@@ -211,6 +198,43 @@ impl Plan {
         all.sort();
         all
     }
+}
+
+/// What changes when: each phase goes on from where the one before has led.
+fn stretches(phases: &[Phase]) -> Vec<Stretch> {
+    let (mut starts, mut stretches) = (Duration::ZERO, Vec::new());
+    let mut last = [0.0; 6];
+    for phase in phases {
+        let people = phase.people.map(f64::from);
+        let goals = [
+            people,
+            phase.messages,
+            phase.reads,
+            phase.marks,
+            phase.leaves,
+            phase.joins,
+        ];
+        let mut lines = [Line { from: 0.0, to: 0.0 }; 6];
+        for ((line, last), goal) in lines.iter_mut().zip(&mut last).zip(goals) {
+            let to = goal.unwrap_or(*last);
+            *line = Line { from: *last, to };
+            *last = to;
+        }
+        let [people, messages, reads, marks, leaves, joins] = lines;
+        let lasts = Duration::from_secs_f64(phase.seconds);
+        stretches.push(Stretch {
+            starts,
+            lasts,
+            people,
+            messages,
+            reads,
+            marks,
+            leaves,
+            joins,
+        });
+        starts += lasts;
+    }
+    stretches
 }
 
 /// Where arrivals of one kind come from.
@@ -300,6 +324,7 @@ name = "ramp"
 seconds = 10
 people = 20
 messages = 100
+joins = 10
 [[phases]]
 name = "hold"
 seconds = 20
@@ -308,6 +333,8 @@ name = "calm"
 seconds = 5
 people = 5
 messages = 0
+leaves = 40
+joins = 0
 [[faults]]
 at = 12
 kind = "storm"
@@ -335,7 +362,10 @@ kind = "storm"
         // 20 people, a tenth of a reconnect a second each, for 20 s.
         assert!((15..70).contains(&count(Due::Reconnect(0), 10, 30)));
         assert_eq!(count(Due::Fault(0), 12, 13), 1);
-        assert_eq!(count(Due::Read, 0, 35), 0);
+        assert_eq!(count(Due::Read, 0, 35) + count(Due::Leave, 0, 30), 0);
+        // Means of 200 and 100, with deviations of 14 and 10.
+        assert!((130..270).contains(&count(Due::Join, 10, 30)));
+        assert!((50..150).contains(&count(Due::Leave, 30, 35)));
     }
 
     #[test]

@@ -62,7 +62,8 @@ impl Report {
             }
             for line in lines {
                 // What servers say may hold marks of this format.
-                let line = line.replace('\n', " ").replace(['`', '<', '|'], " ");
+                let line = line.replace('\n', " ").replace(['`', '|'], " ");
+                let line = line.replace('<', "&lt;");
                 writeln!(page, "- {line}").unwrap_or_default();
             }
         }
@@ -109,7 +110,7 @@ mod tests {
             "# run lunch: crossed a threshold\n\n\
              |  | ramp | hold |\n| --- | --: | --: |\n| us/delivery | 3.00 (2.00x) | 4.50 (3.00x) |\n\n\
              |  | in all |\n| --- | --: |\n| acknowledged | 7 |\n\n\
-             ## Thresholds\n\n- CROSSED: hold: us/delivery   4 (4.50)\n\n## Notes\n\n- seed 7\n"
+             ## Thresholds\n\n- CROSSED: hold: us/delivery &lt; 4 (4.50)\n\n## Notes\n\n- seed 7\n"
         );
     }
 

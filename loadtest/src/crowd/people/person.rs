@@ -67,7 +67,10 @@ pub(super) struct Held {
     pub(super) marked: Option<i64>,
     /// A read mark was asked for whose answer did not come, so it may stand further on.
     pub(super) doubtful: bool,
-    /// Messages that came on this connection by themselves.
+    /// Whether everything that was missed before this connection is there, of the contract of chats.
+    pub(super) whole: bool,
+    /// Messages that came by themselves on this connection, and on those before it since the last one
+    /// on which everything was there.
     pub(super) live: u32,
 }
 
@@ -79,6 +82,7 @@ impl Held {
             position: 0,
             marked: None,
             doubtful: false,
+            whole: false,
             live: 0,
         }
     }

@@ -74,6 +74,9 @@ impl Person {
         }
         if !self.known {
             self.known = true;
+            for held in &mut self.kept.rooms {
+                held.whole = true;
+            }
             self.kept.here = Some((now, None));
         }
         self.shared.tally.came();
@@ -149,8 +152,8 @@ impl Person {
 
     /// Takes a page of a chat, and asks for the next one unless everything that was missed is there.
     ///
-    /// It is once more messages were known than have come on this connection by themselves: one of them
-    /// is from the time before, and whatever is older was known as well.
+    /// It is once more messages were known than have come by themselves since everything was there last:
+    /// one of them is from the time before, and whatever is older was known as well.
     pub(super) async fn listed(
         &mut self,
         link: &mut Link,
@@ -175,9 +178,12 @@ impl Person {
             }
         }
         listing.offset += count;
-        let live = self.held(listing.room).map_or(0, |held| held.live);
-        let whole = listing.known > live || count < PAGE || !recent;
-        if whole || listing.offset >= READ_BACK_MAX {
+        let Some(held) = self.held(listing.room) else {
+            return Ok(());
+        };
+        let enough = listing.known > held.live || count < PAGE || !recent;
+        held.whole = enough || listing.offset >= READ_BACK_MAX;
+        if held.whole {
             return Ok(());
         }
         list(link, id, listing).await

@@ -98,7 +98,9 @@ impl Person {
     pub(super) async fn session(&mut self, connection: Connection, gone: Micros) -> End {
         for held in &mut self.kept.rooms {
             held.feed.connected();
-            held.live = 0;
+            if std::mem::take(&mut held.whole) {
+                held.live = 0;
+            }
         }
         let contract = self.who().map_or(Contract::Rooms, super::Who::contract);
         let mut link = Link {

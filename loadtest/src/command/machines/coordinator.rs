@@ -9,9 +9,9 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use super::error::MachinesError;
-use super::hall::gather;
 use super::outcome::nothing;
 use super::proof::Keys;
+use super::registration::gather;
 use super::share::{Share, shares};
 use super::team::Team;
 use super::{WORKERS_MAX, say};

@@ -4,7 +4,7 @@
 use thiserror::Error;
 use tokio::net::TcpStream;
 
-use super::line::{Ear, LineError, Mouth, split};
+use super::line::{LineError, LineReader, LineWriter, split};
 use super::proof::{Keys, Side, nonce};
 use super::wire::{
     GREETING_BYTES_MAX, GREETING_LINE_MAX, Refusal, ToCoordinator, ToWorker, VERSION,
@@ -41,15 +41,18 @@ impl GreetingError {
 }
 
 /// Lets a worker in.
-pub(super) async fn admit(stream: TcpStream, keys: &Keys) -> Result<(Ear, Mouth), GreetingError> {
-    let (mut ear, mut mouth) = split(stream).map_err(LineError::from)?;
+pub(super) async fn admit(
+    stream: TcpStream,
+    keys: &Keys,
+) -> Result<(LineReader, LineWriter), GreetingError> {
+    let (mut reader, mut writer) = split(stream).map_err(LineError::from)?;
     let asked = nonce();
     let challenge = ToWorker::Challenge {
         version: VERSION,
         nonce: asked.clone(),
     };
-    tell(&mut mouth, &challenge).await?;
-    let hello = ear.hear(GREETING_BYTES_MAX, GREETING_LINE_MAX).await?;
+    tell(&mut writer, &challenge).await?;
+    let hello = reader.hear(GREETING_BYTES_MAX, GREETING_LINE_MAX).await?;
     let Some(ToCoordinator::Hello {
         version,
         nonce,
@@ -66,21 +69,24 @@ pub(super) async fn admit(stream: TcpStream, keys: &Keys) -> Result<(Ear, Mouth)
         None
     };
     if let Some((refusal, error)) = refusal {
-        tell(&mut mouth, &ToWorker::Refused(refusal)).await?;
+        tell(&mut writer, &ToWorker::Refused(refusal)).await?;
         return Err(error);
     }
     let proof = keys.prove(Side::Coordinator, &nonce)?;
-    tell(&mut mouth, &ToWorker::Welcome { proof }).await?;
-    Ok((ear, mouth))
+    tell(&mut writer, &ToWorker::Welcome { proof }).await?;
+    Ok((reader, writer))
 }
 
 /// Asks a coordinator to be let in.
-pub(super) async fn enter(stream: TcpStream, keys: &Keys) -> Result<(Ear, Mouth), GreetingError> {
-    let (mut ear, mut mouth) = split(stream).map_err(LineError::from)?;
+pub(super) async fn enter(
+    stream: TcpStream,
+    keys: &Keys,
+) -> Result<(LineReader, LineWriter), GreetingError> {
+    let (mut reader, mut writer) = split(stream).map_err(LineError::from)?;
     let Some(ToWorker::Challenge {
         version,
         nonce: asked,
-    }) = ear.hear(GREETING_BYTES_MAX, GREETING_LINE_MAX).await?
+    }) = reader.hear(GREETING_BYTES_MAX, GREETING_LINE_MAX).await?
     else {
         return Err(GreetingError::Rude);
     };
@@ -93,12 +99,12 @@ pub(super) async fn enter(stream: TcpStream, keys: &Keys) -> Result<(Ear, Mouth)
         nonce: asks.clone(),
         proof: keys.prove(Side::Worker, &asked)?,
     };
-    mouth
+    writer
         .tell(&hello, GREETING_BYTES_MAX, GREETING_LINE_MAX)
         .await?;
-    match ear.hear(GREETING_BYTES_MAX, GREETING_LINE_MAX).await? {
+    match reader.hear(GREETING_BYTES_MAX, GREETING_LINE_MAX).await? {
         Some(ToWorker::Welcome { proof }) if keys.is_proof(Side::Coordinator, &asks, &proof) => {
-            Ok((ear, mouth))
+            Ok((reader, writer))
         }
         Some(ToWorker::Welcome { .. } | ToWorker::Refused(Refusal::Secret)) => {
             Err(GreetingError::Secret)
@@ -108,8 +114,8 @@ pub(super) async fn enter(stream: TcpStream, keys: &Keys) -> Result<(Ear, Mouth)
     }
 }
 
-async fn tell(mouth: &mut Mouth, what: &ToWorker) -> Result<(), LineError> {
-    mouth
+async fn tell(writer: &mut LineWriter, what: &ToWorker) -> Result<(), LineError> {
+    writer
         .tell(what, GREETING_BYTES_MAX, GREETING_LINE_MAX)
         .await
 }
@@ -133,16 +139,16 @@ mod tests {
     ) -> (GreetingError, Option<ToWorker>) {
         let (one, other) = pair().await;
         let worker = async {
-            let (mut ear, mut mouth) = split(one).unwrap();
-            let challenge = ear.hear(GREETING_BYTES_MAX, GREETING_LINE_MAX).await;
+            let (mut reader, mut writer) = split(one).unwrap();
+            let challenge = reader.hear(GREETING_BYTES_MAX, GREETING_LINE_MAX).await;
             let Ok(Some(ToWorker::Challenge { nonce, .. })) = challenge else {
                 panic!("no challenge")
             };
             // A line that is too long is the coordinator's to refuse.
             let answer = answer(nonce);
-            let told = mouth.tell(&answer, usize::MAX, GREETING_LINE_MAX).await;
+            let told = writer.tell(&answer, usize::MAX, GREETING_LINE_MAX).await;
             told.unwrap();
-            let said = ear.hear(GREETING_BYTES_MAX, GREETING_LINE_MAX).await;
+            let said = reader.hear(GREETING_BYTES_MAX, GREETING_LINE_MAX).await;
             said.unwrap_or_default()
         };
         let ours = keys("ours");
@@ -232,18 +238,18 @@ mod tests {
     async fn a_coordinator_that_does_not_know_the_secret_gets_nobody_to_work() {
         let (one, other) = pair().await;
         let coordinator = async {
-            let (mut ear, mut mouth) = split(other).unwrap();
+            let (mut reader, mut writer) = split(other).unwrap();
             let challenge = ToWorker::Challenge {
                 version: VERSION,
                 nonce: nonce(),
             };
-            tell(&mut mouth, &challenge).await.unwrap();
-            let hello = ear.hear::<ToCoordinator>(GREETING_BYTES_MAX, GREETING_LINE_MAX);
+            tell(&mut writer, &challenge).await.unwrap();
+            let hello = reader.hear::<ToCoordinator>(GREETING_BYTES_MAX, GREETING_LINE_MAX);
             let Ok(Some(ToCoordinator::Hello { proof, .. })) = hello.await else {
                 panic!("no hello")
             };
             // Its own proof, sent back.
-            tell(&mut mouth, &ToWorker::Welcome { proof })
+            tell(&mut writer, &ToWorker::Welcome { proof })
                 .await
                 .unwrap();
         };

@@ -36,29 +36,29 @@ pub enum LineError {
 
 /// The side of a connection that lines come from.
 #[derive(Debug)]
-pub(super) struct Ear {
+pub(super) struct LineReader {
     reader: BufReader<OwnedReadHalf>,
     line: Vec<u8>,
 }
 
 /// The side of a connection that lines go to.
 #[derive(Debug)]
-pub(super) struct Mouth {
+pub(super) struct LineWriter {
     writer: OwnedWriteHalf,
 }
 
 /// Both sides of a connection.
-pub(super) fn split(stream: TcpStream) -> io::Result<(Ear, Mouth)> {
+pub(super) fn split(stream: TcpStream) -> io::Result<(LineReader, LineWriter)> {
     stream.set_nodelay(true)?;
     let (reader, writer) = stream.into_split();
-    let ear = Ear {
+    let reader = LineReader {
         reader: BufReader::new(reader),
         line: Vec::new(),
     };
-    Ok((ear, Mouth { writer }))
+    Ok((reader, LineWriter { writer }))
 }
 
-impl Ear {
+impl LineReader {
     /// The next line, of at most so many bytes, within this time; none of one that only says that the
     /// other side is there. After an error there is no next one.
     pub(super) async fn hear<T: DeserializeOwned>(
@@ -92,7 +92,7 @@ impl Ear {
     }
 }
 
-impl Mouth {
+impl LineWriter {
     /// Tells something, in a line of at most so many bytes, within this time. After an error nothing
     /// more can be told.
     pub(super) async fn tell(
@@ -147,13 +147,20 @@ pub(super) mod tests {
     #[tokio::test]
     async fn a_line_comes_as_it_was_told_and_a_beat_is_nothing() {
         let (one, other) = pair().await;
-        let ((mut ear, _there), (_ear, mut mouth)) = (split(one).unwrap(), split(other).unwrap());
-        mouth.beat(LONG).await.unwrap();
-        mouth.tell(&["a\nb"], 20, LONG).await.unwrap();
-        assert!(ear.hear::<Vec<String>>(20, LONG).await.unwrap().is_none());
-        let told: Option<Vec<String>> = ear.hear(20, LONG).await.unwrap();
+        let ((mut reader, _there), (_ear, mut writer)) =
+            (split(one).unwrap(), split(other).unwrap());
+        writer.beat(LONG).await.unwrap();
+        writer.tell(&["a\nb"], 20, LONG).await.unwrap();
+        assert!(
+            reader
+                .hear::<Vec<String>>(20, LONG)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        let told: Option<Vec<String>> = reader.hear(20, LONG).await.unwrap();
         assert_eq!(told.unwrap(), ["a\nb"]);
-        let long = mouth.tell(&"0123456789", 11, LONG).await.unwrap_err();
+        let long = writer.tell(&"0123456789", 11, LONG).await.unwrap_err();
         assert!(matches!(long, LineError::TooLong(11)), "{long}");
     }
 
@@ -177,9 +184,9 @@ pub(super) mod tests {
     #[tokio::test]
     async fn who_says_nothing_is_not_waited_for_longer_than_is_said() {
         let (_one, other) = pair().await;
-        let (mut ear, _mouth) = split(other).unwrap();
+        let (mut reader, _mouth) = split(other).unwrap();
         let soon = Duration::from_millis(1);
-        let late = ear.hear::<u32>(5, soon).await.unwrap_err();
+        let late = reader.hear::<u32>(5, soon).await.unwrap_err();
         assert!(matches!(late, LineError::Late(_)), "{late}");
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::line::{Ear, LineError, Mouth};
+use super::line::{LineError, LineReader, LineWriter};
 use super::wire::{BEAT_EVERY, LINE_MAX};
 
 /// What may wait to be told.
@@ -40,7 +40,7 @@ impl<Out: Serialize + Send + Sync + 'static> Link<Out> {
     /// Takes a connection over under a number of its own. Lines are bounded in bytes, those in and those
     /// out.
     pub(super) fn new<In: DeserializeOwned + Send + 'static>(
-        (mut ear, mut mouth): (Ear, Mouth),
+        (mut reader, mut writer): (LineReader, LineWriter),
         from: u64,
         (bytes_in, bytes_out): (usize, usize),
         heard: mpsc::Sender<Heard<In>>,
@@ -50,9 +50,9 @@ impl<Out: Serialize + Send + Sync + 'static> Link<Out> {
         let writer = tokio::spawn(async move {
             loop {
                 let done = match timeout(BEAT_EVERY, told.recv()).await {
-                    Ok(Some(what)) => mouth.tell(&what, bytes_out, LINE_MAX).await,
+                    Ok(Some(what)) => writer.tell(&what, bytes_out, LINE_MAX).await,
                     Ok(None) => return,
-                    Err(_) => mouth.beat(LINE_MAX).await,
+                    Err(_) => writer.beat(LINE_MAX).await,
                 };
                 if let Err(error) = done {
                     // Nobody listens any more where this does not go.
@@ -62,7 +62,7 @@ impl<Out: Serialize + Send + Sync + 'static> Link<Out> {
         });
         let reader = tokio::spawn(async move {
             loop {
-                let what = match ear.hear(bytes_in, LINE_MAX).await {
+                let what = match reader.hear(bytes_in, LINE_MAX).await {
                     Ok(None) => continue,
                     Ok(Some(what)) => Ok(what),
                     Err(error) => Err(error),

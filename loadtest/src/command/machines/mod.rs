@@ -3,17 +3,17 @@
 //!
 //! From the wire up: `line` (one JSON object a line, bounded), `proof` (who knows the secret), `wire` (what
 //! is told), `greeting` (who is let in), `link` (a connection on which both sides say that they are there).
-//! `share` divides a scenario, `outcome` is what a worker sends back. `hall` gathers the workers, `team`
+//! `share` divides a scenario, `outcome` is what a worker sends back. `registration` gathers the workers, `team`
 //! plays with them.
 
 pub mod coordinator;
 mod error;
 mod greeting;
-mod hall;
 mod line;
 mod link;
 mod outcome;
 mod proof;
+mod registration;
 mod share;
 mod team;
 #[cfg(test)]

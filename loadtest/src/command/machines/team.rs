@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
 use super::error::MachinesError;
-use super::hall::{Gathered, Member};
 use super::link::{Heard, Link};
 use super::outcome::Outcome;
+use super::registration::{Gathered, Member};
 use super::say;
 use super::share::Share;
 use super::wire::{ToCoordinator, ToWorker, cut};

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::coordinator::{CoordinatorFlags, coordinate};
 use super::greeting::enter;
-use super::line::{Ear, Mouth};
+use super::line::{LineReader, LineWriter};
 use super::proof::Keys;
 use super::share::{Share, shares};
 use super::wire::{LINE_MAX, TO_WORKER_BYTES_MAX, ToWorker};
@@ -61,14 +61,14 @@ async fn coordinator() -> (JoinHandle<Result<Report, CommandError>>, SocketAddr)
     (task, address)
 }
 
-struct Fake(Ear, Mouth);
+struct Fake(LineReader, LineWriter);
 
 impl Fake {
     async fn join(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let keys = Keys::new(&SecretString::from(SECRET));
-        let (ear, mouth) = enter(stream, &keys).await.unwrap();
-        Self(ear, mouth)
+        let (reader, writer) = enter(stream, &keys).await.unwrap();
+        Self(reader, writer)
     }
 
     async fn tell(&mut self, what: Value) {

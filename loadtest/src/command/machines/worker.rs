@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use super::error::MachinesError;
 use super::greeting::{GreetingError, enter};
-use super::line::{Ear, LineError, Mouth};
+use super::line::{LineError, LineReader, LineWriter};
 use super::link::{Heard, Link};
 use super::outcome::Outcome;
 use super::proof::Keys;
@@ -101,7 +101,7 @@ pub async fn run(flags: &WorkerFlags) -> Result<(), CommandError> {
 }
 
 /// A connection to the coordinator, which may come later than this worker.
-async fn find(flags: &WorkerFlags) -> Result<(Ear, Mouth), MachinesError> {
+async fn find(flags: &WorkerFlags) -> Result<(LineReader, LineWriter), MachinesError> {
     let keys = Keys::new(&flags.jwt_secret);
     let patience = Duration::from_secs(flags.wait_seconds.into());
     let since = Instant::now();
@@ -124,14 +124,14 @@ async fn find(flags: &WorkerFlags) -> Result<(Ear, Mouth), MachinesError> {
     }
 }
 
-async fn attempt(address: &str, keys: &Keys) -> Result<(Ear, Mouth), GreetingError> {
+async fn attempt(address: &str, keys: &Keys) -> Result<(LineReader, LineWriter), GreetingError> {
     let connected = timeout(CONNECT_MAX, TcpStream::connect(address)).await;
     let connected = connected.map_err(|_| LineError::Late(CONNECT_MAX))?;
     enter(connected.map_err(LineError::from)?, keys).await
 }
 
 impl Session {
-    fn new(ends: (Ear, Mouth)) -> Self {
+    fn new(ends: (LineReader, LineWriter)) -> Self {
         let (telling, heard) = mpsc::channel(HEARD_MAX);
         let bounds = (TO_WORKER_BYTES_MAX, TO_COORDINATOR_BYTES_MAX);
         Self {

@@ -87,7 +87,7 @@ pub(in crate::command) struct Watch {
 
 /// What is looked at, with what was seen last.
 #[derive(Default)]
-struct Eyes {
+struct Groups {
     gateways: Group,
     postgres: Group,
     redis: Group,
@@ -120,23 +120,23 @@ impl Servers {
         !matches!(&self.0, Gateways::Processes(pids) if pids.is_empty())
     }
 
-    async fn look(&self, eyes: &mut Eyes) -> (Times, u64) {
+    async fn look(&self, groups: &mut Groups) -> (Times, u64) {
         let mut times = Times::default();
         let gateways = match &self.0 {
             Gateways::Stack(stack) => {
                 let [postgres, redis] = stack.server_pids().map(Vec::from_iter);
-                times.postgres = eyes.postgres.look(&postgres).cpu;
-                times.redis = eyes.redis.look(&redis).cpu;
+                times.postgres = groups.postgres.look(&postgres).cpu;
+                times.redis = groups.redis.look(&redis).cpu;
                 let now = busy();
-                let before = eyes.busy.take().or(now);
+                let before = groups.busy.take().or(now);
                 times.machine = now
                     .unwrap_or_default()
                     .saturating_sub(before.unwrap_or_default());
-                eyes.busy = now;
-                eyes.gateways.look(&stack.pids())
+                groups.busy = now;
+                groups.gateways.look(&stack.pids())
             }
-            Gateways::Processes(pids) => eyes.gateways.look(pids),
-            Gateways::Scraped(scraped) => scraped.look(&mut eyes.gateways).await,
+            Gateways::Processes(pids) => groups.gateways.look(pids),
+            Gateways::Scraped(scraped) => scraped.look(&mut groups.gateways).await,
         };
         let Look { cpu, rss_kib } = gateways;
         times.gateways = cpu;
@@ -155,8 +155,8 @@ impl Servers {
                 return usage;
             }
             usage.phases = vec![Used::default(); phases];
-            let (mut eyes, mut looked) = (Eyes::default(), Instant::now());
-            (_, usage.first_rss_kib) = self.look(&mut eyes).await;
+            let (mut groups, mut looked) = (Groups::default(), Instant::now());
+            (_, usage.first_rss_kib) = self.look(&mut groups).await;
             let mut ticks = interval(EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             ticks.tick().await;
@@ -165,7 +165,7 @@ impl Servers {
                     _ = ticks.tick() => false,
                     _ = ended.changed() => true,
                 };
-                let (times, rss_kib) = self.look(&mut eyes).await;
+                let (times, rss_kib) = self.look(&mut groups).await;
                 let at = start.elapsed();
                 usage.note((plan.phase(at), at), times, rss_kib, looked.elapsed());
                 looked = Instant::now();

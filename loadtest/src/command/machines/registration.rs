@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::error::MachinesError;
 use super::greeting::{GreetingError, admit};
-use super::line::{Ear, Mouth};
+use super::line::{LineReader, LineWriter};
 use super::link::{Heard, Link};
 use super::proof::Keys;
 use super::wire::{TO_COORDINATOR_BYTES_MAX, TO_WORKER_BYTES_MAX, ToCoordinator, ToWorker};
@@ -38,7 +38,7 @@ pub(super) struct Gathered {
     pub(super) heard: mpsc::Receiver<Heard<ToCoordinator>>,
 }
 
-type Greeted = (SocketAddr, Result<(Ear, Mouth), GreetingError>);
+type Greeted = (SocketAddr, Result<(LineReader, LineWriter), GreetingError>);
 
 /// Waits until so many workers are there at one time.
 pub(super) async fn gather(
@@ -115,7 +115,7 @@ mod tests {
         let connect = || async { TcpStream::connect(address).await.unwrap() };
         let (lines, mut said) = mpsc::unbounded_channel();
         let say = move |line| lines.send(line).unwrap();
-        let hall = tokio::spawn(async move {
+        let gathering = tokio::spawn(async move {
             let patience = Duration::from_mins(5);
             gather(listener, &keys("ours"), (2, patience), say).await
         });
@@ -128,7 +128,7 @@ mod tests {
         while !said.recv().await.unwrap().contains("is gone") {}
         let one = enter(connect().await, &keys("ours")).await.unwrap();
         let other = enter(connect().await, &keys("ours")).await.unwrap();
-        let gathered = hall.await.unwrap().unwrap();
+        let gathered = gathering.await.unwrap().unwrap();
         assert_eq!(gathered.members.len(), 2);
         // Nobody else is let in any more.
         if let Ok(mut late) = TcpStream::connect(address).await {

@@ -6,7 +6,8 @@ use roomwire_shared::event::ReadAck;
 use serde_json::Value;
 
 use super::person::{Person, Saying};
-use super::session::{Asked, Link, Listing, What};
+use super::returning::Listing;
+use super::session::{Asked, Link, What};
 use super::tally::Operation;
 use crate::client::{CloseReason, Contract};
 use crate::crowd::wire::{self, Refusal};

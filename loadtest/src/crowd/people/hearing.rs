@@ -87,7 +87,6 @@ impl Person {
         self.check_membership(stamp, (way, link));
         let shared = Arc::clone(&self.shared);
         let (held, room) = (self.kept.rooms.get_mut(at)?, shared.room(stamp.room)?);
-        held.live += u32::from(link.is_some());
         let new = {
             let mut log = room.log();
             // One's own do not come back in the contract of rooms, but to other connections than the
@@ -103,6 +102,9 @@ impl Person {
         // What comes before everything missed is there may be lost once more with what is missed.
         if way == Way::Live {
             held.position = held.position.max(position.unwrap_or_default());
+            if !held.behind {
+                held.newest = Some(stamp.sequence);
+            }
         }
         Some((stamp.intended_us, new && stamp.sender != self.me))
     }

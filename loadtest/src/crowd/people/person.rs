@@ -63,15 +63,14 @@ pub(super) struct Held {
     pub(super) feed: Feed,
     /// The highest position that is known, where the contract names positions.
     pub(super) position: i64,
+    /// The message up to which everything was heard, where it names none.
+    pub(super) newest: Option<u32>,
+    /// The feed was asked for, and what came before it is not all there.
+    pub(super) behind: bool,
     /// The read mark that was acknowledged last.
     pub(super) marked: Option<i64>,
     /// A read mark was asked for whose answer did not come, so it may stand further on.
     pub(super) doubtful: bool,
-    /// Whether everything that was missed before this connection is there, of the contract of chats.
-    pub(super) whole: bool,
-    /// Messages that came by themselves on this connection, and on those before it since the last one
-    /// on which everything was there.
-    pub(super) live: u32,
 }
 
 impl Held {
@@ -80,10 +79,10 @@ impl Held {
             room,
             feed: Feed::default(),
             position: 0,
+            newest: None,
+            behind: false,
             marked: None,
             doubtful: false,
-            whole: false,
-            live: 0,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a person missed while there was no connection: by `sync` in the contract of rooms, by pages of each
-//! chat, the newest first, in that of chats.
+//! What a person missed while there was no connection: by `sync` in the contract of rooms, by pages of
+//! each chat, from the newest back to what is known, in that of chats.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,25 @@ use roomwire_shared::event::{RoomSync, SYNC, SyncAck};
 use serde_json::{Map, Value, json};
 
 use super::person::Person;
-use super::session::{AGAIN_AFTER, Link, Listing, What};
+use super::session::{AGAIN_AFTER, Link, What};
 use super::tally::Operation;
 use crate::client::CloseReason;
 use crate::load::stamp::Stamp;
 use crate::truth::feed::Way;
-use crate::truth::room_log::Micros;
 
-/// Messages on a page of a chat; the most there can be.
+/// Messages on a page of a chat; the largest page there is.
 const PAGE: u32 = 100;
-/// Messages of a chat that are read back at the most when coming back.
-const READ_BACK_MAX: u32 = 20_000;
-/// Nobody is away for so long, and nothing that was due before is still on its way.
-const LONG_AGO: Micros = 600_000_000;
+/// Messages of a chat that are looked at when coming back at the most.
+const LOOKED_AT_MAX: u32 = 10_000;
+
+/// A page of a chat that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listing {
+    pub(super) room: u32,
+    offset: u32,
+    /// The newest message of the first page.
+    newest: Option<u32>,
+}
 
 impl Person {
     /// The rooms that they may be in now.
@@ -74,9 +80,6 @@ impl Person {
         }
         if !self.known {
             self.known = true;
-            for held in &mut self.kept.rooms {
-                held.whole = true;
-            }
             self.kept.here = Some((now, None));
         }
         self.shared.tally.came();
@@ -123,23 +126,36 @@ impl Person {
         link.ask(What::Synced, (SYNC, &[Value::Object(more)])).await
     }
 
-    /// Asks for the feed of a chat, and for its newest messages unless everything before counts as known.
+    /// Asks for the feed of a chat, and for what was written in it unless everything before counts as
+    /// known.
     pub(super) async fn follow(&mut self, link: &mut Link, room: u32) -> Result<(), CloseReason> {
         let Some(id) = self.shared.room(room).map(|room| room.id) else {
             return Ok(());
         };
-        self.place(room);
+        let known = self.known;
+        if let Some(held) = self.held(room) {
+            held.behind = known;
+        }
         link.ask(What::Joined(room), (JOIN_ROOM, &[json!(id)]))
             .await?;
-        if self.known {
-            let listing = Listing {
-                room,
-                offset: 0,
-                known: 0,
-            };
-            list(link, id, listing).await?;
+        if !known {
+            return Ok(());
         }
-        Ok(())
+        let first = Listing {
+            room,
+            offset: 0,
+            newest: None,
+        };
+        self.list(link, first).await
+    }
+
+    async fn list(&mut self, link: &mut Link, listing: Listing) -> Result<(), CloseReason> {
+        let Some(id) = self.shared.room(listing.room).map(|room| room.id) else {
+            return Ok(());
+        };
+        let page = json!({ "chat_id": id, "offset": listing.offset, "limit": PAGE });
+        link.ask(What::Listed(listing), (GET_LIST_MESSAGE, &[page]))
+            .await
     }
 
     /// Asks for the feeds that wait for it.
@@ -150,48 +166,50 @@ impl Person {
         Ok(())
     }
 
-    /// Takes a page of a chat, and asks for the next one unless everything that was missed is there.
-    ///
-    /// It is once more messages were known than have come by themselves since everything was there last:
-    /// one of them is from the time before, and whatever is older was known as well.
+    /// Takes a page of a chat, and asks for the one before it if something may be missing there.
     pub(super) async fn listed(
         &mut self,
         link: &mut Link,
-        mut listing: Listing,
+        listing: Listing,
         answer: &Value,
     ) -> Result<(), CloseReason> {
         let Some(id) = self.shared.room(listing.room).map(|room| room.id) else {
             return Ok(());
         };
-        let recently = self.shared.now().saturating_sub(LONG_AGO);
-        let (mut count, mut recent) = (0, false);
         let messages = answer.get("data").and_then(Value::as_array);
-        for message in messages.into_iter().flatten() {
-            count += 1;
-            let Some(text) = message.get("text").and_then(Value::as_str) else {
-                continue;
-            };
-            let own = Stamp::read(text).is_none_or(|stamp| stamp.sender == self.me);
-            if let Some((due, new)) = self.note((text, id), None, (Way::CaughtUp, None)) {
-                listing.known += u32::from(!new && !own);
-                recent |= due >= recently;
+        let mut page = Vec::new();
+        for text in messages.into_iter().flatten() {
+            if let Some(text) = text.get("text").and_then(Value::as_str) {
+                self.note((text, id), None, (Way::CaughtUp, None));
+                page.extend(Stamp::read(text));
             }
         }
-        listing.offset += count;
-        let Some(held) = self.held(listing.room) else {
-            return Ok(());
+        let newest = listing.newest.or(page.first().map(|first| first.sequence));
+        let next = Listing {
+            offset: listing.offset + PAGE,
+            newest,
+            ..listing
         };
-        let enough = listing.known > held.live || count < PAGE || !recent;
-        held.whole = enough || listing.offset >= READ_BACK_MAX;
-        if held.whole {
-            return Ok(());
+        let is_last = u32::try_from(page.len()).is_ok_and(|length| length < PAGE);
+        if !is_last && next.offset < LOOKED_AT_MAX && !self.reaches_back(listing.room, &page) {
+            return self.list(link, next).await;
         }
-        list(link, id, listing).await
+        if let Some(held) = self.held(listing.room) {
+            held.newest = newest.or(held.newest);
+            held.behind = false;
+        }
+        Ok(())
     }
-}
 
-async fn list(link: &mut Link, id: RoomId, listing: Listing) -> Result<(), CloseReason> {
-    let page = json!({ "chat_id": id, "offset": listing.offset, "limit": PAGE });
-    link.ask(What::Listed(listing), (GET_LIST_MESSAGE, &[page]))
-        .await
+    /// Whether nothing before this page is missing: it shows a message up to which everything was heard, or
+    /// only such as were due before anything was owed.
+    fn reaches_back(&mut self, number: u32, page: &[Stamp]) -> bool {
+        let since = self.kept.here.map_or(0, |(from, _)| from);
+        let room = self.shared.room(number);
+        let since = room.map_or(since, |room| room.members().since(self.me).max(since));
+        let newest = self.held(number).and_then(|held| held.newest);
+        let mut page = page.iter();
+        page.clone().all(|stamp| stamp.intended_us < since)
+            || page.any(|stamp| Some(stamp.sequence) == newest)
+    }
 }

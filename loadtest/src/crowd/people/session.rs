@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::micros;
 use super::person::{End, Order, Person, Saying};
+use super::returning::Listing;
 use crate::client::{CloseReason, Connection, Contract, Incoming, Signal, event_payload};
 use crate::crowd::wire;
 use crate::load::stamp::Stamp;
@@ -33,19 +34,8 @@ pub(super) enum What {
     Synced,
     /// The feed of a chat, by the number of the room.
     Joined(u32),
-    /// Messages of a chat, the newest first.
+    /// Messages of a chat.
     Listed(Listing),
-}
-
-/// How far a chat was read back.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Listing {
-    /// The number of the room.
-    pub(super) room: u32,
-    /// Messages that were read already.
-    pub(super) offset: u32,
-    /// Messages of others among them that were known already.
-    pub(super) known: u32,
 }
 
 /// A connection, and what is owed on it.
@@ -98,9 +88,6 @@ impl Person {
     pub(super) async fn session(&mut self, connection: Connection, gone: Micros) -> End {
         for held in &mut self.kept.rooms {
             held.feed.connected();
-            if std::mem::take(&mut held.whole) {
-                held.live = 0;
-            }
         }
         let contract = self.who().map_or(Contract::Rooms, super::Who::contract);
         let mut link = Link {

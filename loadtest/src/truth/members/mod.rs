@@ -104,6 +104,13 @@ impl Members {
         self.last(person).map_or(0, |last| last.from)
     }
 
+    /// When the latest membership was acknowledged; 0 if it was there from the beginning.
+    #[must_use]
+    pub fn since(&self, person: u32) -> Micros {
+        let last = self.last(person);
+        last.and_then(|last| last.since).unwrap_or_default()
+    }
+
     /// Notes that leaving is about to be asked for; false if this person must stay. What was acknowledged
     /// long enough before `until` has been heard, or is lost.
     pub fn leaving(&mut self, person: u32, until: Micros) -> bool {

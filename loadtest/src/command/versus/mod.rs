@@ -70,7 +70,12 @@ pub(super) async fn run(flags: &Versus) -> Result<Report, CommandError> {
     let mut compared = Vec::new();
     for (name, kind) in kinds? {
         let [ours, theirs] = Box::pin(measure(flags, (&name, &kind))).await?;
-        compared.push(Compared { name, ours, theirs });
+        compared.push(Compared {
+            name,
+            fresh: !kind.warms_up(),
+            ours,
+            theirs,
+        });
     }
     Ok(show::report(flags, &compared))
 }

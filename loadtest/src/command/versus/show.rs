@@ -8,7 +8,7 @@ use crate::result::{Check, Figure, Part, Report, Row, Unit};
 
 /// How this program's own gateway is called.
 const OURS: &str = "roomwire";
-/// Of a phase of a scenario: memory is only told from nothing in a process that is new.
+/// Left out where processes last for several plays: memory is only told from nothing in a new one.
 const GROWTH: &str = "KiB/connection";
 /// The figure that shows what was lost.
 const LOST: &str = "lost deliveries";
@@ -18,6 +18,8 @@ const MISSING: &str = "acknowledged messages missing in a member's feed";
 /// The rounds of one scenario.
 pub(super) struct Compared {
     pub(super) name: String,
+    /// Whether each play had processes of its own.
+    pub(super) fresh: bool,
     pub(super) ours: Vec<Report>,
     pub(super) theirs: Vec<Report>,
 }
@@ -31,7 +33,7 @@ pub(super) fn report(flags: &Versus, compared: &[Compared]) -> Report {
     ));
     let sure = flags.rounds >= 3;
     for of in compared {
-        let (ours, theirs) = (whole(&of.ours), whole(&of.theirs));
+        let [ours, theirs] = [&of.ours, &of.theirs].map(|side| whole(side, of.fresh));
         let names = ours.first().map(|report| report.parts.iter());
         for name in names.into_iter().flatten().map(|part| &part.name) {
             let (one, other) = (values(name, &ours), values(name, &theirs));
@@ -83,18 +85,19 @@ fn problems(reports: &[Report]) -> impl Iterator<Item = String> {
 
 /// The reports with what else is to be compared as figures: what was lost, the floors, and how many times
 /// its floor a figure is.
-fn whole(reports: &[Report]) -> Vec<Report> {
-    reports.iter().map(one_whole).collect()
+fn whole(reports: &[Report], fresh: bool) -> Vec<Report> {
+    let each = reports.iter();
+    each.map(|report| one_whole(report, fresh)).collect()
 }
 
-fn one_whole(of: &Report) -> Report {
+fn one_whole(of: &Report, fresh: bool) -> Report {
     let mut report = Report::new(of.command.clone());
     for of in &of.parts {
         let mut part = Part::new(of.name.clone());
         for figure in of
             .figures()
             .into_iter()
-            .filter(|figure| figure.key != GROWTH)
+            .filter(|figure| fresh || figure.key != GROWTH)
         {
             part.push(plain(&figure));
         }
@@ -161,6 +164,7 @@ mod tests {
     fn both_sides_stand_beside_each_other_with_medians_and_ratios() {
         let compared = Compared {
             name: "deliveries".to_owned(),
+            fresh: false,
             ours: [20.0, 30.0, 25.0].map(|cpu| round(cpu, 0)).into(),
             theirs: [50.0, 60.0, 40.0].map(|cpu| round(cpu, 7)).into(),
         };
@@ -183,6 +187,7 @@ mod tests {
     fn what_is_lost_by_ours_fails_the_comparison() {
         let compared = Compared {
             name: "deliveries".to_owned(),
+            fresh: false,
             ours: vec![round(20.0, 1)],
             theirs: vec![round(20.0, 0)],
         };

@@ -112,6 +112,38 @@ messages = 20
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_of_a_busy_chat_is_read_back_over_many_pages() {
+    let scenario = "
+name = \"away from a busy chat\"
+seed = 7
+lag_max_ms = 60000
+[rooms]
+count = 1
+members = 4
+[[people]]
+contract = \"chats\"
+reconnects = 40
+[[phases]]
+name = \"arrive\"
+seconds = 1
+people = 4
+[[phases]]
+name = \"talk\"
+seconds = 0
+messages = 500
+[[phases]]
+name = \"hold\"
+seconds = 4
+";
+    let (report, output) = run(scenario.to_owned(), "").await;
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(failures(&report), Vec::<&Value>::new());
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert!(count(&report, "hold", "reconnects") > 3);
+    assert!(count(&report, "in all", "acknowledged") > 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scenario_may_be_another_command_with_its_flags() {
     let scenario = "
 name = \"what a delivery costs\"

@@ -125,21 +125,8 @@ fn wrong(place: &str, problem: String) -> ScenarioError {
 #[cfg(test)]
 mod tests {
     use super::super::FaultKind;
+    use super::super::file::tests::SMALL;
     use super::*;
-
-    const SMALL: &str = r#"
-name = "small"
-[rooms]
-count = 3
-members = { from = 2, to = 9, zipf = 1.1 }
-[[phases]]
-name = "all"
-seconds = 5
-people = 10
-messages = 20
-[thresholds]
-"delivery p99" = "< 250 ms"
-"#;
 
     #[test]
     fn what_makes_no_sense_is_refused_with_its_place() {
@@ -161,6 +148,17 @@ messages = 20
             let error = Scenario::parse(&SMALL.replace(from, to)).unwrap_err();
             assert!(error.to_string().contains(told), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn several_machines_have_as_many_times_the_bounds_of_one() {
+        let large = SMALL.replace("people = 10", "people = 100000");
+        assert!(Scenario::parse(&large).is_err());
+        let scenario = Scenario::parse_for(2, &large).unwrap();
+        assert!(scenario.check().is_err());
+        let fast = SMALL.replace("messages = 20", "messages = 2e5");
+        assert!(Scenario::parse(&fast).is_err());
+        assert!(Scenario::parse_for(2, &fast).is_ok());
     }
 
     #[test]

@@ -268,10 +268,11 @@ impl Scenario {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const SMALL: &str = r#"
+    /// A scenario with little in it.
+    pub(in super::super) const SMALL: &str = r#"
 name = "small"
 [rooms]
 count = 3

@@ -1,3 +1,5 @@
+//! Tests of what members may and must hear while others come and go.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -71,6 +71,10 @@ app.kubernetes.io/version: {{ $.Values.image.tag | default $.Chart.AppVersion | 
 {{- include "roomwire.port" (list .Values.config.adminAddr "0.0.0.0:9090") -}}
 {{- end -}}
 
+{{- define "roomwire.adminService" -}}
+{{- printf "%s-admin" (include "roomwire.fullname" .) -}}
+{{- end -}}
+
 {{- define "roomwire.drainSeconds" -}}
 {{- if hasKey .Values.config "drainSeconds" -}}
 {{- int .Values.config.drainSeconds -}}

@@ -53,6 +53,13 @@ impl Target {
     /// Parses `http://host[:port]` and resolves the host once, so that later connects need no
     /// lookup. IPv4 is preferred, since only there source addresses can be chosen.
     pub async fn resolve(url: &str) -> Result<Self, TargetError> {
+        let mut all = Self::resolve_all(url).await?;
+        let first = all.iter().position(|target| target.address.is_ipv4());
+        Ok(all.swap_remove(first.unwrap_or_default()))
+    }
+
+    /// The same for a name that stands for several machines: all of its addresses, at least one.
+    pub async fn resolve_all(url: &str) -> Result<Vec<Self>, TargetError> {
         let form = || TargetError::Form(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| form())?;
         if uri.scheme_str() != Some("http") {
@@ -69,20 +76,16 @@ impl Target {
             host: host.clone(),
             source,
         };
-        let found: Vec<SocketAddr> = lookup_host((host.as_str(), port))
-            .await
-            .map_err(resolve)?
-            .collect();
-        let address = found
-            .iter()
-            .find(|address| address.is_ipv4())
-            .or(found.first())
-            .copied();
-        let missing = || resolve(io::Error::from(io::ErrorKind::NotFound));
-        Ok(Self {
-            authority,
-            address: address.ok_or_else(missing)?,
-        })
+        let found = lookup_host((host.as_str(), port)).await.map_err(resolve)?;
+        let target = |address| Self {
+            authority: authority.clone(),
+            address,
+        };
+        let all: Vec<Self> = found.map(target).collect();
+        if all.is_empty() {
+            return Err(resolve(io::Error::from(io::ErrorKind::NotFound)));
+        }
+        Ok(all)
     }
 
     /// Host and port as the URL spelled them.

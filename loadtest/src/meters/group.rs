@@ -1,22 +1,23 @@
-//! Processor time and memory of servers that may end and come back as other processes, or that tell them
-//! by their metrics.
+//! Processor time and memory of servers that may end and come back as other processes.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::process::Processes;
-use crate::client::Target;
-use crate::client::rest::Rest;
 
-const METRICS: &str = "/metrics";
-const CPU_SECONDS: &str = "process_cpu_seconds_total";
-const RESIDENT_BYTES: &str = "process_resident_memory_bytes";
+/// What a server is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Server {
+    Process(u32),
+    At(SocketAddr),
+}
 
 /// What one server has used since it started, and holds now.
 #[derive(Debug, Clone, Copy)]
-struct State {
-    cpu: Duration,
-    rss_kib: u64,
+pub(super) struct State {
+    pub(super) cpu: Duration,
+    pub(super) rss_kib: u64,
 }
 
 /// What a group has used since the last look, and holds now.
@@ -32,7 +33,7 @@ pub(crate) struct Look {
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     /// Processor time by server at the last look; none before the first.
-    known: Option<HashMap<u32, Duration>>,
+    known: Option<HashMap<Server, Duration>>,
 }
 
 impl Group {
@@ -43,14 +44,14 @@ impl Group {
         let states = all.pids().iter().filter_map(|pid| {
             let one = Processes::new(vec![*pid]);
             let (cpu, rss_kib) = (one.cpu().ok()?, one.rss_kib().ok()?);
-            Some((*pid, State { cpu, rss_kib }))
+            Some((Server::Process(*pid), State { cpu, rss_kib }))
         });
         self.note(states)
     }
 
     /// A server that is new has used all of its time since the last look, unless this is the first; one
     /// that has used less than before has started anew.
-    fn note(&mut self, states: impl Iterator<Item = (u32, State)>) -> Look {
+    pub(super) fn note(&mut self, states: impl Iterator<Item = (Server, State)>) -> Look {
         let first = self.known.is_none();
         let known = self.known.get_or_insert_default();
         let mut look = Look::default();
@@ -64,44 +65,6 @@ impl Group {
     }
 }
 
-/// Gateways that tell by their metrics what they use.
-#[derive(Debug)]
-pub(crate) struct Scraped {
-    gateways: Vec<Rest>,
-}
-
-impl Scraped {
-    /// Those whose admin listeners are here.
-    pub(crate) fn at(admins: Vec<Target>) -> Self {
-        Self {
-            gateways: admins.into_iter().map(Rest::new).collect(),
-        }
-    }
-
-    /// Looks at them. One that does not answer has nothing to say.
-    pub(crate) async fn look(&self, group: &mut Group) -> Look {
-        let mut states = Vec::new();
-        for (number, gateway) in (0..).zip(&self.gateways) {
-            let metrics = gateway.text(METRICS).await.unwrap_or_default();
-            states.extend(state(&metrics).map(|state| (number, state)));
-        }
-        group.note(states.into_iter())
-    }
-}
-
-fn state(metrics: &str) -> Option<State> {
-    let value = |name: &str| -> Option<f64> {
-        let mut lines = metrics.lines().filter_map(|line| line.strip_prefix(name));
-        lines.find_map(|rest| rest.strip_prefix(' ')?.trim().parse().ok())
-    };
-    let kib = (value(RESIDENT_BYTES)? / 1024.0).round();
-    Some(State {
-        cpu: Duration::try_from_secs_f64(value(CPU_SECONDS)?).ok()?,
-        // Whatever is no number of bytes counts as none.
-        rss_kib: format!("{kib:.0}").parse().unwrap_or_default(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,7 +72,7 @@ mod tests {
     fn seen(group: &mut Group, servers: &[(u32, u64)]) -> u64 {
         let state = |(server, cpu): &(u32, u64)| {
             let cpu = Duration::from_millis(*cpu);
-            (*server, State { cpu, rss_kib: 1 })
+            (Server::Process(*server), State { cpu, rss_kib: 1 })
         };
         let look = group.note(servers.iter().map(state));
         assert_eq!(look.rss_kib, servers.len() as u64);
@@ -130,23 +93,5 @@ mod tests {
         assert_eq!(seen(&mut group, &[(2, 60), (3, 40)]), 50);
         // The same address with another process behind it.
         assert_eq!(seen(&mut group, &[(2, 30), (3, 40)]), 30);
-    }
-
-    #[test]
-    fn metrics_tell_processor_time_and_memory() {
-        let metrics = "# TYPE process_cpu_seconds_total counter\n\
-                       process_cpu_seconds_total 1.5\nprocess_resident_memory_bytes 2097152\n";
-        let state = state(metrics).unwrap();
-        assert_eq!(
-            (state.cpu, state.rss_kib),
-            (Duration::from_millis(1_500), 2_048)
-        );
-        for wrong in [
-            "",
-            "process_cpu_seconds_total 1\n",
-            "process_cpu_seconds_total NaN\n",
-        ] {
-            assert!(super::state(wrong).is_none(), "{wrong}");
-        }
     }
 }

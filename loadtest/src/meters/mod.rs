@@ -9,5 +9,6 @@ pub(crate) mod memory;
 pub(crate) mod own;
 pub mod process;
 mod redis;
+pub(crate) mod scraped;
 
 pub use error::MeterError;

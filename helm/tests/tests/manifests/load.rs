@@ -70,6 +70,31 @@ fn is_let_in(rendered: &Rendered, from: &Manifest, to: &Manifest, port: &Value) 
     first.is_none_or(lets_in) && policies.next().is_none()
 }
 
+/// Whether the only address given is that of the admin listener of each gateway, and lets this Job in.
+fn sees_gateways(rendered: &Rendered, coordinator: &Manifest, urls: &[String]) -> bool {
+    let [url] = urls else { return false };
+    let address = url.strip_prefix("http://").unwrap_or_default();
+    let (host, port) = address.rsplit_once(':').unwrap_or_default();
+    let gateway = rendered.of_kind("Deployment").find(|one| {
+        let pod = one.pod();
+        pod.is_some_and(|pod| pod.container("gateway").is_some())
+    });
+    let Some((service, gateway)) = rendered.find("Service", host).zip(gateway) else {
+        return false;
+    };
+    let selected = service.at("/spec/selector").and_then(Value::as_object);
+    let labels = gateway.pod().and_then(|pod| pod.labels());
+    let entry = service.at("/spec/ports/0");
+    service.text("/spec/clusterIP") == "None"
+        && selected
+            .zip(labels)
+            .is_some_and(|(selected, labels)| matches(selected, labels))
+        && entry.is_some_and(|entry| {
+            entry["port"].to_string() == port
+                && is_let_in(rendered, coordinator, gateway, &entry["targetPort"])
+        })
+}
+
 /// Workers are as many as their coordinator waits for, and reach it.
 fn found(rendered: &Rendered) -> Vec<String> {
     let Some(workers) = job(rendered, "worker") else {
@@ -124,6 +149,10 @@ fn found(rendered: &Rendered) -> Vec<String> {
             }),
             "the workers are kept out",
         ),
+        (
+            sees_gateways(rendered, coordinator, &coordinates.admin_url),
+            "the coordinator does not see what gateways use",
+        ),
     ];
     let broken = rules.iter().filter(|(holds, _)| !holds);
     broken.map(|(_, fault)| (*fault).to_owned()).collect()
@@ -143,6 +172,8 @@ fn workers_find_the_coordinator_that_waits_for_them() {
         ("Service", "roomwire-load"),
         ("NetworkPolicy", "roomwire-load"),
     );
+    let admin = ("Service", "roomwire-admin");
+    let gateways = ("NetworkPolicy", "roomwire");
     let args = "/spec/template/spec/containers/0/args";
     let component = "app.kubernetes.io~1component";
     let labels = format!("/spec/template/metadata/labels/{component}");
@@ -171,6 +202,14 @@ fn workers_find_the_coordinator_that_waits_for_them() {
             of(service, "/spec/ports/0/port", "80"),
             of(policy, "/spec/ingress/0/ports/0/port", "\"http\""),
             of(policy, "/spec/ingress/0/from", "[]"),
+            of(
+                ("Job", "roomwire-load-1"),
+                &format!("{args}/7"),
+                "\"http://roomwire:9090\"",
+            ),
+            of(admin, "/spec/ports/0/port", "80"),
+            of(admin, "/spec/clusterIP", ""),
+            of(gateways, "/spec/ingress/1/from", "[]"),
         ],
     );
 }

@@ -17,6 +17,7 @@ use super::play::{Played, Playing, play, read, setting};
 use super::site::Site;
 use crate::deployment::flags::TargetFlags;
 use crate::load::scenario::{Scenario, ScenarioFile};
+use crate::meters::scraped::Scraped;
 use crate::result::Report;
 
 /// Flags of `find-limit`.
@@ -149,7 +150,7 @@ async fn search(
             scenario: &scaled,
             seed: flags.seed.or(scenario.seed).unwrap_or_else(rand::random),
             quiet: flags.quiet,
-            admins: Vec::new(),
+            admins: Scraped::default(),
         };
         let played = Box::pin(play(site, playing)).await?;
         let outcome = Outcome::of(&played.report);

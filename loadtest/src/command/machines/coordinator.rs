@@ -19,8 +19,8 @@ use crate::client::tokens::secret;
 use crate::command::CommandError;
 use crate::command::play::{Live, Seen, Servers, add_thresholds, read, report};
 use crate::deployment::flags::OutputFlags;
-use crate::deployment::stack::resolve;
 use crate::load::scenario::{FaultKind, Plan, Scenario, ScenarioFile};
+use crate::meters::scraped::Scraped;
 use crate::result::{Check, Report};
 
 /// Flags of `coordinator`.
@@ -62,7 +62,7 @@ pub struct CoordinatorFlags {
     pub jwt_secret: SecretString,
 
     /// Admin listener of a gateway, `http://host:port`, whose metrics tell CPU and memory; may be
-    /// repeated
+    /// repeated, and a name of several addresses stands for as many gateways
     #[arg(long, value_name = "URL")]
     pub admin_url: Vec<String>,
 
@@ -125,7 +125,7 @@ pub(super) async fn coordinate(
         return Err(error.into());
     }
     let plan = Plan::new(scenario, seed);
-    let servers = Servers::elsewhere(resolve(&flags.admin_url).await?);
+    let servers = Servers::elsewhere(Scraped::at(&flags.admin_url).await?);
     Ok(Box::pin(play(team, servers, (scenario, &plan, seed), flags.quiet)).await)
 }
 

@@ -40,6 +40,14 @@ pub enum MachinesError {
     /// Rooms were not made in time.
     #[error("the rooms of some workers were not made within {0} s")]
     Unready(u64),
+    /// A worker did not reach all gateways.
+    #[error("a gateway was not reached within {seconds} s; the last attempt: {why}")]
+    NoGateway {
+        /// How long it was tried.
+        seconds: u64,
+        /// What became of the last attempt.
+        why: String,
+    },
     /// A worker found no coordinator that let it in.
     #[error("no coordinator at {address} within {seconds} s; the last attempt: {why}")]
     Unreachable {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::coordinator::{CoordinatorFlags, coordinate};
@@ -15,6 +15,7 @@ use super::line::{LineReader, LineWriter};
 use super::proof::Keys;
 use super::share::{Share, shares};
 use super::wire::{LINE_MAX, TO_WORKER_BYTES_MAX, ToWorker};
+use super::worker::reach;
 use crate::command::CommandError;
 use crate::deployment::flags::OutputFlags;
 use crate::load::scenario::Scenario;
@@ -233,4 +234,17 @@ async fn nobody_starts_if_one_cannot() {
         ToWorker::GiveUp { why } => assert!(why.contains("before the start"), "{why}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_worker_waits_for_gateways_that_come_after_it() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let urls = [format!("http://{}", socket.local_addr().unwrap())];
+    // The port is taken, but nobody listens yet.
+    let error = reach(&urls, Duration::ZERO).await.unwrap_err();
+    assert!(error.to_string().contains(&urls[0][7..]), "{error}");
+    let waiting = tokio::spawn(async move { reach(&urls, Duration::from_mins(1)).await });
+    let _listener = socket.listen(8).unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().len(), 1);
 }

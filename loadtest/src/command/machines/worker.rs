@@ -61,7 +61,7 @@ pub struct WorkerFlags {
     )]
     pub jwt_secret: SecretString,
 
-    /// How long the coordinator is looked for, in seconds
+    /// How long the gateways, and then the coordinator, are looked for, in seconds
     #[arg(
         long,
         value_name = "N",
@@ -84,7 +84,8 @@ struct Session {
 /// Plays one share, until the coordinator has taken what came of it. What plays may go on for a while
 /// after an error: the caller ends the process.
 pub async fn run(flags: &WorkerFlags) -> Result<(), CommandError> {
-    let gates = resolve(&flags.url).await?;
+    let patience = Duration::from_secs(flags.wait_seconds.into());
+    let gates = reach(&flags.url, patience).await?;
     let ends = Box::pin(find(flags)).await?;
     let mut session = Session::new(ends);
     let share = session.share().await?;
@@ -98,6 +99,40 @@ pub async fn run(flags: &WorkerFlags) -> Result<(), CommandError> {
     }
     session.link.close().await;
     done
+}
+
+/// The gateways, which may be there later than this worker.
+pub(super) async fn reach(
+    urls: &[String],
+    patience: Duration,
+) -> Result<Vec<Target>, MachinesError> {
+    let (since, mut told) = (Instant::now(), false);
+    loop {
+        let why = match reached(urls).await {
+            Ok(gates) => return Ok(gates),
+            Err(why) => why,
+        };
+        if since.elapsed() >= patience {
+            let seconds = patience.as_secs();
+            return Err(MachinesError::NoGateway { seconds, why });
+        }
+        if !told {
+            say(format_args!("waiting for the gateways: {why}"));
+            told = true;
+        }
+        sleep(AGAIN_AFTER).await;
+    }
+}
+
+/// The gateways, if each of them takes a connection; else why not.
+async fn reached(urls: &[String]) -> Result<Vec<Target>, String> {
+    let gates = resolve(urls).await.map_err(|error| error.to_string())?;
+    for gate in &gates {
+        if let Err(error) = gate.dial(None).await {
+            return Err(format!("{}: {error}", gate.authority()));
+        }
+    }
+    Ok(gates)
 }
 
 /// A connection to the coordinator, which may come later than this worker.

@@ -24,8 +24,8 @@ pub(super) use self::servers::Servers;
 use super::CommandError;
 use super::site::Site;
 use crate::deployment::flags::TargetFlags;
-use crate::deployment::stack::resolve;
 use crate::load::scenario::ScenarioFile;
+use crate::meters::scraped::Scraped;
 use crate::result::Report;
 
 /// Flags of `run`.
@@ -53,7 +53,8 @@ pub struct RunScenario {
     pub pid: Vec<u32>,
 
     /// Admin listener of a gateway that --url names, `http://host:port`, whose metrics tell CPU and
-    /// memory where it is of another machine; may be repeated
+    /// memory where it is of another machine; may be repeated, and a name of several addresses stands
+    /// for as many gateways
     #[arg(
         long,
         value_name = "URL",
@@ -72,7 +73,7 @@ pub(super) async fn run(flags: &RunScenario) -> Result<Report, CommandError> {
             return Box::pin(measurement::run(&measurement, flags)).await;
         }
     };
-    let admins = resolve(&flags.admin_url).await?;
+    let admins = Scraped::at(&flags.admin_url).await?;
     let site = Site::open(&flags.target, &flags.pid, &setting(&scenario)?).await?;
     let playing = Playing {
         scenario: &scenario,

@@ -7,7 +7,6 @@ use super::generator::Generator;
 use super::live::Live;
 use super::report;
 use super::servers::{Servers, Usage};
-use crate::client::Target;
 use crate::command::CommandError;
 use crate::command::site::Site;
 use crate::crowd::cohort::CohortError;
@@ -15,6 +14,7 @@ use crate::crowd::people::Crowd;
 use crate::deployment::stack::Setting;
 use crate::faults::{Fault, FaultSet, Planned, UnknownFault, inflict};
 use crate::load::scenario::{FaultKind, Plan, Scenario};
+use crate::meters::scraped::Scraped;
 use crate::result::Report;
 
 /// What is played, and how.
@@ -24,7 +24,7 @@ pub(in crate::command) struct Playing<'a> {
     /// Whether nothing is shown meanwhile.
     pub(in crate::command) quiet: bool,
     /// The gateways' admin listeners, where their metrics are to tell what they use.
-    pub(in crate::command) admins: Vec<Target>,
+    pub(in crate::command) admins: Scraped,
 }
 
 /// What came of it.

@@ -8,12 +8,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::client::Target;
 use crate::command::site::Site;
 use crate::deployment::stack::Stack;
 use crate::load::scenario::Plan;
-use crate::meters::group::{Group, Look, Scraped};
+use crate::meters::group::{Group, Look};
 use crate::meters::process::busy;
+use crate::meters::scraped::Scraped;
 use crate::result::stats::ratio;
 
 /// How often they are read.
@@ -96,22 +96,22 @@ struct Groups {
 
 impl Servers {
     /// Those of a site; by the gateways' metrics where their admin listeners are named.
-    pub(super) fn of(site: &Site, admins: Vec<Target>) -> Self {
+    pub(super) fn of(site: &Site, admins: Scraped) -> Self {
         Self(if let Some(stack) = site.stack() {
             Gateways::Stack(Arc::clone(stack))
         } else if admins.is_empty() {
             Gateways::Processes(site.known_processes())
         } else {
-            Gateways::Scraped(Scraped::at(admins))
+            Gateways::Scraped(admins)
         })
     }
 
     /// Gateways of other machines, whose admin listeners are these; nothing is known of others.
-    pub(in crate::command) fn elsewhere(admins: Vec<Target>) -> Self {
+    pub(in crate::command) fn elsewhere(admins: Scraped) -> Self {
         Self(if admins.is_empty() {
             Gateways::Processes(Vec::new())
         } else {
-            Gateways::Scraped(Scraped::at(admins))
+            Gateways::Scraped(admins)
         })
     }
 

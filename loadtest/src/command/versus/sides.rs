@@ -12,6 +12,7 @@ use crate::command::site::Site;
 use crate::deployment::flags::{RunFlags, random_secret};
 use crate::deployment::stack::{Setting, Stack};
 use crate::load::scenario::{Scenario, ScenarioFile};
+use crate::meters::scraped::Scraped;
 use crate::result::Report;
 
 /// A scenario that can be played on either side.
@@ -87,7 +88,7 @@ impl<'a> Side<'a> {
                     scenario,
                     seed: scenario.seed.unwrap_or_else(rand::random),
                     quiet: true,
-                    admins: Vec::new(),
+                    admins: Scraped::default(),
                 };
                 Box::pin(play(&site, playing)).await?.report
             }

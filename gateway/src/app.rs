@@ -24,7 +24,7 @@ use crate::{
     sweeper,
     telemetry::{Recorder, note_build, note_lateness},
     transport::{
-        Admin, Budget, Edge, Listener, Lobby, Nodes, Sessions, bind, engine, note_pending,
+        self, Admin, Budget, Edge, Listener, Lobby, Nodes, Sessions, bind, note_pending,
         serve_admin,
     },
     workers::Workers,
@@ -174,37 +174,27 @@ fn serve(
     nodes: Nodes,
     (serving, working): (&Workers, &Workers),
 ) -> Edge {
-    let sessions = Sessions::default();
-    let lobby = Lobby::new(config.sockets, &sessions);
+    let sessions = Sessions::new(nodes.own().clone());
+    let lobby = Lobby::new(config.sockets);
     let limits = chat.limits().clone();
     let rest = rooms::router(chat.clone(), Arc::clone(&verifier))
         .merge(chats::router(chat.clone(), Arc::clone(&verifier)));
-    let of_rooms = engine::build(
+    let of_rooms = transport::mount(
         RoomsFace::new(chat.clone(), Arc::clone(&verifier)),
-        &engine::Mount {
-            path: rooms::SOCKET_PATH,
-            namespaces: &rooms::NAMESPACES,
-        },
+        (rooms::SOCKET_PATH, &rooms::NAMESPACES),
         config.sockets,
         (&sessions, &lobby),
         working,
     );
-    let of_chats = engine::build(
+    let of_chats = transport::mount(
         ChatsFace::new(chat, verifier),
-        &engine::Mount {
-            path: chats::SOCKET_PATH,
-            namespaces: &chats::NAMESPACES,
-        },
+        (chats::SOCKET_PATH, &chats::NAMESPACES),
         config.sockets,
         (&sessions, &lobby),
         working,
     );
-    let mounts = [
-        (rooms::SOCKET_PATH, of_rooms),
-        (chats::SOCKET_PATH, of_chats),
-    ];
     let edge = Edge::new(
-        mounts,
+        [of_rooms, of_chats],
         rest,
         (sessions.clone(), nodes, lobby.clone()),
         limits,

@@ -35,12 +35,12 @@ pub fn bodies(data: &[u8]) {
 
 /// Events of contract A: with an ack if the first byte is `!`.
 pub fn rooms_events(data: &[u8]) {
-    transport::engine::fuzzing::event(data, faces::rooms::fuzzing::event);
+    transport::fuzzing::event(data, faces::rooms::fuzzing::event);
 }
 
 /// Events of contract B, likewise.
 pub fn chats_events(data: &[u8]) {
-    transport::engine::fuzzing::event(data, faces::chats::fuzzing::event);
+    transport::fuzzing::event(data, faces::chats::fuzzing::event);
 }
 
 /// What a client shows when it connects, one part a line.
@@ -64,17 +64,17 @@ pub fn numbers(data: &[u8]) {
     faces::rooms::fuzzing::positions(data);
 }
 
-/// Session ids and the answers that bring them.
+/// Session ids.
 pub fn sessions(data: &[u8]) {
     transport::fuzzing::session(data);
 }
 
-/// Websocket streams of old clients, in arbitrary portions.
+/// Websocket streams of clients, in arbitrary portions.
 pub fn frames(data: &[u8]) {
     transport::fuzzing::frames(data);
 }
 
-/// Polling payloads of old clients.
+/// Polling payloads of clients; the first byte says which form they have.
 pub fn payloads(data: &[u8]) {
     transport::fuzzing::payload(data);
 }

@@ -66,12 +66,20 @@ const ROOTS: [&str; 7] = [
 const PROGRAMS: [&str; 2] = ["main", "bin"];
 
 /// Only these may name the library behind a layer.
-const LIBRARIES: [(&str, &[&str]); 9] = [
+const LIBRARIES: [(&str, &[&str]); 10] = [
     ("opentelemetry", &["telemetry"]),
     ("governor", &["limits.rs"]),
     ("metrics_process", &["telemetry"]),
     ("tikv_jemalloc", &["telemetry", "main.rs", "bin"]),
     ("socketioxide", &["transport/engine"]),
+    (
+        "engineioxide",
+        &[
+            "transport/engine",
+            "transport/edge.rs",
+            "transport/sessions.rs",
+        ],
+    ),
     ("fred::", &["bus"]),
     ("sqlx::", &["store", "health.rs"]),
     ("jsonwebtoken", &["auth"]),

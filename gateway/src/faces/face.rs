@@ -203,6 +203,13 @@ impl Session {
         self.tally.set(tally).unwrap_or_default();
     }
 
+    /// It is reached by a websocket now, also if it was before.
+    pub(crate) fn is_upgraded(&self) {
+        if let Some(tally) = self.tally.get() {
+            tally.is_upgraded();
+        }
+    }
+
     /// What the socket is sent before everything else, in this order; the first call takes it, so
     /// that it is not kept for as long as the socket lives.
     pub(crate) fn take_greeting(&self) -> Vec<Frame> {

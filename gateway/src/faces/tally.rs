@@ -27,7 +27,7 @@ impl Transport {
     }
 }
 
-/// Counts a socket for as long as it is open, where it is. Asked for each frame, so it has no lock.
+/// Counts a socket for as long as it is open, where it is.
 #[derive(Debug)]
 pub(crate) struct Tally {
     face: &'static str,
@@ -66,11 +66,6 @@ impl Tally {
             self.add(from, -1.0);
             self.add(to, 1.0);
         }
-    }
-
-    /// Whether it is open and reached by a websocket.
-    pub(crate) fn is_websocket(&self) -> bool {
-        self.transport.load(Ordering::Acquire) == Transport::Websocket as u8
     }
 
     pub(super) fn face(&self) -> &'static str {

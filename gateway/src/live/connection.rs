@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -52,6 +52,13 @@ pub(crate) trait Outlet: Send + Sync {
     /// frame is lost and the caller must cut the connection, so that the client comes back and syncs.
     fn send(&self, frame: &Frame) -> Result<(), Overflow>;
 
+    /// Keeps what is sent from now on for [`Outlet::uncork`], so that it goes out together; what would
+    /// become too much goes out before.
+    fn cork(&self) {}
+
+    /// Lets out what was kept.
+    fn uncork(&self) {}
+
     /// Whether it can tell when a frame that is sent now has been written to the client.
     fn can_time(&self) -> bool {
         false
@@ -65,6 +72,15 @@ pub(crate) trait Outlet: Send + Sync {
 
     /// Ends the connection at once, whatever it is doing. Repeated calls do nothing.
     fn cut(&self, reason: CloseReason);
+}
+
+/// A connection whose frames are kept to go out together, when this is dropped.
+pub(crate) struct Corked(Arc<Connection>);
+
+impl Drop for Corked {
+    fn drop(&mut self) {
+        self.0.outlet.uncork();
+    }
 }
 
 /// An authenticated socket.
@@ -144,6 +160,12 @@ impl Connection {
 
     pub(crate) fn cut(&self, reason: CloseReason) {
         self.outlet.cut(reason);
+    }
+
+    /// What is sent until this is dropped goes out together.
+    pub(crate) fn corked(self: &Arc<Self>) -> Corked {
+        self.outlet.cork();
+        Corked(Arc::clone(self))
     }
 
     /// Notes that it is in a room; false if it is closed and must not be added anywhere.

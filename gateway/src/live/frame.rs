@@ -28,6 +28,11 @@ impl Frame {
         })))
     }
 
+    /// The array.
+    pub(crate) fn json(&self) -> &str {
+        &self.0.json
+    }
+
     /// Size of the JSON, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.0.json.len()

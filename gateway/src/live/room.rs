@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Audience, Connection, Encoders, Scene,
     audience::Frames,
+    connection::Corked,
     digest_queue::DigestQueue,
     roster::Roster,
     sequence::{Offered, Sequence},
@@ -263,6 +264,9 @@ impl State {
 
     fn show(&mut self, due: &[LogEntry], by: By, context: Context<'_>) -> u64 {
         self.dismiss_rejoined(due);
+        // Several entries go out to each in one write.
+        let together = self.members.values().filter(|_| due.len() > 1);
+        let _corked: Vec<Corked> = together.map(|one| one.connection.corked()).collect();
         let mut sent = 0;
         for entry in due {
             match &entry.what {

@@ -32,7 +32,7 @@ const COUNTERS: &[(&str, &[Label<'_>])] = &[
     (c::RATE_LIMITED, &[("what", &LIMITED)]),
     (
         c::SLOW_CONSUMERS,
-        &[("reason", &["bytes", "queue_full", "write_timeout"])],
+        &[("reason", &["bytes", "write_timeout"])],
     ),
     (c::APPENDS, &[("result", &APPENDS)]),
     (c::HINTS_RECEIVED, &[("kind", &HINTS)]),
@@ -70,7 +70,7 @@ pub(super) const MAY_BE_ABSENT: [&str; 1] = [c::KEY_SET_AGE];
 
 const PROTOCOLS: Label<'_> = ("protocol", &["eio3", "eio4"]);
 const TRANSPORTS: Label<'_> = ("transport", &["polling", "websocket"]);
-const CLOSED: [&str; 14] = [
+const CLOSED: [&str; 13] = [
     "slow_consumer",
     "flood",
     "token_expired",
@@ -82,8 +82,7 @@ const CLOSED: [&str; 14] = [
     "transport_error",
     "heartbeat_timeout",
     "client_disconnect",
-    "server_disconnect",
-    "closing",
+    "answer_unsure",
     "never_connected",
 ];
 const HANDSHAKES: [&str; 5] = ["ok", "unauthorized", "suspended", "too_many", "unavailable"];

@@ -5,29 +5,23 @@
     reason = "a failed expectation is what fuzzing looks for"
 )]
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Request, Uri, header};
-use serde_json::Value;
 
-pub(crate) use super::legacy::fuzzing::{frames, payload};
+pub(crate) use super::engine::fuzzing::{event, frames, payload};
 use super::{
-    entry::Entry,
-    forward::{Owner, owner, sign_open_packet},
-    opening::{renamed, session_id, strip},
+    edge::session_id,
+    forward::{Owner, owner},
 };
 use crate::{
     bus::NodeId,
-    faces::{Handshake, bare, chats, query_value, query_values, rooms},
+    faces::{Handshake, bare, chats, query_values, rooms},
 };
 
 const HERE: &str = "00000000000000aa";
 const THERE: &str = "00000000000000bb";
-/// What the library reads of a query.
-const LIBRARY_READS: [&str; 4] = ["EIO", "transport", "b64", "j"];
-/// Characters of an id of the library's.
-const ID_CHARS: usize = 16;
 
 /// Lines: the query, `Authorization`, `x-auth-token`, the cookies, the payload of CONNECT.
 pub(crate) fn handshake(data: &[u8]) {
@@ -55,8 +49,6 @@ pub(crate) fn handshake(data: &[u8]) {
     ] {
         assert!(tokens.iter().all(|token| was_shown(&shown, token)));
     }
-    *request.uri_mut() = uri;
-    slim(request, &query);
 }
 
 /// A token is one that the client has shown.
@@ -81,57 +73,26 @@ fn was_shown(handshake: &Handshake, token: &str) -> bool {
         })
 }
 
-/// What the library gets says what it reads as the client said it, and nothing else.
-fn slim(request: Request<Body>, query: &str) {
-    let handshake = Handshake::of(request.headers(), query);
-    let entry = Arc::new(Entry::new(handshake, None));
-    let opening = strip(request, query, &entry);
-    assert!(opening.headers().is_empty());
-    let travels = opening.extensions().get::<Arc<Entry>>();
-    assert!(travels.is_some_and(|travels| Arc::ptr_eq(travels, &entry)));
-    assert_eq!(opening.uri().path(), "/realtime/");
-    let kept = opening.uri().query().unwrap_or_default();
-    for name in LIBRARY_READS {
-        assert_eq!(query_value(kept, name), query_value(query, name));
-    }
-    for (name, _) in form_urlencoded::parse(kept.as_bytes()) {
-        assert!(LIBRARY_READS.contains(&&*name), "kept {name}");
-    }
-}
-
-/// The library is asked for the session that was judged. Where it is asked for the id as it came,
-/// there is none of that name.
+/// A session that a query names stands in it as it is, and is of one node.
 pub(crate) fn continuation(data: &[u8]) {
     let Ok(uri) = Uri::try_from([b"/realtime/?", data].concat()) else {
         return;
     };
-    let Some(sid) = session_id(uri.query().unwrap_or_default()) else {
+    let query = uri.query().unwrap_or_default();
+    let Some(sid) = session_id(query) else {
         return;
     };
-    let here = NodeId::parse(HERE).expect("an id");
-    let Owner::Own(plain) = owner(&here, &sid) else {
-        return;
-    };
-    let uri = renamed(&uri, &sid, plain).unwrap_or(uri);
-    // As the library looks for it.
-    let mut parameters = uri.query().unwrap_or_default().split('&');
-    let asked = parameters.find_map(|pair| pair.strip_prefix("sid="));
-    assert!(asked.is_some_and(|asked| asked == plain || asked == sid));
-    assert!(asked == Some(plain) || !may_be_id(&sid));
+    assert!(!sid.is_empty() && !sid.contains('&') && query.contains(&format!("sid={sid}")));
+    session(sid.as_bytes());
 }
 
-fn may_be_id(text: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    text.len() == ID_CHARS && text.bytes().all(known)
-}
-
-/// The first line is a session's id, the rest the answer to a handshake.
+/// A session's id.
 pub(crate) fn session(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else {
+    let Ok(sid) = std::str::from_utf8(data) else {
         return;
     };
-    let (sid, answer) = text.split_once('\n').unwrap_or((text, ""));
     let here = NodeId::parse(HERE).expect("an id");
+    let there = NodeId::parse(THERE).expect("an id");
     match owner(&here, sid) {
         Owner::Own(plain) => {
             assert!(plain == sid || format!("{plain}.{HERE}") == sid);
@@ -141,53 +102,8 @@ pub(crate) fn session(data: &[u8]) {
             assert!(sid.ends_with(&format!(".{node}")));
         }
     }
-    if let Some(signed) = sign_open_packet(answer, HERE) {
-        same_but_signed(answer, &signed.text);
-    }
-    let id: String = sid
-        .chars()
-        .filter(|c| may_be_id(&c.to_string().repeat(ID_CHARS)))
-        .collect();
-    opened(&id);
-}
-
-/// Nothing is different but the length and the node behind the id.
-fn same_but_signed(answer: &str, signed: &str) {
-    let split = |text: &str| match text.split_once(':') {
-        Some((length, packet)) if length.bytes().all(|byte| byte.is_ascii_digit()) => {
-            (length.parse::<usize>().ok(), packet.to_owned())
-        }
-        _ => (None, text.to_owned()),
-    };
-    let ((before, packet), (after, signed)) = (split(answer), split(signed));
-    assert_eq!(
-        before.and_then(|length| length.checked_add(HERE.len() + 1)),
-        after
-    );
-    let restored = signed.match_indices(&format!(".{HERE}")).any(|(at, node)| {
-        let (left, right) = (signed.get(..at), signed.get(at + node.len()..));
-        left.zip(right)
-            .is_some_and(|(left, right)| format!("{left}{right}") == packet)
-    });
-    assert!(restored);
-}
-
-/// An id that was given out comes back as what the library knows, here and elsewhere.
-fn opened(id: &str) {
-    let here = NodeId::parse(HERE).expect("an id");
-    let there = NodeId::parse(THERE).expect("an id");
-    let json = serde_json::json!({"sid": id, "upgrades": ["websocket"], "pingInterval": 25_000});
-    let packet = format!("0{json}");
-    for answer in [packet.clone(), format!("{}:{packet}", packet.len())] {
-        let signed = sign_open_packet(&answer, HERE).expect("an open packet");
-        assert_eq!(signed.sid, id);
-        let signed = signed.text;
-        let (_, packet) = signed.split_once('0').expect("an open packet");
-        let json = packet.get(packet.find('{').unwrap_or_default()..);
-        let mut json: Value = serde_json::from_str(json.unwrap_or_default()).expect("JSON");
-        let sid = json.get_mut("sid").map(Value::take);
-        let sid = sid.as_ref().and_then(Value::as_str).expect("an id");
-        assert!(owner(&here, sid) == Owner::Own(id));
-        assert!(owner(&there, sid) == Owner::Other(HERE));
-    }
+    // As it is given out.
+    let named = format!("{sid}.{HERE}");
+    assert!(owner(&here, &named) == Owner::Own(sid));
+    assert!(owner(&there, &named) == Owner::Other(HERE));
 }

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{entry::Entry, sessions::Sessions};
+use super::entry::Entry;
 use crate::{config, telemetry::catalogue};
 
 /// Connections whose token is still awaited or judged.
@@ -26,7 +26,6 @@ pub(crate) struct Lobby(Arc<Shared>);
 
 struct Shared {
     guests: Mutex<Guests>,
-    sessions: Sessions,
     /// How long a client has to show a token that is accepted.
     patience: Duration,
     /// How long a refused one stays.
@@ -50,7 +49,7 @@ struct Guest {
 }
 
 impl Lobby {
-    pub(crate) fn new(config: config::Sockets, sessions: &Sessions) -> Self {
+    pub(crate) fn new(config: config::Sockets) -> Self {
         let queue = |max| Queue {
             guests: VecDeque::new(),
             max,
@@ -61,7 +60,6 @@ impl Lobby {
         };
         Self(Arc::new(Shared {
             guests: Mutex::new(guests),
-            sessions: sessions.clone(),
             patience: config.auth_timeout,
             stay: config.refused_stay,
         }))
@@ -71,7 +69,7 @@ impl Lobby {
     pub(super) fn expect(&self, entry: &Arc<Entry>) {
         let due = Instant::now() + self.0.patience;
         let crowded = self.lock().pending.push(entry, due, Entry::is_pending);
-        self.close(crowded, "crowded");
+        Self::close(crowded, "crowded");
     }
 
     /// A namespace has refused a connection, or it has left the last that had let it in.
@@ -79,7 +77,7 @@ impl Lobby {
         if entry.is_refused_now() {
             let due = Instant::now() + self.0.stay;
             let crowded = self.lock().refused.push(entry, due, Entry::is_outside);
-            self.close(crowded, "crowded");
+            Self::close(crowded, "crowded");
         }
     }
 
@@ -95,16 +93,16 @@ impl Lobby {
                     guests.refused.due(now, Entry::is_outside, "refused"),
                 )
             };
-            self.close(pending, "timeout");
-            self.close(refused, "refused");
+            Self::close(pending, "timeout");
+            Self::close(refused, "refused");
         }
     }
 
     /// Outside of the lock: closing wakes others.
-    fn close(&self, entries: Vec<Arc<Entry>>, reason: &'static str) {
+    fn close(entries: Vec<Arc<Entry>>, reason: &'static str) {
         for entry in entries {
             metrics::counter!(catalogue::UNADMITTED_CLOSED, "reason" => reason).increment(1);
-            entry.close(&self.0.sessions);
+            entry.close();
         }
     }
 
@@ -169,7 +167,7 @@ mod tests {
     use crate::faces::Handshake;
 
     fn entry() -> Arc<Entry> {
-        Arc::new(Entry::new(Handshake::default(), None))
+        Arc::new(Entry::new(Handshake::default()))
     }
 
     fn queue(max: usize) -> Queue {

@@ -1,15 +1,17 @@
-//! The websocket handshake (RFC 6455, section 4.2), and the stream that the library gets.
-
-use std::sync::Arc;
+//! The websocket handshake (RFC 6455, section 4.2).
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tower::Service as _;
 
-use super::{engine, entry::Entry, legacy, refusal::Outgoing, upgrading::Upgrading};
-use crate::faces::query_value;
+use super::{
+    guard::Guarded,
+    mistake::{self, Mistake},
+    slot::Slot,
+};
 
 /// The one version that there is.
 const VERSION: &[u8] = b"13";
@@ -21,46 +23,30 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     named.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Whether the client says that it will speak over a websocket.
-pub(super) fn is_announced(query: &str) -> bool {
-    query_value(query, "transport").as_deref() == Some("websocket")
-}
-
-/// Upgrades a request and hands its stream to the library, with what `strip` leaves of it: the stream
-/// of a session that began by polling, if one is named. Whatever is no handshake is answered as a bad
-/// request.
+/// Upgrades a request, and hands its connection on, with what was read of it already. Whatever is no
+/// handshake is answered as a bad request.
 pub(super) fn accept(
     mut request: Request<Body>,
-    strip: impl FnOnce(Request<Body>) -> Request<Body>,
-    (mut sockets, is_legacy): (engine::Service, bool),
-    session: Option<&Arc<Entry>>,
+    take: impl FnOnce((TcpStream, Option<Slot>), Bytes) + Send + 'static,
 ) -> Response<Body> {
     let Some(answer) = agreement(&request) else {
-        return refuse(
-            StatusCode::BAD_REQUEST,
-            r#"{"code":3,"message":"Bad request"}"#,
-        );
+        return mistake::answer(Mistake::Request);
     };
     let upgraded = hyper::upgrade::on(&mut request);
-    let request = strip(request).map(|_| ());
-    let session = session.map(Arc::downgrade);
+    drop(request);
     // Not tracked: ends with the connection, which is.
     tokio::spawn(async move {
-        let stream = match upgraded.await {
-            Ok(upgraded) => Upgrading::new(TokioIo::new(upgraded), session),
+        let upgraded = match upgraded.await {
+            Ok(upgraded) => upgraded.downcast::<TokioIo<Guarded>>(),
             Err(error) => {
                 tracing::debug!(%error, "an upgrade failed");
                 return;
             }
         };
-        let taken = if is_legacy {
-            let stream = legacy::WithoutQueries::new(stream);
-            sockets.call((Outgoing::new(stream, true), request)).await
-        } else {
-            sockets.call((Outgoing::new(stream, false), request)).await
-        };
-        if let Err(error) = taken {
-            tracing::debug!(%error, "an upgrade was refused");
+        // It is what the listener has made it.
+        let Ok(parts) = upgraded else { return };
+        if let Some(stream) = parts.io.into_inner().release() {
+            take(stream, parts.read_buf);
         }
     });
     answer
@@ -93,15 +79,6 @@ fn agreement(request: &Request<Body>) -> Option<Response<Body>> {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     Some(response)
-}
-
-/// A refusal in the words of Engine.IO.
-pub(super) fn refuse(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
 }
 
 #[cfg(test)]

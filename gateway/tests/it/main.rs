@@ -17,6 +17,7 @@ mod check;
 mod cluster;
 mod confidential;
 mod docs;
+mod engine;
 mod explain;
 mod foreign_credentials;
 mod hostile;

@@ -1,27 +1,23 @@
 //! One socket's events, handled in the order in which they came.
 //!
-//! The library spawns a task per event and keeps no order. So an event is queued before its task
-//! runs, and the first task works through the queue; the others find nothing left to do.
+//! They are queued as they come, and one task works through the queue while there is something in it.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use futures_util::{FutureExt as _, StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use tokio::{sync::Notify, time::Instant};
 use tracing::{Instrument as _, Span};
 
-use super::{outbound::Way, packet::Packet};
+use super::{event::Packet, way::Way};
 use crate::{
     chat::Lane,
     domain::ChatError,
     faces::{Answer, Asked, Done, Event, Face, Session},
     limits::Doing,
-    live::{CloseReason, Outlet},
+    live::CloseReason,
     telemetry::{TraceId, catalogue, spans},
 };
 
@@ -32,7 +28,10 @@ const RESUME_AT: usize = 8;
 /// Waiting events at which the socket is cut. What is read in one go (a polling body, a read
 /// buffer) can still arrive after the pause; nothing well-behaved gets near this.
 const WAITING_MAX: usize = 8_192;
-/// The same in bytes.
+/// The same two in bytes.
+const PAUSE_AT_BYTES: usize = 256 * 1024;
+const RESUME_AT_BYTES: usize = 32 * 1024;
+/// Waiting bytes at which it is cut.
 const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Events of one socket that are being committed at a time.
 const IN_FLIGHT_MAX: usize = 512;
@@ -40,20 +39,32 @@ const IN_FLIGHT_MAX: usize = 512;
 /// The queue of one socket.
 pub(super) struct Inbound<F> {
     face: Arc<F>,
-    way: Way,
+    way: Box<dyn Way>,
     session: OnceLock<Arc<Session>>,
     queue: Mutex<Queue>,
     arrived: Notify,
-    busy: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Packet>,
     bytes: usize,
+    /// The socket was let in.
+    begun: bool,
     /// A task is working through the queue.
     drained: bool,
     paused: bool,
+}
+
+impl Queue {
+    /// Whether more would be too much for now. Of who is not let in yet, one is enough.
+    fn is_full(&self) -> bool {
+        !self.begun || self.waiting.len() >= PAUSE_AT || self.bytes >= PAUSE_AT_BYTES
+    }
+
+    fn has_room(&self) -> bool {
+        self.begun && self.waiting.len() <= RESUME_AT && self.bytes <= RESUME_AT_BYTES
+    }
 }
 
 /// A reply on its way, and what is needed to hand it over.
@@ -70,18 +81,20 @@ struct Landed {
 }
 
 impl<F: Face> Inbound<F> {
-    pub(super) fn new(face: Arc<F>, way: Way, busy: watch::Sender<bool>) -> Self {
+    /// Nothing is handled before [`begin`].
+    ///
+    /// [`begin`]: Self::begin
+    pub(super) fn new(face: Arc<F>, way: Box<dyn Way>) -> Self {
         Self {
             face,
             way,
             session: OnceLock::new(),
             queue: Mutex::default(),
             arrived: Notify::new(),
-            busy,
         }
     }
 
-    /// Notes whose events these are. Before that, none are handled.
+    /// Notes whose events these are.
     pub(super) fn belongs_to(&self, session: Arc<Session>) {
         self.session.set(session).unwrap_or_default();
     }
@@ -89,6 +102,17 @@ impl<F: Face> Inbound<F> {
     /// The session, once the socket was admitted.
     pub(super) fn session(&self) -> Option<&Arc<Session>> {
         self.session.get()
+    }
+
+    /// The socket was let in, and its session is known. True if the caller has to [`drain`].
+    ///
+    /// [`drain`]: Self::drain
+    pub(super) fn begin(&self) -> bool {
+        let mut queue = self.lock();
+        queue.begun = true;
+        self.look_for_room(&mut queue);
+        queue.drained = !queue.waiting.is_empty();
+        queue.drained
     }
 
     /// Queues an event; called in the order of arrival. True if the caller has to [`drain`].
@@ -103,10 +127,12 @@ impl<F: Face> Inbound<F> {
         }
         queue.bytes += packet.bytes();
         queue.waiting.push_back(packet);
-        if queue.waiting.len() >= PAUSE_AT && !queue.paused {
+        if queue.is_full() && !queue.paused {
             queue.paused = true;
             self.way.pause(true);
-            self.busy.send_replace(true);
+        }
+        if !queue.begun {
+            return false;
         }
         self.arrived.notify_one();
         !std::mem::replace(&mut queue.drained, true)
@@ -116,12 +142,15 @@ impl<F: Face> Inbound<F> {
         let mut queue = self.lock();
         let packet = queue.waiting.pop_front();
         queue.bytes -= packet.as_ref().map_or(0, Packet::bytes);
-        if queue.paused && queue.waiting.len() <= RESUME_AT {
+        self.look_for_room(&mut queue);
+        packet
+    }
+
+    fn look_for_room(&self, queue: &mut Queue) {
+        if queue.paused && queue.has_room() {
             queue.paused = false;
             self.way.pause(false);
-            self.busy.send_replace(false);
         }
-        packet
     }
 
     /// Ends draining, unless something has arrived meanwhile.
@@ -154,7 +183,14 @@ impl<F: Face> Inbound<F> {
                 }
             } else if !flying.is_empty() {
                 tokio::select! {
-                    landed = flying.next() => self.finish(landed, &session),
+                    landed = flying.next() => {
+                        // What was committed together is answered together.
+                        let _corked = session.connection.corked();
+                        self.finish(landed, &session);
+                        while let Some(Some(landed)) = flying.next().now_or_never() {
+                            self.finish(Some(landed), &session);
+                        }
+                    }
                     () = self.arrived.notified() => {}
                 }
             } else if self.rest() {

@@ -1,116 +1,172 @@
-//! The only place that knows which library speaks Socket.IO: stock socketioxide.
+//! Our own engine: Engine.IO and Socket.IO between a client and a face, over polling and websockets.
 //!
-//! Above it there are connections, frames and decoded events; what the library does differently
-//! from what we promise (order, slow peers, refused peers) is put right in here.
+//! Packets, ids and their parsing are those of the socketioxide project's protocol crates; the session is
+//! ours. Above it there are connections, frames and decoded events. Must not: know HTTP.
 
-mod adapter;
+mod admission;
+mod delivery;
+mod encoded;
+mod ended;
+mod event;
 mod expiry;
+mod frame;
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod fuzzing;
+pub(super) mod fuzzing;
 mod greeting;
+mod heartbeat;
 mod inbound;
-mod namespace;
-mod outbound;
-mod packet;
+mod link;
+mod out;
+mod payload;
+mod pending;
+mod polling;
+mod probe;
+mod reader;
+mod run;
+mod served;
+mod session;
+mod way;
 
 use std::sync::Arc;
 
-use axum::Router;
-use socketioxide::{ParserConfig, SocketIo, TransportType, service::SocketIoService};
+use bytes::Bytes;
+use engineioxide_core::{OpenPacket, Packet, ProtocolVersion, Sid, TransportType};
+use tokio::net::TcpStream;
 
+use self::expiry::Expiry;
+pub(crate) use self::pending::note_pending;
 use self::{
-    adapter::{Registry, SocketAdapter},
-    expiry::Expiry,
-    namespace::{Namespace, open_root},
+    encoded::Namespace,
+    heartbeat::{Wheel, ticks},
 };
-use super::{lobby::Lobby, sessions::Sessions};
-use crate::{
-    config,
-    domain::Kind,
-    faces::Face,
-    telemetry::{catalogue, start_counter, start_histogram},
-    workers::Workers,
-};
+pub(super) use self::{ended::Ended, link::Link, out::Stream, polling::Polled, served::Served};
+use super::{entry::Entry, lobby::Lobby, sessions::Sessions, slot::Slot};
+use crate::{config, faces::Face, workers::Workers};
 
-/// Frames that may wait for one connection before it counts as too slow. Costs nothing while idle.
-const FRAMES_WAITING_MAX: usize = 4_096;
-/// Small, because every idle connection keeps one.
-const READ_BUFFER_BYTES: usize = 512;
-/// Binary attachments are never meant, but must be read to be refused without closing.
-const ATTACHMENTS_MAX: usize = 8;
-
-/// The namespace that clients before 3.x are always connected to.
+/// Namespace of connections that name none.
 const ROOT: &str = "/";
 
-/// HTTP service of one face's sockets.
-pub(crate) type Service = SocketIoService<Router, SocketAdapter>;
+/// Where sessions are opened.
+pub(super) trait Opens: Send + Sync {
+    /// Serves a websocket that opens a session, from the bytes that were read of it already.
+    fn open_websocket(
+        self: Arc<Self>,
+        stream: (TcpStream, Option<Slot>),
+        read: Bytes,
+        entry: Arc<Entry>,
+        protocol: ProtocolVersion,
+    );
 
-/// Where a face's sockets are.
-pub(crate) struct Mount<'a> {
-    /// Path of the Engine.IO handshake.
-    pub(crate) path: &'static str,
-    /// Namespaces of the face. If the root is not one of them, it takes connections of old clients,
-    /// but serves nothing.
-    pub(crate) namespaces: &'a [&'static str],
+    /// Opens a session that polls; returned is what its client is told first. In its id the node is named.
+    fn open_polling(self: Arc<Self>, entry: Arc<Entry>, protocol: ProtocolVersion) -> String;
 }
 
-/// Builds the service of a face.
-pub(crate) fn build<F: Face>(
-    face: F,
-    mount: &Mount<'_>,
+/// What all sessions of a face share.
+pub(super) struct Engine<F> {
+    face: Arc<F>,
+    namespaces: &'static [&'static str],
+    sessions: Sessions,
+    lobby: Lobby,
+    expiry: Expiry,
+    wheel: Wheel,
     config: config::Sockets,
-    (sessions, lobby): (&Sessions, &Lobby),
-    workers: &Workers,
-) -> Service {
-    show_events::<F>();
-    let registry = Registry::default();
-    let parser = ParserConfig::common()
-        .max_incoming_binaries(ATTACHMENTS_MAX)
-        .max_incoming_binary_buf_size(config.ws_message_bytes_max);
-    let builder = SocketIo::builder()
-        .with_adapter::<SocketAdapter>(registry.clone())
-        .with_parser(parser)
-        .req_path(mount.path)
-        .ping_interval(config.ping_interval)
-        .ping_timeout(config.ping_timeout)
-        // Who is not let in is closed by the lobby, which knows how long who was refused may stay.
-        .connect_timeout(config.auth_timeout + config.refused_stay * 2)
-        .max_payload(config.polling_bytes_max)
-        .max_buffer_size(FRAMES_WAITING_MAX)
-        .ws_read_buffer_size(READ_BUFFER_BYTES)
-        .ws_max_message_size(config.ws_message_bytes_max)
-        .ws_max_frame_size(config.ws_message_bytes_max);
-    let builder = match (config.polling, config.websocket) {
-        (true, false) => builder.transports([TransportType::Polling]),
-        (false, true) => builder.transports([TransportType::Websocket]),
-        _ => builder.transports([TransportType::Polling, TransportType::Websocket]),
-    };
-    // Whatever is not for the sockets never comes here.
-    let (service, io) = builder.build_with_inner_svc(Router::new());
-    let expiry = Expiry::start(workers);
-    let namespace = Arc::new(Namespace::new(
-        face,
-        registry,
-        (sessions.clone(), lobby.clone()),
-        expiry,
-        config,
-    ));
-    if !mount.namespaces.contains(&ROOT) {
-        open_root(&io);
-    }
-    for path in mount.namespaces {
-        Arc::clone(&namespace).open(&io, path);
-    }
-    service
+    rhythm: Rhythm,
 }
 
-/// Shows every event with every outcome before it happens.
-fn show_events<F: Face>() {
-    let events: Vec<_> = F::EVENTS.iter().copied().chain(["other"]).collect();
-    let kinds = Kind::ALL.iter().map(|kind| kind.label());
-    let results: Vec<_> = kinds.chain(["ok"]).collect();
-    let of_face = [("face", &[F::NAME][..]), ("event", &events)];
-    start_histogram(catalogue::EVENT_DURATION, &of_face);
-    let [face, event] = of_face;
-    start_counter(catalogue::EVENTS, &[face, event, ("result", &results)]);
+/// Times of heartbeats, in ticks.
+#[derive(Debug, Clone, Copy)]
+struct Rhythm {
+    interval: u32,
+    timeout: u32,
 }
+
+impl<F: Face> Engine<F> {
+    pub(super) fn new(
+        face: F,
+        namespaces: &'static [&'static str],
+        (sessions, lobby): (Sessions, Lobby),
+        (config, workers): (config::Sockets, &Workers),
+    ) -> Self {
+        Self {
+            face: Arc::new(face),
+            namespaces,
+            sessions,
+            lobby,
+            expiry: Expiry::start(workers),
+            wheel: Wheel::start(workers),
+            config,
+            rhythm: Rhythm {
+                interval: ticks(config.ping_interval),
+                timeout: ticks(config.ping_timeout),
+            },
+        }
+    }
+
+    /// A namespace of the face, as a client names it.
+    fn namespace(&self, path: &str) -> Option<Namespace> {
+        let mut all = self.namespaces.iter().enumerate();
+        let (index, path) = all.find(|(_, one)| **one == path)?;
+        Some(Namespace { index, path })
+    }
+
+    /// What the client of a session is told first.
+    fn greeting(&self, sid: Sid, upgrades: &[TransportType]) -> Packet {
+        Packet::Open(OpenPacket {
+            sid,
+            upgrades: upgrades.iter().copied().collect(),
+            ping_interval: self.config.ping_interval,
+            ping_timeout: self.config.ping_timeout,
+            max_payload: self.config.polling_bytes_max,
+        })
+    }
+
+    fn bytes_max(&self) -> usize {
+        usize::try_from(self.config.pending_bytes_max).unwrap_or(usize::MAX)
+    }
+}
+
+impl<F: Face> Opens for Engine<F> {
+    fn open_websocket(
+        self: Arc<Self>,
+        (tcp, slot): (TcpStream, Option<Slot>),
+        read: Bytes,
+        entry: Arc<Entry>,
+        protocol: ProtocolVersion,
+    ) {
+        let link = Link::websocket(Stream::new(tcp, slot), self.bytes_max());
+        let (link, sid) = (Arc::new(link), Sid::new());
+        entry.is_reached_by(&link);
+        // Nothing waits before it, so it fits.
+        link.send(&encoded::engine(self.greeting(sid, &[])), None)
+            .unwrap_or_default();
+        session::start(self, link, (entry, protocol, sid), read);
+    }
+
+    fn open_polling(self: Arc<Self>, entry: Arc<Entry>, protocol: ProtocolVersion) -> String {
+        let (link, sid) = (Arc::new(Link::polling(self.bytes_max())), Sid::new());
+        entry.is_reached_by(&link);
+        let upgrades: &[TransportType] = if self.config.websocket {
+            &[TransportType::Websocket]
+        } else {
+            &[]
+        };
+        let greeting = String::from(self.greeting(sid, upgrades));
+        let sessions = self.sessions.clone();
+        // The library's ids have a fixed length.
+        let named = greeting.replacen(sid.as_str(), &sessions.name_of(sid), 1);
+        let session: Arc<dyn Served> =
+            session::start(self, link, (entry, protocol, sid), Bytes::new());
+        sessions.opened(sid, &session);
+        payload::write(std::iter::once(named.as_str()), protocol)
+    }
+}
+
+/// The body of an answer to a poll; without packets it says that there is nothing.
+pub(super) fn polled(packets: &[Bytes], protocol: ProtocolVersion) -> String {
+    let texts = packets.iter().map(|packet| frame::payload(packet));
+    let nothing = packets.is_empty().then_some(NOOP);
+    payload::write(texts.chain(nothing), protocol)
+}
+
+/// A packet of Engine.IO that says nothing.
+const NOOP: &str = "6";

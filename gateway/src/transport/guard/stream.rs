@@ -17,10 +17,7 @@ use tokio::{
 };
 
 use super::handle::{HEAD, Handle, IDLE};
-use crate::{
-    telemetry::catalogue,
-    transport::{meter::Meter, slot::Slot},
-};
+use crate::{telemetry::catalogue, transport::slot::Slot};
 
 /// How long a peer may take.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +32,8 @@ pub(in crate::transport) struct Timeouts {
 
 /// A TCP stream under guard.
 pub(crate) struct Guarded {
-    io: TcpStream,
+    /// None once it was released.
+    io: Option<TcpStream>,
     handle: Arc<Handle>,
     timeouts: Timeouts,
     /// Runs while a write is standing still.
@@ -44,6 +42,8 @@ pub(crate) struct Guarded {
     expecting: Option<Pin<Box<Sleep>>>,
     /// When an answer was last written: the pause before the next request begins with its end.
     answered: Instant,
+    /// A write has stood still for too long.
+    is_stuck: bool,
     /// Its place at the port, given back with the connection.
     slot: Option<Slot>,
 }
@@ -51,12 +51,13 @@ pub(crate) struct Guarded {
 impl Guarded {
     pub(in crate::transport) fn new(io: TcpStream, timeouts: Timeouts) -> Self {
         Self {
-            io,
+            io: Some(io),
             handle: Arc::default(),
             timeouts,
             stalled: None,
             expecting: None,
             answered: Instant::now(),
+            is_stuck: false,
             slot: None,
         }
     }
@@ -67,7 +68,17 @@ impl Guarded {
         self
     }
 
-    pub(crate) fn handle(&self) -> Arc<Handle> {
+    /// Gives the connection up to somebody else who watches it, with its place at the port.
+    pub(in crate::transport) fn release(mut self) -> Option<(TcpStream, Option<Slot>)> {
+        Some((self.io.take()?, self.slot.take()))
+    }
+
+    fn io(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        let io = self.io.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        Ok(Pin::new(io))
+    }
+
+    pub(in crate::transport) fn handle(&self) -> Arc<Handle> {
         Arc::clone(&self.handle)
     }
 
@@ -82,19 +93,10 @@ impl Guarded {
         }
     }
 
-    fn note_written(&mut self, bytes: usize) {
-        self.handle.wrote(bytes);
+    fn note_written(&mut self) {
         if self.handle.phase.load(Ordering::Relaxed) == IDLE {
             self.answered = Instant::now();
         }
-    }
-
-    fn note_standing(&self, given: usize, written: &Poll<io::Result<usize>>) {
-        let taken = match written {
-            Poll::Ready(Ok(taken)) => *taken,
-            _ => 0,
-        };
-        self.handle.stands(given.saturating_sub(taken));
     }
 
     /// Nothing can be read now. Ready when that has been so for too long.
@@ -130,25 +132,15 @@ impl Guarded {
         cx: &mut Context<'_>,
         step: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        self.handle.check()?;
-        if let Poll::Ready(done) = step(Pin::new(&mut self.io), cx) {
-            if self.stalled.take().is_some() {
-                self.handle
-                    .meters()
-                    .for_each(|meter| meter.set_blocked(false));
-            }
+        if let Poll::Ready(done) = step(self.io()?, cx) {
+            self.stalled = None;
             return Poll::Ready(done);
         }
-        self.handle
-            .meters()
-            .for_each(|meter| meter.set_blocked(true));
-        self.handle.writer.register(cx.waker());
-        self.handle.check()?;
         let timeout = self.timeouts.write;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
         ready!(stalled.as_mut().poll(cx));
         metrics::counter!(catalogue::SLOW_CONSUMERS, "reason" => "write_timeout").increment(1);
-        self.handle.kill();
+        self.is_stuck = true;
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -159,21 +151,11 @@ impl AsyncRead for Guarded {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.handle.check()?;
-        if self.handle.paused.load(Ordering::Acquire) {
-            self.handle.reader.register(cx.waker());
-            self.handle.check()?;
-            // Resumed between the two looks: go on, because nobody may wake us.
-            if self.handle.paused.load(Ordering::Acquire) {
-                return Poll::Pending;
-            }
-        }
-        if let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buf) {
+        if let Poll::Ready(read) = self.io()?.poll_read(cx, buf) {
             self.note_read();
             return Poll::Ready(read);
         }
         self.handle.reader.register(cx.waker());
-        self.handle.check()?;
         self.poll_expecting(cx)
     }
 }
@@ -187,9 +169,8 @@ impl AsyncWrite for Guarded {
         let written = self
             .as_mut()
             .write_step(cx, |io, cx| io.poll_write(cx, buf));
-        self.note_standing(buf.len(), &written);
         let written = ready!(written)?;
-        self.note_written(written);
+        self.note_written();
         Poll::Ready(Ok(written))
     }
 
@@ -201,21 +182,17 @@ impl AsyncWrite for Guarded {
         let written = self
             .as_mut()
             .write_step(cx, |io, cx| io.poll_write_vectored(cx, bufs));
-        let bytes = bufs.iter().map(|buf| buf.len()).sum();
-        self.note_standing(bytes, &written);
         let written = ready!(written)?;
-        self.note_written(written);
+        self.note_written();
         Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.io.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.as_mut().write_step(cx, AsyncWrite::poll_flush))?;
-        self.handle.marks.flushed();
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write_step(cx, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -225,16 +202,13 @@ impl AsyncWrite for Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // Nobody is to be woken any more. What is kept here would keep the memory of the tasks that
-        // served the connection, for as long as anybody holds the handle.
+        // Nobody is to be woken any more. What is kept here would keep the memory of the task that served
+        // the connection, for as long as anybody holds the handle.
         drop(self.handle.reader.take());
-        drop(self.handle.writer.take());
-        self.handle.meters().for_each(Meter::gives_up);
-        let gently = self.handle.gently.load(Ordering::Acquire);
-        if self.handle.dead.load(Ordering::Acquire) && !gently {
+        if let Some(io) = self.io.as_ref().filter(|_| self.is_stuck) {
             // Without lingering the kernel keeps what was never read for minutes. If it refuses,
             // it only does that.
-            SockRef::from(&self.io)
+            SockRef::from(io)
                 .set_linger(Some(Duration::ZERO))
                 .unwrap_or_default();
         }
@@ -243,7 +217,6 @@ impl Drop for Guarded {
 
 #[cfg(test)]
 mod tests {
-    use roomwire_shared::Timestamp;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -269,30 +242,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_killed_connection_ends_its_pending_read_and_resets_the_peer() {
-        let (mut guarded, mut client) = pair(PATIENT).await;
-        let handle = guarded.handle();
-        let reading = tokio::spawn(async move { guarded.read_u8().await.map_err(|e| e.kind()) });
-        handle.kill();
-        let read = timeout(SOON, reading).await.unwrap().unwrap();
-        assert_eq!(read, Err(io::ErrorKind::ConnectionAborted));
-        assert!(timeout(SOON, client.read_u8()).await.unwrap().is_err());
-    }
-
-    #[tokio::test]
-    async fn a_paused_connection_is_not_read_until_it_is_resumed() {
-        let (mut guarded, mut client) = pair(PATIENT).await;
-        let handle = guarded.handle();
-        handle.pause(true);
-        client.write_all(b"x").await.unwrap();
-        let reading = tokio::spawn(async move { guarded.read_u8().await.ok() });
-        tokio::task::yield_now().await;
-        assert!(!reading.is_finished());
-        handle.pause(false);
-        assert_eq!(timeout(SOON, reading).await.unwrap().unwrap(), Some(b'x'));
-    }
-
-    #[tokio::test]
     async fn a_write_that_stands_still_ends_the_connection() {
         let write = QUICK;
         let (mut guarded, _client) = pair(Timeouts { write, ..PATIENT }).await;
@@ -300,52 +249,6 @@ mod tests {
         let writing = async move { guarded.write_all(&much).await.map_err(|error| error.kind()) };
         let written = timeout(SOON, writing).await.unwrap();
         assert_eq!(written, Err(io::ErrorKind::TimedOut));
-    }
-
-    #[tokio::test]
-    async fn a_message_behind_a_write_that_stands_still_is_not_out_before_it_moves() {
-        let (mut guarded, mut client) = pair(PATIENT).await;
-        let handle = guarded.handle();
-        let (much, message) = (vec![0; 16 * 1024 * 1024], [1; 100]);
-        let all = much.len() + message.len();
-        let mut at = 0;
-        while let Poll::Ready(written) = poll_once(&mut guarded, &much[at..]).await {
-            at += written.unwrap();
-        }
-        handle.time_next(Timestamp::from_unix_ms(0), message.len());
-        let writing = async {
-            guarded.write_all(&much[at..]).await.unwrap();
-            assert_eq!(
-                handle.marks.count(),
-                1,
-                "the message itself is not written yet"
-            );
-            guarded.write_all(&message).await.unwrap();
-            assert_eq!(handle.marks.count(), 0);
-        };
-        let mut read = vec![0; all];
-        let ((), read) = timeout(SOON, async {
-            tokio::join!(writing, client.read_exact(&mut read))
-        })
-        .await
-        .unwrap();
-        assert_eq!(read.unwrap(), all);
-    }
-
-    #[tokio::test]
-    async fn a_message_for_which_nothing_is_in_the_way_is_out_with_the_next_write() {
-        let (mut guarded, _client) = pair(PATIENT).await;
-        let handle = guarded.handle();
-        guarded.write_all(b"before").await.unwrap();
-        handle.time_next(Timestamp::from_unix_ms(0), 100);
-        assert_eq!(handle.marks.count(), 1);
-        guarded.write_all(b"with it").await.unwrap();
-        assert_eq!(handle.marks.count(), 0);
-    }
-
-    async fn poll_once(guarded: &mut Guarded, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut writing = std::pin::pin!(guarded.write(bytes));
-        std::future::poll_fn(|cx| Poll::Ready(writing.as_mut().poll(cx))).await
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ fn protocol(generation: Generation) -> &'static str {
 fn ways(transports: Transports) -> (&'static str, &'static str) {
     match transports {
         Transports::Websocket => ("websocket", "websocket"),
-        Transports::Polling => ("polling", "polling"),
+        Transports::Polling | Transports::Broken => ("polling", "polling"),
         Transports::Upgrade => ("polling", "websocket"),
     }
 }

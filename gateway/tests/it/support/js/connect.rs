@@ -48,6 +48,8 @@ pub(crate) enum Transports {
     Polling,
     /// Polling first, then a websocket.
     Upgrade,
+    /// Polling first, then a websocket that comes to nothing.
+    Broken,
 }
 
 impl Transports {
@@ -57,7 +59,7 @@ impl Transports {
         match self {
             Self::Websocket => &["websocket"],
             Self::Polling => &["polling"],
-            Self::Upgrade => &["polling", "websocket"],
+            Self::Upgrade | Self::Broken => &["polling", "websocket"],
         }
     }
 }

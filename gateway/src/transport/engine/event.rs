@@ -1,12 +1,7 @@
-//! A received event, taken whole: the library's own extractors refuse what we want to answer.
+//! A received event, taken whole and not yet parsed.
 
-use std::{convert::Infallible, sync::Arc};
-
+use engineioxide_core::Str;
 use serde_json::value::RawValue;
-use socketioxide::{handler::FromMessage, socket::Socket};
-use socketioxide_core::{Str, Value};
-
-use super::adapter::SocketAdapter;
 
 /// One event as it came.
 pub(super) struct Packet {
@@ -30,22 +25,5 @@ impl Packet {
         }
         let name = serde_json::from_str(parts.remove(0).get()).ok()?;
         Some((name, parts))
-    }
-}
-
-impl FromMessage<SocketAdapter> for Packet {
-    type Error = Infallible;
-
-    fn from_message(
-        _: Arc<Socket<SocketAdapter>>,
-        value: Value,
-        ack: Option<i64>,
-    ) -> Result<Self, Infallible> {
-        let json = match value {
-            Value::Str(json, _) => json,
-            // Another parser's form, which this engine is not built with.
-            Value::Bytes(_) => Str::from("[]"),
-        };
-        Ok(Self { json, ack })
     }
 }

@@ -1,0 +1,175 @@
+//! How a session is reached that polls: at most one request of its client waits here, until there is
+//! something to answer.
+
+use std::{
+    mem,
+    sync::{Arc, atomic::Ordering},
+};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
+
+use super::{
+    ended::Ended,
+    link::Link,
+    out::{Stream, Via},
+};
+
+/// Packets of one answer. Some clients drop what is beyond; there is the next poll for more.
+pub(super) const PACKETS_MAX: usize = 16;
+
+/// The side of a session on which its client polls.
+#[derive(Default)]
+pub(super) struct Polling {
+    /// The poll that waits.
+    pub(super) waiting: Option<Poll>,
+    /// The stamp of the last poll that was given something.
+    pub(super) last: Option<u64>,
+    /// A websocket is asking to take its place.
+    pub(super) is_probed: bool,
+    /// Wakes posts that wait until the session takes more.
+    pub(super) resumed: Arc<Notify>,
+}
+
+/// A poll that waits.
+pub(super) struct Poll {
+    pub(super) answer: oneshot::Sender<Vec<Bytes>>,
+    pub(super) stamp: Option<u64>,
+}
+
+/// What becomes of a poll.
+pub(in crate::transport) enum Polled {
+    /// There is something already.
+    Now(Vec<Bytes>),
+    Later(Waits),
+    /// The session is not here any more.
+    Gone,
+    /// The session does not poll any more, or another poll is waiting.
+    Misplaced,
+}
+
+/// A poll that waits for its answer. If it goes away when it was given one already, nobody can know
+/// whether the client has it, so the session ends.
+pub(in crate::transport) struct Waits {
+    pub(super) link: Arc<Link>,
+    pub(super) answer: oneshot::Receiver<Vec<Bytes>>,
+}
+
+impl Waits {
+    /// The packets of the answer; none, if the session has ended or is reached by a websocket now.
+    pub(in crate::transport) async fn answer(mut self) -> Vec<Bytes> {
+        (&mut self.answer).await.unwrap_or_default()
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.answer.close();
+        if self.answer.try_recv().is_ok() {
+            self.link.end(Ended::Unsure);
+        }
+    }
+}
+
+impl Link {
+    /// A poll has come. `stamp` tells it from others of its client, if that can be told: one that comes
+    /// again after it was answered has been repeated on its way, and its answer may be lost.
+    pub(in crate::transport) fn poll_with(self: &Arc<Self>, stamp: Option<u64>) -> Polled {
+        let mut out = self.lock();
+        if out.ended.is_some() {
+            return Polled::Gone;
+        }
+        let Via::Polling(polling) = &mut out.via else {
+            return match out.via {
+                Via::Closed => Polled::Gone,
+                _ => Polled::Misplaced,
+            };
+        };
+        if stamp.is_some() && polling.last == stamp {
+            drop(out);
+            self.end(Ended::Unsure);
+            return Polled::Gone;
+        }
+        let other = polling.waiting.take();
+        if other.is_some_and(|other| !other.answer.is_closed()) {
+            drop(out);
+            self.end(Ended::Overlapped);
+            return Polled::Misplaced;
+        }
+        let (answer, answered) = oneshot::channel();
+        polling.waiting = Some(Poll { answer, stamp });
+        let mut waits = Waits {
+            link: Arc::clone(self),
+            answer: answered,
+        };
+        out.answer_poll();
+        drop(out);
+        match waits.answer.try_recv() {
+            Ok(packets) => Polled::Now(packets),
+            Err(_) => Polled::Later(waits),
+        }
+    }
+
+    /// Lets go of a poll that waits, with nothing to say.
+    pub(super) fn release_poll(&self) {
+        if let Via::Polling(polling) = &mut self.lock().via {
+            // Without an answer it is told that there is none.
+            polling.waiting = None;
+        }
+    }
+
+    /// Whether a websocket may try to take the place of polling; only one does at a time.
+    pub(super) fn begins_probe(&self) -> bool {
+        match &mut self.lock().via {
+            Via::Polling(polling) => !mem::replace(&mut polling.is_probed, true),
+            _ => false,
+        }
+    }
+
+    /// It has not taken it, and polling goes on as if nothing had been.
+    pub(super) fn ends_probe(&self) {
+        if let Via::Polling(polling) = &mut self.lock().via {
+            polling.is_probed = false;
+        }
+    }
+
+    /// From now on the client is reached by a websocket, on which `unread` has come already. What waits
+    /// goes out over it; a poll that waits is let go. False if it has ended.
+    pub(super) fn upgrade(&self, io: Stream, unread: Vec<u8>) -> bool {
+        let mut out = self.lock();
+        if out.ended.is_some() || !matches!(out.via, Via::Polling(_)) {
+            return false;
+        }
+        let polling = mem::replace(&mut out.via, Via::Websocket(io));
+        out.unread = unread;
+        self.is_websocket.store(true, Ordering::Release);
+        drop(out);
+        if let Via::Polling(polling) = polling {
+            polling.resumed.notify_waiters();
+        }
+        self.task.wake();
+        true
+    }
+
+    /// Waits until it is read again, or has ended.
+    pub(in crate::transport) async fn until_resumed(&self) {
+        let Some(resumed) = self.resumed() else {
+            return;
+        };
+        loop {
+            let mut notified = std::pin::pin!(resumed.notified());
+            notified.as_mut().enable();
+            if !self.paused.load(Ordering::Acquire) || self.is_websocket() || self.is_closed() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    pub(super) fn resumed(&self) -> Option<Arc<Notify>> {
+        match &self.lock().via {
+            Via::Polling(polling) => Some(Arc::clone(&polling.resumed)),
+            _ => None,
+        }
+    }
+}

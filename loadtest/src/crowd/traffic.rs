@@ -35,6 +35,8 @@ pub(crate) struct TrafficPlan {
     pub(crate) senders: u16,
     /// Bytes of each text.
     pub(crate) text_bytes: usize,
+    /// Messages that a sender sends at a time.
+    pub(crate) burst: u32,
     /// Messages that each room will get in all, as a bound for what is kept.
     pub(crate) messages_per_room: usize,
 }
@@ -102,16 +104,18 @@ impl Traffic {
     /// Sends `count` messages, `per_second` in all, to the rooms in turn; returns how late they
     /// were sent. Blocks the calling thread, while the clients go on elsewhere.
     pub(crate) fn send(&mut self, count: u32, per_second: u32) -> Latencies {
-        let schedule = Schedule::new(Instant::now(), per_second);
+        let schedule = Schedule::new(Instant::now(), per_second).in_bursts(self.plan.burst);
         tokio::task::block_in_place(|| schedule.run(count, |n, intended| self.fire(n, intended)))
     }
 
     fn fire(&mut self, n: u32, intended: Instant) {
-        let turn = usize::try_from(n).unwrap_or_default() % self.rooms.len().max(1);
+        let burst = self.plan.burst.max(1);
+        let turn = usize::try_from(n / burst).unwrap_or_default() % self.rooms.len().max(1);
         let Some(lane) = self.rooms.get_mut(turn) else {
             return;
         };
-        let place = lane.ledger.len() % usize::from(self.plan.senders.max(1));
+        let bursts = lane.ledger.len() / usize::try_from(burst).unwrap_or(usize::MAX);
+        let place = bursts % usize::from(self.plan.senders.max(1));
         let (Ok(sequence), Ok(sender)) = (u32::try_from(lane.ledger.len()), u16::try_from(place))
         else {
             return;

@@ -12,6 +12,7 @@ use crate::result::stats::Latencies;
 pub struct Schedule {
     start: Instant,
     per_second: u32,
+    burst: u32,
 }
 
 impl Schedule {
@@ -21,13 +22,22 @@ impl Schedule {
         Self {
             start,
             per_second: per_second.max(1),
+            burst: 1,
         }
+    }
+
+    /// The same number of moments, but so many at a time, at the first one's; zero counts as one.
+    #[must_use]
+    pub fn in_bursts(self, burst: u32) -> Self {
+        let burst = burst.max(1);
+        Self { burst, ..self }
     }
 
     /// The moment of the `n`th message; computed from the start, so that nothing adds up.
     #[must_use]
     pub fn at(&self, n: u32) -> Instant {
-        let nanos = u64::from(n) * 1_000_000_000 / u64::from(self.per_second);
+        let first = n - n % self.burst;
+        let nanos = u64::from(first) * 1_000_000_000 / u64::from(self.per_second);
         self.start + Duration::from_nanos(nanos)
     }
 
@@ -62,6 +72,15 @@ mod tests {
             schedule.at(3_000_000),
             start + Duration::from_secs(1_000_000)
         );
+    }
+
+    #[test]
+    fn a_burst_has_the_moment_of_its_first() {
+        let start = Instant::now();
+        let schedule = Schedule::new(start, 100).in_bursts(10);
+        let moment = |ms| start + Duration::from_millis(ms);
+        let moments = [0, 9, 10, 19, 25].map(|n| schedule.at(n));
+        assert_eq!(moments, [0, 0, 100, 100, 200].map(moment));
     }
 
     #[test]

@@ -25,6 +25,8 @@ mod reader;
 mod run;
 mod served;
 mod session;
+#[cfg(test)]
+mod tests;
 mod way;
 
 use std::sync::Arc;

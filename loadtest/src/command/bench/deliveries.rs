@@ -37,6 +37,10 @@ pub struct Deliveries {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rate: u32,
 
+    /// Messages that one sender sends at a time, into one room; 1 for even spacing
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub burst: u32,
+
     /// Bytes of each text
     #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = text_bytes)]
     pub text_bytes: usize,
@@ -104,6 +108,7 @@ async fn measure_shape(
     let traffic_plan = TrafficPlan {
         senders: shape.members,
         text_bytes: plan.text_bytes,
+        burst: plan.burst,
         messages_per_room: usize::try_from(per_room).unwrap_or(usize::MAX / 2) + 1,
     };
     let mut traffic = Box::pin(Traffic::connect(access, rooms, traffic_plan)).await?;
@@ -176,6 +181,7 @@ impl Measured {
             Unit::PerSecond,
             Some(flags.rate.into()),
         ));
+        part.push(minor("burst", Unit::Count, Some(flags.burst.into())));
         part.push(minor(
             "text",
             Unit::Bytes,

@@ -57,6 +57,7 @@ pub(super) async fn run(flags: &Idle, site: &Site) -> Result<Report, CommandErro
     let traffic_plan = TrafficPlan {
         senders: SENDERS,
         text_bytes: flags.text_bytes,
+        burst: 1,
         messages_per_room: usize::try_from(flags.messages).unwrap_or(usize::MAX / 2),
     };
     let own = Processes::own();

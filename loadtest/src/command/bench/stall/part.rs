@@ -78,6 +78,7 @@ pub(super) async fn measure(place: &Place<'_>, stretch: Stretch) -> Result<Measu
     let traffic_plan = TrafficPlan {
         senders: plan.others(),
         text_bytes: plan.text_bytes,
+        burst: 1,
         messages_per_room: usize::try_from(in_all).unwrap_or(usize::MAX / 2),
     };
     let mut traffic = Box::pin(Traffic::connect(place.access, vec![room], traffic_plan)).await?;

@@ -147,6 +147,7 @@ impl Side {
         let plan = TrafficPlan {
             senders: flags.shape.members,
             text_bytes: flags.text_bytes,
+            burst: 1,
             messages_per_room: usize::try_from(per_room).unwrap_or(usize::MAX / 2),
         };
         Ok(Self {

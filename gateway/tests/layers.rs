@@ -76,8 +76,8 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
         "engineioxide",
         &[
             "transport/engine",
-            "transport/edge.rs",
-            "transport/sessions.rs",
+            "transport/http/edge.rs",
+            "transport/sessions/known.rs",
         ],
     ),
     ("fred::", &["bus"]),

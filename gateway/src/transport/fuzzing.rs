@@ -12,8 +12,8 @@ use http::{HeaderName, HeaderValue, Request, Uri, header};
 
 pub(crate) use super::engine::fuzzing::{event, frames, payload};
 use super::{
-    edge::session_id,
-    forward::{Owner, owner},
+    http::edge::session_id,
+    sessions::forward::{Owner, owner},
 };
 use crate::{
     bus::NodeId,

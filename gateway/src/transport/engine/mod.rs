@@ -16,6 +16,7 @@ mod greeting;
 mod heartbeat;
 mod inbound;
 mod link;
+mod namespaces;
 mod out;
 mod payload;
 mod pending;
@@ -42,7 +43,10 @@ use self::{
     heartbeat::{Wheel, ticks},
 };
 pub(super) use self::{ended::Ended, link::Link, out::Stream, polling::Polled, served::Served};
-use super::{entry::Entry, lobby::Lobby, sessions::Sessions, slot::Slot};
+use super::{
+    http::slot::Slot,
+    sessions::{entry::Entry, known::Sessions, lobby::Lobby},
+};
 use crate::{config, faces::Face, workers::Workers};
 
 /// Namespace of connections that name none.

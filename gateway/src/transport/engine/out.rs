@@ -16,7 +16,7 @@ use super::{
     pending,
     polling::{PACKETS_MAX, Polling},
 };
-use crate::transport::slot::Slot;
+use crate::transport::http::slot::Slot;
 
 /// Frames of one write.
 const FRAMES_PER_WRITE: usize = 64;

@@ -75,7 +75,7 @@ impl Budget {
 }
 
 /// A body whose pace and size are watched. Its time begins when it is first read.
-pub(super) struct PacedBody<B: Body<Data = Bytes> + Send + Unpin + 'static> {
+pub(in crate::transport) struct PacedBody<B: Body<Data = Bytes> + Send + Unpin + 'static> {
     /// None once it has ended, or must not be read any more.
     inner: Option<B>,
     budget: Budget,
@@ -86,7 +86,7 @@ pub(super) struct PacedBody<B: Body<Data = Bytes> + Send + Unpin + 'static> {
 }
 
 impl<B: Body<Data = Bytes> + Send + Unpin + 'static> PacedBody<B> {
-    pub(super) fn new(inner: B, budget: Budget, expects_to_be_asked: bool) -> Self {
+    pub(in crate::transport) fn new(inner: B, budget: Budget, expects_to_be_asked: bool) -> Self {
         Self {
             inner: Some(inner),
             budget,

@@ -5,13 +5,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::telemetry::catalogue;
 
 /// Held for as long as the connection is open, whatever it was upgraded to; counts it.
-pub(super) struct Slot {
+pub(in crate::transport) struct Slot {
     port: &'static str,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Slot {
-    pub(super) fn new(port: &'static str, permit: OwnedSemaphorePermit) -> Self {
+    pub(in crate::transport) fn new(port: &'static str, permit: OwnedSemaphorePermit) -> Self {
         metrics::gauge!(catalogue::TCP_CONNECTIONS, "port" => port).increment(1.0);
         Self {
             port,

@@ -7,7 +7,7 @@ use crate::config::CorsOrigins;
 
 /// What a request's origin may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(in crate::transport) enum Trust {
     /// No page, one of this host itself, or one that is listed by name: its cookies count.
     Known,
     /// Any page may call, so this one may; but it must bring its own token.
@@ -17,7 +17,7 @@ pub(super) enum Trust {
 }
 
 /// Judges a request. Of several origins the least trusted one counts.
-pub(super) fn judge(origins: &CorsOrigins, headers: &HeaderMap, uri: &Uri) -> Trust {
+pub(in crate::transport) fn judge(origins: &CorsOrigins, headers: &HeaderMap, uri: &Uri) -> Trust {
     let host = uri
         .authority()
         .map(Authority::as_str)

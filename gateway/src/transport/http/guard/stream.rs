@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::handle::{HEAD, Handle, IDLE};
-use crate::{telemetry::catalogue, transport::slot::Slot};
+use crate::{telemetry::catalogue, transport::http::slot::Slot};
 
 /// How long a peer may take.
 #[derive(Debug, Clone, Copy)]

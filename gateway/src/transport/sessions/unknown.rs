@@ -4,12 +4,12 @@
 use axum::body::Body;
 use http::Response;
 
-use super::mistake::{self, Mistake};
 use crate::telemetry::catalogue;
+use crate::transport::http::mistake::{self, Mistake};
 
 /// Why a session is not known.
 #[derive(Clone, Copy)]
-pub(super) enum Reason {
+pub(in crate::transport) enum Reason {
     /// It ended by itself, or there never was one.
     NotHere,
     /// This node has ended it.
@@ -29,7 +29,7 @@ impl Reason {
 }
 
 /// Tells a client that its session is unknown, and counts that.
-pub(super) fn answer(reason: Reason) -> Response<Body> {
+pub(in crate::transport) fn answer(reason: Reason) -> Response<Body> {
     metrics::counter!(catalogue::SESSIONS_UNKNOWN, "reason" => reason.label()).increment(1);
     mistake::answer(Mistake::Session)
 }

@@ -4,18 +4,18 @@
 use axum::body::Body;
 use http::{Request, Response};
 
-use super::{
-    peers::{self, PeerError, Peers},
-    upgrade,
-};
 use crate::bus::{Leases, NodeId};
+use crate::transport::{
+    http::upgrade,
+    sessions::peers::{self, PeerError, Peers},
+};
 
 /// Between a session's id and its node's. In neither of them.
-pub(super) const SEPARATOR: char = '.';
+pub(in crate::transport) const SEPARATOR: char = '.';
 
 /// Whose session an id names.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Owner<'a> {
+pub(in crate::transport) enum Owner<'a> {
     /// This node's; here is the id without it.
     Own(&'a str),
     Other(&'a str),
@@ -42,13 +42,13 @@ impl Nodes {
     }
 
     /// Reads a session id. One that names no node is for this one to judge.
-    pub(super) fn owner<'a>(&self, sid: &'a str) -> Owner<'a> {
+    pub(in crate::transport) fn owner<'a>(&self, sid: &'a str) -> Owner<'a> {
         owner(self.leases.own(), sid)
     }
 
     /// Passes a request on to the node that owns its session. `None` if there is no such node any
     /// more, and so no such session.
-    pub(super) async fn forward(
+    pub(in crate::transport) async fn forward(
         &self,
         node: &str,
         request: Request<Body>,
@@ -74,7 +74,7 @@ impl Nodes {
 }
 
 /// Whose session an id names, as `own` sees it.
-pub(super) fn owner<'a>(own: &NodeId, sid: &'a str) -> Owner<'a> {
+pub(in crate::transport) fn owner<'a>(own: &NodeId, sid: &'a str) -> Owner<'a> {
     match sid.rsplit_once(SEPARATOR) {
         Some((plain, node)) if node == own.as_str() => Owner::Own(plain),
         Some((_, node)) if NodeId::parse(node).is_some() => Owner::Other(node),

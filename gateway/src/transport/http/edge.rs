@@ -13,17 +13,17 @@ use engineioxide_core::ProtocolVersion;
 use http::{Method, Request, Response, StatusCode, header};
 use tower::Service;
 
-use super::{
+use crate::transport::{
     engine::Opens,
-    entry::Entry,
-    forward::{Nodes, Owner},
-    lobby::Lobby,
-    mistake::{self, Mistake},
-    origin::{self, Trust},
-    requests,
-    sessions::{Found, Sessions},
-    unknown::{self, Reason},
-    upgrade,
+    http::mistake::{self, Mistake},
+    http::origin::{self, Trust},
+    http::requests,
+    http::upgrade,
+    sessions::entry::Entry,
+    sessions::forward::{Nodes, Owner},
+    sessions::known::{Found, Sessions},
+    sessions::lobby::Lobby,
+    sessions::unknown::{self, Reason},
 };
 use crate::{
     config::{self, CorsOrigins},
@@ -47,8 +47,8 @@ pub(crate) struct Edge {
 /// The sockets of a face.
 #[derive(Clone)]
 pub(crate) struct Mount {
-    pub(super) path: &'static str,
-    pub(super) engine: Arc<dyn Opens>,
+    pub(in crate::transport) path: &'static str,
+    pub(in crate::transport) engine: Arc<dyn Opens>,
 }
 
 /// What clients may do.
@@ -192,7 +192,7 @@ impl Edge {
         match self.transport(query) {
             None => mistake::answer(Mistake::Transport),
             Some(Transport::Websocket) => upgrade::accept(request, move |(tcp, slot), read| {
-                session.probe(super::engine::Stream::new(tcp, slot), read);
+                session.probe(crate::transport::engine::Stream::new(tcp, slot), read);
             }),
             Some(Transport::Polling) => match *request.method() {
                 Method::POST => {
@@ -219,7 +219,7 @@ impl Edge {
 
 /// The session that a request continues, if it continues one, as the client was told it: nothing is
 /// decoded.
-pub(super) fn session_id(query: &str) -> Option<&str> {
+pub(in crate::transport) fn session_id(query: &str) -> Option<&str> {
     let sid = query.split('&').find_map(|pair| pair.strip_prefix("sid="));
     sid.filter(|sid| !sid.is_empty())
 }

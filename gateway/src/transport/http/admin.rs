@@ -18,7 +18,7 @@ use axum::{
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::{Budget, Edge, Listener, Tools};
+use crate::transport::{Budget, Edge, Listener, Tools};
 use crate::{
     config,
     telemetry::{Recorder, catalogue},

@@ -5,12 +5,12 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use super::engine::Link;
 use crate::faces::Handshake;
+use crate::transport::engine::Link;
 
 /// One session of either face.
 pub(crate) struct Entry {
-    pub(super) handshake: Handshake,
+    pub(in crate::transport) handshake: Handshake,
     /// The way to its client.
     link: OnceLock<Weak<Link>>,
     /// Namespaces that it is in.
@@ -20,7 +20,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(handshake: Handshake) -> Self {
+    pub(in crate::transport) fn new(handshake: Handshake) -> Self {
         Self {
             handshake,
             link: OnceLock::new(),
@@ -30,38 +30,38 @@ impl Entry {
     }
 
     /// Notes the way to its client.
-    pub(super) fn is_reached_by(&self, link: &Arc<Link>) {
+    pub(in crate::transport) fn is_reached_by(&self, link: &Arc<Link>) {
         self.link.set(Arc::downgrade(link)).unwrap_or_default();
     }
 
     /// A namespace has let it in, whatever others have said before.
-    pub(super) fn enters(&self) {
+    pub(in crate::transport) fn enters(&self) {
         self.admitted.fetch_add(1, Ordering::AcqRel);
         self.refused.store(false, Ordering::Release);
     }
 
     /// It is out of a namespace; true if that was the last.
-    pub(super) fn leaves(&self) -> bool {
+    pub(in crate::transport) fn leaves(&self) -> bool {
         self.admitted.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
     /// Whether some namespace serves it.
-    pub(super) fn is_admitted(&self) -> bool {
+    pub(in crate::transport) fn is_admitted(&self) -> bool {
         self.admitted.load(Ordering::Acquire) > 0
     }
 
     /// Notes that a namespace has refused it; true the first time.
-    pub(super) fn is_refused_now(&self) -> bool {
+    pub(in crate::transport) fn is_refused_now(&self) -> bool {
         !self.refused.swap(true, Ordering::AcqRel)
     }
 
     /// Whether a namespace has refused it.
-    pub(super) fn was_refused(&self) -> bool {
+    pub(in crate::transport) fn was_refused(&self) -> bool {
         self.refused.load(Ordering::Acquire)
     }
 
     /// Closes it; what the kernel has taken is still sent.
-    pub(super) fn close(&self) {
+    pub(in crate::transport) fn close(&self) {
         if let Some(link) = self.link.get().and_then(Weak::upgrade) {
             link.close();
         }

@@ -11,11 +11,11 @@ use std::{
 use engineioxide_core::Sid;
 use tokio::time::Instant;
 
-use super::{
-    engine::{Ended, Served},
-    forward::SEPARATOR,
-};
 use crate::bus::NodeId;
+use crate::transport::{
+    engine::{Ended, Served},
+    sessions::forward::SEPARATOR,
+};
 
 /// How long a session that was ended is known to have been: for whoever looks why clients come back.
 const FORGET_AFTER: Duration = Duration::from_mins(5);
@@ -40,7 +40,7 @@ struct Known {
 }
 
 /// What is known of a session that a request names.
-pub(super) enum Found {
+pub(in crate::transport) enum Found {
     Open(Arc<dyn Served>),
     /// It ended by itself, or there never was one.
     Unknown,
@@ -58,18 +58,18 @@ impl Sessions {
     }
 
     /// An id as clients know it.
-    pub(super) fn name_of(&self, sid: Sid) -> String {
+    pub(in crate::transport) fn name_of(&self, sid: Sid) -> String {
         format!("{sid}{SEPARATOR}{}", self.0.node.as_str())
     }
 
     /// Notes a session that a polling client has just opened.
-    pub(super) fn opened(&self, sid: Sid, session: &Arc<dyn Served>) {
+    pub(in crate::transport) fn opened(&self, sid: Sid, session: &Arc<dyn Served>) {
         // One that has ended already is found to be gone.
         self.lock().open.insert(sid, Arc::downgrade(session));
     }
 
     /// Looks a session up.
-    pub(super) fn find(&self, sid: &str) -> Found {
+    pub(in crate::transport) fn find(&self, sid: &str) -> Found {
         let Ok(sid) = sid.parse() else {
             return Found::Unknown;
         };
@@ -82,7 +82,7 @@ impl Sessions {
     }
 
     /// A session has ended; those that never polled are not known here.
-    pub(super) fn ended(&self, sid: Sid, ended: Ended) {
+    pub(in crate::transport) fn ended(&self, sid: Sid, ended: Ended) {
         let mut known = self.lock();
         let polled = known.open.remove(&sid).is_some();
         if polled && ended.is_ours() && known.ended.len() < ENDED_MAX {

@@ -7,17 +7,17 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{
-    guard::Guarded,
-    mistake::{self, Mistake},
-    slot::Slot,
+use crate::transport::{
+    http::guard::Guarded,
+    http::mistake::{self, Mistake},
+    http::slot::Slot,
 };
 
 /// The one version that there is.
 const VERSION: &[u8] = b"13";
 
 /// Whether a request asks for a websocket; other protocols are ignored, as HTTP allows.
-pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+pub(in crate::transport) fn is_wanted(headers: &HeaderMap) -> bool {
     let upgrades = headers.get_all(header::UPGRADE).into_iter();
     let mut named = upgrades.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     named.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
@@ -25,7 +25,7 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 
 /// Upgrades a request, and hands its connection on, with what was read of it already. Whatever is no
 /// handshake is answered as a bad request.
-pub(super) fn accept(
+pub(in crate::transport) fn accept(
     mut request: Request<Body>,
     take: impl FnOnce((TcpStream, Option<Slot>), Bytes) + Send + 'static,
 ) -> Response<Body> {

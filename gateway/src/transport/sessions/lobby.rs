@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::entry::Entry;
+use crate::transport::sessions::entry::Entry;
 use crate::{config, telemetry::catalogue};
 
 /// Connections whose token is still awaited or judged.
@@ -66,14 +66,14 @@ impl Lobby {
     }
 
     /// A connection was opened: from now on it has to be let in.
-    pub(super) fn expect(&self, entry: &Arc<Entry>) {
+    pub(in crate::transport) fn expect(&self, entry: &Arc<Entry>) {
         let due = Instant::now() + self.0.patience;
         let crowded = self.lock().pending.push(entry, due, Entry::is_pending);
         Self::close(crowded, "crowded");
     }
 
     /// A namespace has refused a connection, or it has left the last that had let it in.
-    pub(super) fn keep(&self, entry: &Arc<Entry>) {
+    pub(in crate::transport) fn keep(&self, entry: &Arc<Entry>) {
         if entry.is_refused_now() {
             let due = Instant::now() + self.0.stay;
             let crowded = self.lock().refused.push(entry, due, Entry::is_outside);

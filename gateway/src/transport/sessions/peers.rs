@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use tokio::{io::copy_bidirectional, net::TcpStream, time::timeout};
 
-use super::listener::PEER_IDLE_TIMEOUT;
+use crate::transport::http::listener::PEER_IDLE_TIMEOUT;
 
 /// How long a node may take to accept; one that does not is as good as dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,11 +29,11 @@ const HOP_BY_HOP: [HeaderName; 2] = [header::CONNECTION, HeaderName::from_static
 
 /// Sends to other nodes; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Peers(Client<HttpConnector, Body>);
+pub(in crate::transport) struct Peers(Client<HttpConnector, Body>);
 
 /// A request that was not answered.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PeerError {
+pub(in crate::transport) enum PeerError {
     #[error("the node cannot be reached")]
     Unreachable,
     #[error("the node did not answer")]
@@ -41,7 +41,7 @@ pub(super) enum PeerError {
 }
 
 impl Peers {
-    pub(super) fn new() -> Self {
+    pub(in crate::transport) fn new() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -58,7 +58,7 @@ impl Peers {
     }
 
     /// Sends a request that is answered with a body.
-    pub(super) async fn send(
+    pub(in crate::transport) async fn send(
         &self,
         address: SocketAddr,
         mut request: Request<Body>,
@@ -80,7 +80,7 @@ impl Peers {
 }
 
 /// Sends a request on a connection of its own, which becomes a websocket if the node agrees.
-pub(super) async fn upgrade(
+pub(in crate::transport) async fn upgrade(
     address: SocketAddr,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, PeerError> {

@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 /// What was wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mistake {
+pub(in crate::transport) enum Mistake {
     Transport,
     Session,
     Method,
@@ -36,7 +36,7 @@ impl Mistake {
 }
 
 /// The answer to a mistake.
-pub(super) fn answer(mistake: Mistake) -> Response<Body> {
+pub(in crate::transport) fn answer(mistake: Mistake) -> Response<Body> {
     let mut response = Response::new(Body::from(mistake.text()));
     *response.status_mut() = mistake.status();
     let json = HeaderValue::from_static("application/json");

@@ -49,7 +49,7 @@ impl Tools {
         self.0.set((node, hub)).unwrap_or_default();
     }
 
-    pub(super) fn router(self) -> Router {
+    pub(in crate::transport) fn router(self) -> Router {
         Router::new()
             .route("/log-filter", get(filter).put(set_filter))
             .route("/messages", get(of_trace))

@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Cors, CorsLayer};
 
-use super::{
+use crate::transport::{
     Edge,
-    body::{Budget, PacedBody},
-    guard::{self, Timeouts},
-    slot::Slot,
+    http::body::{Budget, PacedBody},
+    http::guard::{self, Timeouts},
+    http::slot::Slot,
 };
 use crate::{
     config::{self, CorsOrigins},
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Between nodes: how long a kept connection may wait for another request.
-pub(super) const PEER_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+pub(in crate::transport) const PEER_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 const PEER_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that the system may hold for us until they are accepted, as far as it allows. When
 /// many come at once, those beyond it knock again only after a second.
@@ -102,7 +102,7 @@ impl Listener<Cors<Edge>> {
 
 impl Listener<Router> {
     /// The port that other nodes and probes use.
-    pub(super) fn private(
+    pub(in crate::transport) fn private(
         tcp: TcpListener,
         router: Router,
         bodies: Budget,

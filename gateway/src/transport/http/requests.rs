@@ -15,12 +15,12 @@ use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::timeout;
 
-use super::{
-    engine::{Ended, Link, Polled, Served, polled},
-    mistake::{self, Mistake},
-    unknown::{self, Reason},
-};
 use crate::faces::{BodyError, read_body};
+use crate::transport::{
+    engine::{Ended, Link, Polled, Served, polled},
+    http::mistake::{self, Mistake},
+    sessions::unknown::{self, Reason},
+};
 
 /// How long a post waits for the events before it; then it is handled all the same, and the bound
 /// of the queue decides.
@@ -30,7 +30,10 @@ const UNADMITTED_BYTES_MAX: usize = 64 * 1024;
 
 /// Packets for a client, as soon as there are some. `stamp` is what it tells its polls apart by, if it
 /// does.
-pub(super) async fn poll(session: &Arc<dyn Served>, stamp: Option<&str>) -> Response<Body> {
+pub(in crate::transport) async fn poll(
+    session: &Arc<dyn Served>,
+    stamp: Option<&str>,
+) -> Response<Body> {
     session.notice();
     let link = Arc::clone(session.link());
     let packets = match link.poll_with(stamp.map(hash)) {
@@ -51,7 +54,7 @@ pub(super) async fn poll(session: &Arc<dyn Served>, stamp: Option<&str>) -> Resp
 }
 
 /// Packets of a client. What becomes of a body that is too large or too slow is the same for all.
-pub(super) async fn post(
+pub(in crate::transport) async fn post(
     session: Arc<dyn Served>,
     request: Request<Body>,
     bytes_max: usize,
@@ -83,7 +86,7 @@ pub(super) async fn post(
 }
 
 /// An answer of a text.
-pub(super) fn text(body: impl Into<Body>) -> Response<Body> {
+pub(in crate::transport) fn text(body: impl Into<Body>) -> Response<Body> {
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=UTF-8")];
     let never = [(header::CACHE_CONTROL, "no-store")];
     (kind, never, body.into()).into_response()

@@ -47,6 +47,15 @@ pub(crate) fn keeps_leaver() -> bool {
     DEPARTURES.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
 }
 
+/// Whether to forget the first of what waits when a session that polled becomes a websocket.
+pub(crate) fn loses_at_upgrade() -> bool {
+    static UPGRADES: AtomicU64 = AtomicU64::new(0);
+    let Some(one_in) = planted("lose-at-upgrade") else {
+        return false;
+    };
+    UPGRADES.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
+}
+
 /// Whether to show and to publish messages before they are committed.
 pub(crate) fn delivers_before_commit() -> bool {
     planted("deliver-before-commit").is_some()

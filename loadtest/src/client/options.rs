@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use clap::ValueEnum;
+
 use super::contract::Contract;
 
 /// By which transport a connection is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Transport {
     /// A websocket from the first byte on.
     #[default]

@@ -44,6 +44,7 @@ pub(super) async fn world(
         seed: plan.seed,
         look_one_in: plan.look_one_in,
         join_again: plan.join_again,
+        transports: plan.transports.clone(),
         gates,
         stays: Stays::new(script.members.len(), users.len()),
         users,

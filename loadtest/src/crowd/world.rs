@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::client::rest::{Rest, RestError};
-use crate::client::{Contract, Target};
+use crate::client::{Contract, Target, Transport};
 use crate::load::script::Load;
 use crate::truth::record::Moment;
 use crate::truth::stays::Stays;
@@ -48,6 +48,8 @@ pub struct Plan {
     pub guests: Vec<UserId>,
     /// Clients of chats ask for all their feeds again on each connection.
     pub join_again: bool,
+    /// Each connection uses one of these.
+    pub transports: Vec<Transport>,
 }
 
 /// A user.
@@ -96,6 +98,8 @@ pub struct World {
     pub look_one_in: u32,
     /// Clients of chats ask for all their feeds again on each connection.
     pub join_again: bool,
+    /// Each connection uses one of these.
+    pub transports: Vec<Transport>,
     /// The ways in, one for each gateway.
     pub gates: Vec<Target>,
     /// Everybody, by number.

@@ -58,6 +58,16 @@ async fn a_dropped_hint_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_an_upgrade_loses_is_found() {
+    let flags = "--seed 3 --users 12 --rooms 4 --rate 120 --duration 12 --late-after 5 \
+                 --reconnects 60 --transports upgrade";
+    let (report, output) = verify("lose-at-upgrade:1", flags).await;
+    assert_eq!(output.status.code(), Some(2));
+    let found = ["late", "lost"].map(|kind| failed(&report, kind));
+    assert!(found.iter().sum::<u64>() > 0, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_before_its_commit_is_found() {
     let flags = "--seed 5 --users 12 --rooms 3 --rate 60 --duration 6 --late-after 4";
     let (report, output) = verify("deliver-before-commit", flags).await;

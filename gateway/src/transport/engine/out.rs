@@ -199,6 +199,15 @@ impl Out {
         }
     }
 
+    /// The planted bug: the first of what waits is never sent.
+    #[cfg(feature = "planted-faults")]
+    pub(super) fn lose_first(&mut self) {
+        if let Some(first) = self.waiting.pop_front() {
+            self.bytes -= first.bytes.len();
+            pending::gone(first.bytes.len());
+        }
+    }
+
     /// Nothing waits any more.
     pub(super) fn forget(&mut self) {
         pending::gone(self.bytes);

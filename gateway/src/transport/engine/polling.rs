@@ -142,6 +142,10 @@ impl Link {
         }
         let polling = mem::replace(&mut out.via, Via::Websocket(io));
         out.unread = unread;
+        #[cfg(feature = "planted-faults")]
+        if crate::planted::loses_at_upgrade() {
+            out.lose_first();
+        }
         self.is_websocket.store(true, Ordering::Release);
         drop(out);
         if let Via::Polling(polling) = polling {

@@ -24,6 +24,7 @@ use self::report::Observed;
 use self::strike::{Span, strikes};
 use self::watchers::Watchers;
 use super::CommandError;
+use crate::client::Transport;
 use crate::client::tokens::Signer;
 use crate::crowd::trial;
 use crate::crowd::world::Plan;
@@ -72,6 +73,7 @@ async fn observe(
         look_one_in: 0,
         guests: watchers.users(),
         join_again: false,
+        transports: vec![Transport::Websocket],
     };
     let span = Span::default();
     let strikes = strikes(flags, stack, &span);

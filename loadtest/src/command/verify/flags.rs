@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::client::Transport;
 use crate::deployment::flags::TargetFlags;
 use crate::faults::FaultSet;
 use crate::load::script::Load;
@@ -65,6 +66,10 @@ pub struct VerifyFlags {
     /// active
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub late_after: u32,
+
+    /// What clients connect by, separated by commas: each connection takes one of them
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', default_values = ["websocket", "polling", "upgrade"])]
+    pub transports: Vec<Transport>,
 
     /// Clients of chats join their chats again on each connection, and nothing is expected of feeds
     /// that they did not join: for gateways with `FEED_MEMORY_HOURS=0`

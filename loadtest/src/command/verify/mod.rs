@@ -29,6 +29,7 @@ pub(super) async fn run(flags: &VerifyFlags) -> Result<Report, CommandError> {
         look_one_in: LOOK_ONE_IN,
         guests: Vec::new(),
         join_again: flags.join_again,
+        transports: flags.transports.clone(),
     };
     if !flags.target.url.is_empty() {
         let signer = Signer::new(&flags.target.secret()?);

@@ -155,7 +155,11 @@ impl Actor {
         loop {
             let gateway = self.dice.random_range(0..gates);
             let target = self.world.gates.get(gateway)?.clone();
-            let options = options.clone();
+            let transport = choose(self.dice.random(), &self.world.transports);
+            let options = ConnectOptions {
+                transport: transport.unwrap_or_default(),
+                ..options.clone()
+            };
             let began = self.world.now();
             let expected = self.memory.taken_up(began);
             let connecting = async move {

@@ -3,6 +3,7 @@
 mod chats;
 mod connections;
 mod feeds;
+mod plans;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -50,6 +50,17 @@ fn height(curve: &Curve, value: f64) -> f64 {
     value
 }
 
+/// What stands at a height.
+fn value_at(height: f64, logarithmic: bool) -> f64 {
+    if logarithmic {
+        return 10_f64.powf(height);
+    }
+    height
+}
+
+/// The last label below a chart stands half beside it.
+const LABEL_HALF: i32 = 48;
+
 fn draw<'a>(area: &Area<'a>, timeline: &Timeline, curves: &[&Curve]) -> Result<(), Failure<'a>> {
     let logarithmic = curves.iter().any(|curve| is_logarithmic(curve));
     let heights = curves.iter().flat_map(|curve| {
@@ -62,16 +73,13 @@ fn draw<'a>(area: &Area<'a>, timeline: &Timeline, curves: &[&Curve]) -> Result<(
     let end = timeline.end().max(1.0);
     let mut chart = ChartBuilder::on(area)
         .margin(8)
+        .margin_right(LABEL_HALF)
         .x_label_area_size(26)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..end, bottom..top)?;
     let unit = curves.first().map_or("", |curve| curve.unit.symbol());
     let label = |height: &f64| {
-        let value = if logarithmic {
-            10_f64.powf(*height)
-        } else {
-            *height
-        };
+        let value = value_at(*height, logarithmic);
         let digits = usize::from(value < 10.0);
         format!("{value:.digits$} {unit}")
     };
@@ -89,8 +97,8 @@ fn draw<'a>(area: &Area<'a>, timeline: &Timeline, curves: &[&Curve]) -> Result<(
     }
     for fault in &timeline.faults {
         let to = fault.to.max(fault.from + end * FAULT_MIN);
-        let area = [(fault.from, bottom), (to, top)];
-        let area = Rectangle::new(area, FAULT.mix(0.15).filled());
+        let corners = [(fault.from, bottom), (to, top)];
+        let area = Rectangle::new(corners, FAULT.mix(0.15).filled());
         chart.draw_series(std::iter::once(area))?;
     }
     for (curve, color) in curves.iter().zip(COLORS) {

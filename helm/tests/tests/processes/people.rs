@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use roomwire_loadtest::client::Target;
 use roomwire_loadtest::client::tokens::Signer;
+use roomwire_loadtest::client::{Target, Transport};
 use roomwire_loadtest::command::drill::watchers::Watchers;
 use roomwire_loadtest::crowd::trial::{Done, Verdict, run};
 use roomwire_loadtest::crowd::world::Plan;
@@ -60,6 +60,7 @@ pub(crate) async fn talk<T: Send + 'static>(
         look_one_in: 8,
         guests: watchers.users(),
         join_again: false,
+        transports: vec![Transport::Websocket],
     };
     let (tell, told) = oneshot::channel();
     let strikes = Box::new(move |_| -> BoxFuture<'static, Done> {

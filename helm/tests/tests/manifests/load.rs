@@ -90,7 +90,7 @@ fn sees_gateways(rendered: &Rendered, coordinator: &Manifest, urls: &[String]) -
             .zip(labels)
             .is_some_and(|(selected, labels)| matches(selected, labels))
         && entry.is_some_and(|entry| {
-            entry["port"].to_string() == port
+            entry["port"].as_u64() == port.parse().ok()
                 && is_let_in(rendered, coordinator, gateway, &entry["targetPort"])
         })
 }

@@ -70,8 +70,23 @@ impl Polling {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
+    /// A websocket that may take its place. One that asks while the gateway has not noticed the end of
+    /// the last one is turned away.
+    pub(super) async fn probed(&self) -> Socket {
+        let asking = async {
+            loop {
+                let mut websocket = self.websocket().await;
+                websocket.say("2probe").await;
+                if websocket.try_next().await.as_deref() == Some("3probe") {
+                    return websocket;
+                }
+            }
+        };
+        timeout(DEADLINE, asking).await.expect("an upgrade in time")
+    }
+
     /// A websocket that asks to take its place.
-    pub(super) async fn websocket(&self) -> Socket {
+    async fn websocket(&self) -> Socket {
         let address = format!("{}&transport=websocket", self.address);
         Socket::to(&address.replace("http://", "ws://")).await
     }
@@ -95,8 +110,9 @@ impl Socket {
         socket
     }
 
+    /// Says a packet; whether it is heard is for what comes next to show.
     pub(super) async fn say(&mut self, packet: &str) {
-        self.0.send(Message::text(packet)).await.unwrap();
+        self.0.send(Message::text(packet)).await.unwrap_or_default();
     }
 
     pub(super) async fn attach(&mut self, bytes: &'static [u8]) {
@@ -105,13 +121,18 @@ impl Socket {
 
     /// The next text but a ping.
     pub(super) async fn next(&mut self) -> String {
+        self.try_next().await.expect("no end")
+    }
+
+    /// The same; none at the end.
+    async fn try_next(&mut self) -> Option<String> {
         loop {
             let message = timeout(DEADLINE, self.0.next()).await;
-            let message = message.expect("a message in time").expect("no end");
-            match message.unwrap() {
+            match message.expect("a message in time")?.ok()? {
                 Message::Text(text) if text.as_str() == "2" => self.say("3").await,
-                Message::Text(text) => return text.as_str().to_owned(),
+                Message::Text(text) => return Some(text.as_str().to_owned()),
                 Message::Ping(_) | Message::Pong(_) => {}
+                Message::Close(_) => return None,
                 other => panic!("{other:?}"),
             }
         }

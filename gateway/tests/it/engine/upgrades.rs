@@ -128,17 +128,12 @@ async fn nothing_that_waits_is_lost_doubled_or_reordered_by_an_upgrade() {
         })
         .await;
         for _ in 0..failures {
-            let mut websocket = bob.websocket().await;
-            websocket.say("2probe").await;
-            assert_eq!(websocket.next().await, "3probe");
             // It goes away before it has taken the place of polling.
-            drop(websocket);
+            drop(bob.probed().await);
         }
         let mut heard = bob.poll().await.unwrap();
         assert!(!heard.is_empty() && heard.len() < ALL);
-        let mut websocket = bob.websocket().await;
-        websocket.say("2probe").await;
-        while websocket.next().await != "3probe" {}
+        let mut websocket = bob.probed().await;
         websocket.say("5").await;
         // What it says behind that is heard as well.
         websocket
@@ -161,11 +156,7 @@ async fn nothing_that_waits_is_lost_doubled_or_reordered_by_an_upgrade() {
 async fn a_poll_that_waits_is_let_go_by_a_probe_and_not_before() {
     let deployment = Deployment::start(1).await;
     let bob = Polling::admitted(&deployment, "bob").await;
-    let mut websocket = bob.websocket().await;
-    let (polled, ()) = tokio::join!(bob.poll(), async {
-        websocket.say("2probe").await;
-        assert_eq!(websocket.next().await, "3probe");
-    });
+    let (polled, mut websocket) = tokio::join!(bob.poll(), bob.probed());
     assert_eq!(polled, Ok(vec!["6".to_owned()]));
     websocket.say("5").await;
     websocket.say("42/chat/,1[\"nothing\"]").await;

@@ -75,7 +75,7 @@ async fn messages_arrive_while_redis_is_away_and_after_it_was_emptied() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_alone_is_deaf_leaves_the_service_and_comes_back() {
-    let report = drill("redis-black-hole --before 4 --during 8 --after 6 --rate 40").await;
+    let report = drill("redis-black-hole --before 4 --during 10 --after 12 --rate 40").await;
     let nodes = report["details"]["readiness"].as_array().unwrap();
     let turns: Vec<Vec<bool>> = nodes
         .iter()

@@ -30,10 +30,10 @@ pub(super) fn write<'a>(
     protocol: ProtocolVersion,
 ) -> String {
     let mut body = String::new();
-    for packet in packets {
+    for (number, packet) in packets.enumerate() {
         match protocol {
             ProtocolVersion::V4 => {
-                if !body.is_empty() {
+                if number > 0 {
                     body.push(SEPARATOR);
                 }
                 body.push_str(packet);
@@ -196,7 +196,7 @@ mod tests {
     proptest! {
         #[test]
         fn packets_that_were_written_are_read_again(
-            packets in prop::collection::vec("[ -~]{1,40}", 1..20),
+            packets in prop::collection::vec("[ -~]{0,40}", 1..20),
             legacy: bool,
         ) {
             let protocol = if legacy { ProtocolVersion::V3 } else { ProtocolVersion::V4 };

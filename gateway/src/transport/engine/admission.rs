@@ -10,7 +10,7 @@ use super::{
     encoded::{self, Namespace},
     inbound::Inbound,
     session::Session,
-    way::{SocketWay, Way as _},
+    way::SocketWay,
 };
 use crate::{
     domain::Origin,
@@ -93,8 +93,7 @@ impl<F: Face> Session<F> {
             session.is_upgraded();
         }
         let farewell = self.engine.face.farewell(CloseReason::TokenExpired);
-        let watched = Box::new(way.clone());
-        self.engine.expiry.add(&session, watched, farewell);
+        self.engine.expiry.add(&session, way.clone(), farewell);
         let sid = (!self.is_legacy()).then_some(sid);
         let connected = encoded::connected(namespace.path, sid);
         way.open(connected, &session.take_greeting());

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::way::Way;
+use super::way::SocketWay;
 use crate::{
     faces::Session,
     live::{CloseReason, Frame},
@@ -27,7 +27,7 @@ const WAITING_MAX: usize = 16_384;
 
 struct Watched {
     session: Weak<Session>,
-    way: Box<dyn Way>,
+    way: SocketWay,
     farewell: Option<Frame>,
 }
 
@@ -44,7 +44,7 @@ impl Expiry {
 
     /// Ends the session when its token does. If the timer is overrun, the session ends now: a
     /// socket without a timer would never end.
-    pub(super) fn add(&self, session: &Arc<Session>, way: Box<dyn Way>, farewell: Option<Frame>) {
+    pub(super) fn add(&self, session: &Arc<Session>, way: SocketWay, farewell: Option<Frame>) {
         let watched = Watched {
             session: Arc::downgrade(session),
             way,

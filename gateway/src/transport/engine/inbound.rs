@@ -11,13 +11,13 @@ use futures_util::{FutureExt as _, StreamExt, future::BoxFuture, stream::Futures
 use tokio::{sync::Notify, time::Instant};
 use tracing::{Instrument as _, Span};
 
-use super::{event::Packet, way::Way};
+use super::{event::Packet, way::SocketWay};
 use crate::{
     chat::Lane,
     domain::ChatError,
     faces::{Answer, Asked, Done, Event, Face, Session},
     limits::Doing,
-    live::CloseReason,
+    live::{CloseReason, Outlet as _},
     telemetry::{TraceId, catalogue, spans},
 };
 
@@ -39,7 +39,7 @@ const IN_FLIGHT_MAX: usize = 512;
 /// The queue of one socket.
 pub(super) struct Inbound<F> {
     face: Arc<F>,
-    way: Box<dyn Way>,
+    way: SocketWay,
     session: OnceLock<Arc<Session>>,
     queue: Mutex<Queue>,
     arrived: Notify,
@@ -84,7 +84,7 @@ impl<F: Face> Inbound<F> {
     /// Nothing is handled before [`begin`].
     ///
     /// [`begin`]: Self::begin
-    pub(super) fn new(face: Arc<F>, way: Box<dyn Way>) -> Self {
+    pub(super) fn new(face: Arc<F>, way: SocketWay) -> Self {
         Self {
             face,
             way,

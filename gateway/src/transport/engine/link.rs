@@ -55,7 +55,7 @@ impl Link {
     }
 
     /// A session that polls, likewise.
-    pub(super) fn polling(bytes_max: usize) -> Self {
+    pub(in crate::transport) fn polling(bytes_max: usize) -> Self {
         Self::new(Via::Polling(Box::default()), bytes_max)
     }
 

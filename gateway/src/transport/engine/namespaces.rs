@@ -52,7 +52,7 @@ impl<F: Face> Session<F> {
         };
         let way = SocketWay::new(Arc::clone(&self.link), namespace);
         let face = Arc::clone(&self.engine.face);
-        let inbound = Arc::new(Inbound::new(face, Box::new(way.clone())));
+        let inbound = Arc::new(Inbound::new(face, way.clone()));
         let mut sockets = self.lock();
         let state = State::Waiting(Arc::clone(&inbound));
         match sockets.of(namespace) {

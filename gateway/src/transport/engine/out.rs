@@ -3,21 +3,22 @@
 use std::{
     collections::VecDeque,
     io,
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{self, Context, ready},
 };
 
 use bytes::{Buf as _, Bytes};
 use roomwire_shared::Timestamp;
-use tokio::net::TcpStream;
-
-use super::{
-    delivery::delivered,
-    ended::Ended,
-    pending,
-    polling::{PACKETS_MAX, Polling},
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, oneshot},
 };
+
+use super::{delivery::delivered, ended::Ended, pending};
 use crate::transport::http::slot::Slot;
 
+/// Packets of one answer. Some clients drop what is beyond; there is the next poll for more.
+const PACKETS_MAX: usize = 16;
 /// Frames of one write.
 const FRAMES_PER_WRITE: usize = 64;
 /// A queue of more frames than these gives its memory back when it is empty.
@@ -46,6 +47,25 @@ pub(super) enum Via {
     Websocket(Stream),
     Polling(Box<Polling>),
     Closed,
+}
+
+/// The side of a session on which its client polls.
+#[derive(Default)]
+pub(super) struct Polling {
+    /// The poll that waits.
+    pub(super) waiting: Option<Poll>,
+    /// The stamp of the last poll that was given something.
+    pub(super) last: Option<u64>,
+    /// A websocket is asking to take its place.
+    pub(super) is_probed: bool,
+    /// Wakes posts that wait until the session takes more.
+    pub(super) resumed: Arc<Notify>,
+}
+
+/// A poll that waits.
+pub(super) struct Poll {
+    pub(super) answer: oneshot::Sender<Vec<Bytes>>,
+    pub(super) stamp: Option<u64>,
 }
 
 /// A connection with its place at the port.
@@ -92,21 +112,25 @@ impl Out {
     }
 
     /// Reads once, as far as a buffer has room. Pending while there is nothing to read, or nobody is to.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Read> {
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> task::Poll<Read> {
         // Whoever ended it has woken this task.
         if self.ended.is_some() || self.ending {
-            return Poll::Pending;
+            return task::Poll::Pending;
         }
         if !self.unread.is_empty() {
-            return Poll::Ready(Read::Unread(std::mem::take(&mut self.unread)));
+            return task::Poll::Ready(Read::Unread(std::mem::take(&mut self.unread)));
         }
         let Via::Websocket(io) = &self.via else {
-            return Poll::Pending;
+            return task::Poll::Pending;
         };
         if ready!(io.tcp.poll_read_ready(cx)).is_err() {
-            return Poll::Ready(Read::Ended(Ended::Failed));
+            return task::Poll::Ready(Read::Ended(Ended::Failed));
         }
-        Poll::Ready(match io.tcp.try_read(buffer) {
+        task::Poll::Ready(match io.tcp.try_read(buffer) {
             Ok(0) => Read::Ended(Ended::Closed),
             Ok(read) => Read::Bytes(read),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Read::Nothing,

@@ -12,30 +12,8 @@ use tokio::sync::{Notify, oneshot};
 use super::{
     ended::Ended,
     link::Link,
-    out::{Stream, Via},
+    out::{Poll, Stream, Via},
 };
-
-/// Packets of one answer. Some clients drop what is beyond; there is the next poll for more.
-pub(super) const PACKETS_MAX: usize = 16;
-
-/// The side of a session on which its client polls.
-#[derive(Default)]
-pub(super) struct Polling {
-    /// The poll that waits.
-    pub(super) waiting: Option<Poll>,
-    /// The stamp of the last poll that was given something.
-    pub(super) last: Option<u64>,
-    /// A websocket is asking to take its place.
-    pub(super) is_probed: bool,
-    /// Wakes posts that wait until the session takes more.
-    pub(super) resumed: Arc<Notify>,
-}
-
-/// A poll that waits.
-pub(super) struct Poll {
-    pub(super) answer: oneshot::Sender<Vec<Bytes>>,
-    pub(super) stamp: Option<u64>,
-}
 
 /// What becomes of a poll.
 pub(in crate::transport) enum Polled {

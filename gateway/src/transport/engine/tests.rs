@@ -185,6 +185,27 @@ fn number(text: &str) -> u32 {
     text[..6].parse().unwrap()
 }
 
+#[tokio::test]
+async fn an_answer_that_nobody_can_have_ends_the_session() {
+    let mut session = Session::new();
+    session.poll();
+    session.send(1, false);
+    // The poll was given it, and went away before it could be passed on.
+    drop(session.poll.take());
+    let ended = timeout(SOON, session.ended).await.unwrap().unwrap();
+    assert_eq!(ended, Ended::Unsure);
+}
+
+#[tokio::test]
+async fn a_poll_that_goes_away_without_an_answer_takes_nothing_along() {
+    let mut session = Session::new();
+    session.poll();
+    drop(session.poll.take());
+    session.send(3, false);
+    session.poll();
+    assert_eq!(session.heard, [0, 1, 2]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 

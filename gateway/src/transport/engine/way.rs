@@ -23,22 +23,10 @@ use crate::{
 };
 
 /// How long events that were read before a drain have to be committed and answered.
-pub(super) const ANSWERING: Duration = Duration::from_millis(250);
-
-/// What a socket's events and its token need of it, beside sending.
-pub(super) trait Way: Outlet {
-    /// Queues the answer to an event, behind the greeting.
-    fn acknowledge(&self, ack: i64, json: String) -> Result<(), Overflow>;
-
-    /// Stops or resumes reading, where there is something to read.
-    fn pause(&self, paused: bool);
-
-    /// Tells the client to go, with a last frame, and cuts it if it stays.
-    fn part(&self, farewell: Option<&Frame>, reason: CloseReason);
-}
+const ANSWERING: Duration = Duration::from_millis(250);
 
 /// How long a client has to go by itself after it was told to.
-pub(super) fn patience(reason: CloseReason) -> Duration {
+fn patience(reason: CloseReason) -> Duration {
     match reason {
         // They are to be out at once.
         CloseReason::Suspended => Duration::from_millis(250),
@@ -140,17 +128,20 @@ impl SocketWay {
     }
 }
 
-impl Way for SocketWay {
-    fn acknowledge(&self, ack: i64, json: String) -> Result<(), Overflow> {
+impl SocketWay {
+    /// Queues the answer to an event, behind the greeting.
+    pub(super) fn acknowledge(&self, ack: i64, json: String) -> Result<(), Overflow> {
         let answer = encoded::acknowledgement(self.0.namespace, ack, json);
         self.pass(answer, None)
     }
 
-    fn pause(&self, paused: bool) {
+    /// Stops or resumes reading; what is posted waits meanwhile.
+    pub(super) fn pause(&self, paused: bool) {
         self.0.link.pause(paused);
     }
 
-    fn part(&self, farewell: Option<&Frame>, reason: CloseReason) {
+    /// Tells the client to go, with a last frame, and cuts it if it stays.
+    pub(super) fn part(&self, farewell: Option<&Frame>, reason: CloseReason) {
         self.0.why.set(reason).unwrap_or_default();
         if self.0.parted.swap(true, Ordering::AcqRel) {
             return;

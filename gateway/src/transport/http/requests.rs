@@ -138,3 +138,24 @@ impl Drop for Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_is_never_taken_ends_its_session_and_one_that_is_does_not() {
+        let answer = |link: &Arc<Link>| Answer {
+            body: Full::from("6"),
+            link: Some(Arc::clone(link)),
+        };
+        let link = Arc::new(Link::polling(1_024));
+        let taken = answer(&link).collect().await.unwrap();
+        assert_eq!(taken.to_bytes().as_ref(), b"6");
+        assert!(!link.is_closed());
+        drop(answer(&link));
+        assert!(link.is_closed());
+    }
+}

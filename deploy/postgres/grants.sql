@@ -19,5 +19,8 @@ begin
     if to_regclass('public._sqlx_migrations') is not null then
         revoke insert, update, delete on public._sqlx_migrations from roomwire_serve;
     end if;
+    if to_regclass('public.schema_compatibility') is not null then
+        revoke insert, update, delete on public.schema_compatibility from roomwire_serve;
+    end if;
 end
 $$;

@@ -16,7 +16,7 @@ use crate::{
         chats::{self, ChatsEncoder, ChatsFace},
         rooms::{self, RoomsEncoder, RoomsFace},
     },
-    health,
+    health, housekeeping,
     limits::Limits,
     live::{Encoders, Hub},
     presence::Presence,
@@ -64,11 +64,12 @@ impl App {
         // Of both ports, since what is passed on between nodes takes memory too.
         let bodies = Budget::new(config.http.bodies_bytes_max);
         answer_probes(private, (&admin, &bodies), &config, &probed);
+        probed.run(recorder.clone().add_up_forever());
 
         health::refuse_unsuitable(&config.postgres).await?;
         let store = Store::new(&config.postgres)?;
         if config.migrate {
-            health::migrate_when_possible(&store).await?;
+            health::migrate_when_possible(&config.postgres).await?;
         }
         let verifier = Arc::new(Verifier::start(&config.auth, &working)?);
         let advertised = config
@@ -84,6 +85,7 @@ impl App {
         };
         working.run(health::watch(checked, admin.clone()));
         working.run(sweeper::run(store.clone(), bus.publisher.clone()));
+        working.run(housekeeping::run(store.clone()));
 
         let nodes = Nodes::new(bus.leases.clone());
         let limits = Limits::start(config.limits, &working);
@@ -186,6 +188,8 @@ fn serve(
         (&sessions, &lobby),
         working,
     );
+    #[cfg(feature = "conformance")]
+    let echoes = transport::mount_echoes(&chat, config.sockets, (&sessions, &lobby), working);
     let of_chats = transport::mount(
         ChatsFace::new(chat, verifier),
         (chats::SOCKET_PATH, &chats::NAMESPACES),
@@ -193,8 +197,11 @@ fn serve(
         (&sessions, &lobby),
         working,
     );
+    let mounts = vec![of_rooms, of_chats];
+    #[cfg(feature = "conformance")]
+    let mounts: Vec<_> = mounts.into_iter().chain(echoes).collect();
     let edge = Edge::new(
-        [of_rooms, of_chats],
+        mounts,
         rest,
         (sessions.clone(), nodes, lobby.clone()),
         limits,

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::migrate::MigrateError;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -50,7 +49,7 @@ pub(crate) async fn watch(checked: Checked, admin: Admin) {
     let quiet_until = Instant::now() + GRACE_AT_START;
     let mut remind_at = [quiet_until; DEPENDENCIES.len()];
     loop {
-        let postgres = postgres(&store).await;
+        let postgres = postgres(&store, &bus.0).await;
         let redis = redis(&store, &bus, quiet_until).await;
         let checks = [
             (POSTGRES, postgres),
@@ -108,10 +107,10 @@ async fn redis(
 }
 
 /// The check runs to its end in a task of its own: one that is dropped could spoil a connection.
-async fn postgres(store: &Store) -> Option<String> {
-    let store = store.clone();
+async fn postgres(store: &Store, node: &NodeId) -> Option<String> {
+    let (store, node) = (store.clone(), node.clone());
     // Not tracked: bounded by the store's own timeouts.
-    let check = tokio::spawn(async move { store.ready().await });
+    let check = tokio::spawn(async move { store.ready(Some(node.as_str())).await });
     let checked = timeout(PATIENCE, check).await;
     let read_only = matches!(&checked, Ok(Ok(Err(store::Error::ReadOnly))));
     metrics::gauge!(catalogue::DATABASE_READ_ONLY).set(if read_only { 1.0 } else { 0.0 });
@@ -127,18 +126,18 @@ async fn postgres(store: &Store) -> Option<String> {
 /// waited for.
 pub(crate) async fn refuse_unsuitable(config: &config::Postgres) -> Result<(), store::Error> {
     match timeout(PATIENCE_AT_START, Store::reach(config)).await {
-        Ok(Err(unsuitable @ store::Error::Encoding(_))) => Err(unsuitable),
+        Ok(Err(unsuitable @ (store::Error::Encoding(_) | store::Error::SharedConnections))) => {
+            Err(unsuitable)
+        }
         _ => Ok(()),
     }
 }
 
 /// Migrates as soon as Postgres answers; other failures end the start.
-pub(crate) async fn migrate_when_possible(store: &Store) -> Result<(), MigrateError> {
+pub(crate) async fn migrate_when_possible(config: &config::Postgres) -> Result<(), store::Error> {
     loop {
-        match store.migrate().await {
-            Err(MigrateError::Execute(error))
-                if matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) =>
-            {
+        match Store::migrate(config).await {
+            Err(store::Error::Unavailable(error @ sqlx::Error::Io(_))) => {
                 tracing::warn!(%error, "postgres is not available, trying to migrate again");
                 sleep(EVERY).await;
             }

@@ -4,7 +4,7 @@
 //! `app → transport → faces → chat → live → presence → bus → store → domain → shared`.
 //! `auth` and `limits` serve `transport` and `faces`; `config`, `telemetry` and `workers` are
 //! leaves for everybody.
-//! `health`, `sweeper` and `lifecycle` are parts of the composition beside `app`.
+//! `health`, `housekeeping`, `sweeper` and `lifecycle` are parts of the composition beside `app`.
 
 mod app;
 mod auth;
@@ -19,6 +19,7 @@ mod faces;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod health;
+mod housekeeping;
 mod lifecycle;
 mod limits;
 mod live;

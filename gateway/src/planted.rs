@@ -56,6 +56,15 @@ pub(crate) fn loses_at_upgrade() -> bool {
     UPGRADES.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
 }
 
+/// Whether to send what was polled last once more when an upgrade has failed.
+pub(crate) fn doubles_after_probe() -> bool {
+    static PROBES: AtomicU64 = AtomicU64::new(0);
+    let Some(one_in) = planted("double-after-probe") else {
+        return false;
+    };
+    PROBES.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
+}
+
 /// Whether to show and to publish messages before they are committed.
 pub(crate) fn delivers_before_commit() -> bool {
     planted("deliver-before-commit").is_some()

@@ -16,6 +16,8 @@ pub const SYNC: &str = "sync";
 pub const CONDUIT_ERROR: &str = "conduit_error";
 /// Server: this user is a member of a room from now on.
 pub const ROOM_JOINED: &str = "room-joined";
+/// To those who asked for `meta`: the database was set back.
+pub const ROOM_RESET: &str = "room-reset";
 /// Server: a message is gone.
 pub const MESSAGE_DELETED: &str = "message-deleted";
 /// Server: a message has a new text.
@@ -111,6 +113,15 @@ pub struct RoomJoined<'a> {
     /// Its name.
     #[serde(rename = "roomName")]
     pub room_name: std::borrow::Cow<'a, str>,
+}
+
+/// Payload of `room-reset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomReset {
+    /// Which room.
+    pub room: RoomId,
+    /// What was shown of it after this position never came to be.
+    pub position: i64,
 }
 
 /// Options of `message`, its third argument.

@@ -43,9 +43,9 @@ fn the_page_of_redis_grants_what_the_file_of_rights_does() {
 #[test]
 fn the_page_of_postgres_names_every_setting_that_a_pooler_swallows() {
     let page = read("docs/postgres.md");
-    let code = read("gateway/src/store/mod.rs");
-    let (_, after) = code.split_once(".options([").unwrap();
-    let (options, _) = after.split_once("])").unwrap();
+    let code = read("gateway/src/store/session.rs");
+    let (_, after) = code.split_once("const SETTINGS: ").unwrap();
+    let (options, _) = after.split_once("];").unwrap();
     let names: Vec<&str> = options
         .lines()
         .filter_map(|line| line.trim().strip_prefix("(\"")?.split('"').next())

@@ -42,12 +42,12 @@ impl Chat {
         direction: Direction,
     ) -> Result<Vec<AuthoredMessage>, ChatError> {
         let store = &self.0.store;
-        let count = store.count_in_room(room, user).await?;
-        let count = count.ok_or_else(ChatError::no_room)?;
-        if page.limit == 0 || page.skip >= count {
+        let readable = store.readable(room, user).await?;
+        let readable = readable.ok_or_else(ChatError::no_room)?;
+        if page.limit == 0 || page.skip >= readable.count {
             return Ok(Vec::new());
         }
-        let messages = store.page_of_room(room, page, direction).await?;
+        let messages = store.page_of_room(readable, page, direction).await?;
         self.authored(room, messages).await
     }
 
@@ -97,22 +97,19 @@ impl Chat {
         page: Page,
     ) -> Result<(Vec<ReadMessage>, i64), ChatError> {
         let store = &self.0.store;
-        let count = match room {
-            Some(room) => store
-                .count_in_room(room, user)
-                .await?
-                .ok_or_else(ChatError::no_room)?,
-            None => store.count_everywhere(user).await?,
+        let (count, readable) = match room {
+            Some(room) => {
+                let readable = store.readable(room, user).await?;
+                let readable = readable.ok_or_else(ChatError::no_room)?;
+                (readable.count, Some(readable))
+            }
+            None => (store.count_everywhere(user).await?, None),
         };
         if page.limit == 0 || page.skip >= count {
             return Ok((Vec::new(), count));
         }
-        let messages = match room {
-            Some(room) => {
-                store
-                    .page_of_room(room, page, Direction::Descending)
-                    .await?
-            }
+        let messages = match readable {
+            Some(of) => store.page_of_room(of, page, Direction::Descending).await?,
             None => store.page_everywhere(user, page).await?,
         };
         let readers = store.readers(&messages).await?;

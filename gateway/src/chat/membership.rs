@@ -9,6 +9,9 @@ use crate::{
     store::{Added, Created, Opened},
 };
 
+/// Users who are added in one transaction. While it lasts nobody else can write to the room.
+const ADDED_TOGETHER: usize = 100;
+
 impl Chat {
     /// Makes a group of the caller and the named users. The members' sockets on this node are in it
     /// when this returns; those of other nodes follow from the log, before anything later in it.
@@ -22,6 +25,7 @@ impl Chat {
             title: name,
             users,
             details,
+            client_id,
         } = group;
         let members = match users {
             Some(users) => users.led_by(by),
@@ -31,10 +35,20 @@ impl Chat {
         let made = self
             .0
             .store
-            .create_room((room, name.as_str()), &members, &details, unknown)
+            .create_room(
+                (room, name.as_str()),
+                &members,
+                (&details, client_id.as_ref()),
+                unknown,
+            )
             .await?;
         let (head, outbox) = match made {
             Created::Done { head, outbox } => (head, outbox),
+            // Whoever made it has told of it, or its outbox row does.
+            Created::Before { room, head } => {
+                self.0.hub.reach(room, head).await;
+                return Ok(room);
+            }
             Created::Unknown(ids) => return Err(unknown_users(&ids)),
         };
         let named = LogEntry {
@@ -87,19 +101,34 @@ impl Chat {
     }
 
     /// Adds users to a room; those who are members already stay as they are.
+    ///
+    /// A long list is added in short transactions, between which others may use the room. The first finds out
+    /// whether all of them may be added: what is refused adds nobody. Where the store goes away half-way, some may
+    /// have been added, and asking again adds the others.
     pub(crate) async fn add_users(
         &self,
         by: &UserId,
         room: RoomId,
         users: UserList,
     ) -> Result<(), ChatError> {
+        let users = users.into_vec();
         let unknown = self.0.rules.unknown_users;
-        match self
-            .0
-            .store
-            .add_members(room, by, &users.into_vec(), unknown)
-            .await?
-        {
+        let store = &self.0.store;
+        let mut parts = users.chunks(ADDED_TOGETHER);
+        let first = parts.next().unwrap_or_default();
+        let added = store
+            .add_members(room, by, (first, &users), unknown)
+            .await?;
+        self.tell_added(room, added).await?;
+        for part in parts {
+            let added = store.add_more_members(room, part).await?;
+            self.tell_added(room, added).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_added(&self, room: RoomId, added: Added) -> Result<(), ChatError> {
+        match added {
             Added::Done {
                 name,
                 joined,
@@ -136,7 +165,7 @@ impl Chat {
         };
         self.0.hub.offer(room, vec![left.clone()]);
         let hint = (Topic::Room(room), Hint::Entries(vec![left]));
-        let publication = Publication::new([hint], Some(departure.outbox));
+        let publication = Publication::new([hint], departure.outbox);
         self.0.publisher.publish(publication);
         self.0.hub.reach(room, departure.position).await;
         Ok(())

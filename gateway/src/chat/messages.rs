@@ -67,7 +67,7 @@ impl Chat {
         };
         self.0.hub.offer(changed.room, vec![entry.clone()]);
         let hint = (Topic::Room(changed.room), Hint::Entries(vec![entry]));
-        let publication = Publication::new([hint], Some(changed.outbox));
+        let publication = Publication::new([hint], changed.outbox);
         self.0.publisher.publish(publication);
     }
 }

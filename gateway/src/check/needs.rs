@@ -29,7 +29,7 @@ async fn postgres(config: &Config) -> Result<(), String> {
     // Not dropped half-way: the process ends anyway, and the pool with it.
     let asked = timeout(PATIENCE, async {
         Store::reach(&config.postgres).await?;
-        store.ready().await
+        store.ready(None).await
     });
     match asked.await {
         Ok(answer) => answer.map_err(|error| error.to_string()),

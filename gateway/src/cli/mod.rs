@@ -87,6 +87,7 @@ fn serve(config: Config, logs: &LogsArgs) -> anyhow::Result<()> {
         Recorder::off()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.worker_threads)
         .enable_all()
         .build()?;
     let node = NodeId::random();

@@ -78,9 +78,7 @@ async fn migrate(args: PostgresArgs) -> anyhow::Result<()> {
     let Some(postgres) = args.resolve(&mut problems) else {
         return Err(problems.into());
     };
-    let store = Store::new(&postgres)?;
-    store.migrate().await?;
-    store.close().await;
+    Store::migrate(&postgres).await?;
     tracing::info!("the schema is up to date");
     Ok(())
 }
@@ -96,7 +94,7 @@ async fn user(what: UserCommand) -> anyhow::Result<()> {
     };
     let store = Store::new(&postgres)?;
     // An older schema would not tell the nodes.
-    store.ready().await?;
+    store.ready(None).await?;
     let standing = if suspend {
         store.suspend(&id).await?
     } else {

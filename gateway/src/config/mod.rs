@@ -54,6 +54,15 @@ pub(crate) struct ServeArgs {
     pub(crate) sockets: SocketsArgs,
     #[command(flatten)]
     pub(crate) limits: LimitsArgs,
+    /// Threads that serve, 1 to 256. With one a message costs least; more gateways go further than more
+    /// threads.
+    #[arg(
+        long,
+        env = "WORKER_THREADS",
+        default_value = "1",
+        help_heading = "Process"
+    )]
+    pub(crate) worker_threads: String,
     /// `off` counts nothing, and there is no `/metrics`: to measure what counting costs.
     #[arg(long, env = "METRICS", default_value = "on", help_heading = "Metrics")]
     pub(crate) metrics: String,
@@ -72,6 +81,7 @@ pub(crate) struct Config {
     pub(crate) rooms: Rooms,
     pub(crate) sockets: Sockets,
     pub(crate) limits: Limits,
+    pub(crate) worker_threads: usize,
     /// Metrics are recorded.
     pub(crate) metrics: bool,
     /// Where traces go, if anywhere.
@@ -91,7 +101,8 @@ impl ServeArgs {
         let limits = self.limits.resolve(&mut problems);
         let metrics = problems.parse("METRICS", &self.metrics, Switch::EXPECTED);
         let traces = self.traces.resolve(&mut problems);
-        let rest = limits.zip(metrics);
+        let threads = problems.number("WORKER_THREADS", &self.worker_threads, 1..=256);
+        let rest = limits.zip(metrics).zip(threads);
         match (http, postgres, redis, auth, rooms, sockets.zip(rest)) {
             (
                 Some(http),
@@ -99,7 +110,7 @@ impl ServeArgs {
                 Some(redis),
                 Some(auth),
                 Some(rooms),
-                Some((sockets, (limits, Switch(metrics)))),
+                Some((sockets, ((limits, Switch(metrics)), worker_threads))),
             ) if problems.is_empty()
                 && agree(&rooms, &sockets, &mut problems)
                 && fits(&http, &sockets, &mut problems) =>
@@ -113,6 +124,7 @@ impl ServeArgs {
                     rooms: rooms.within(sockets.pending_bytes_max),
                     sockets,
                     limits,
+                    worker_threads,
                     metrics,
                     traces,
                 })

@@ -9,10 +9,6 @@ use super::Problems;
 const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
 
 /// The database that holds everything durable.
-#[expect(
-    clippy::struct_field_names,
-    reason = "named as their flags and variables are"
-)]
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Postgres")]
 pub(crate) struct PostgresArgs {
@@ -38,6 +34,9 @@ pub(crate) struct PostgresArgs {
     /// Milliseconds after which Postgres gives up a statement.
     #[arg(long, env = "DATABASE_STATEMENT_TIMEOUT_MS", default_value = "10000")]
     database_statement_timeout_ms: String,
+    /// Milliseconds after which Postgres gives up a statement of a migration; 0 for never.
+    #[arg(long, env = "MIGRATE_STATEMENT_TIMEOUT_MS", default_value = "0")]
+    migrate_statement_timeout_ms: String,
 }
 
 /// Parsed form of [`PostgresArgs`].
@@ -49,6 +48,8 @@ pub(crate) struct Postgres {
     pub(crate) max_connections: u32,
     pub(crate) acquire_timeout: Duration,
     pub(crate) statement_timeout: Duration,
+    /// None where a statement of a migration may take as long as it takes.
+    pub(crate) migrate_statement_timeout: Option<Duration>,
 }
 
 impl PostgresArgs {
@@ -78,12 +79,20 @@ impl PostgresArgs {
             &self.database_statement_timeout_ms,
             100..=600_000,
         );
+        let migrate = problems.number(
+            "MIGRATE_STATEMENT_TIMEOUT_MS",
+            &self.migrate_statement_timeout_ms,
+            0..=86_400_000,
+        );
         Some(Postgres {
             url: url?,
             read_url,
             max_connections: max_connections?,
             acquire_timeout: Duration::from_millis(acquire?),
             statement_timeout: Duration::from_millis(statement?),
+            migrate_statement_timeout: Some(migrate?)
+                .filter(|milliseconds| *milliseconds > 0)
+                .map(Duration::from_millis),
         })
     }
 }

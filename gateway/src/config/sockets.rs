@@ -4,6 +4,14 @@ use std::time::Duration;
 
 use super::Problems;
 
+/// Heartbeats' interval and timeout, and that of signing in: by default, and as the official test suites
+/// count on them.
+const TIMES_MS: [&str; 3] = if cfg!(feature = "conformance") {
+    ["300", "200", "1000"]
+} else {
+    ["25000", "20000", "5000"]
+};
+
 /// Sockets.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Sockets")]
@@ -12,10 +20,10 @@ pub(crate) struct SocketsArgs {
     #[arg(long, env = "TRANSPORTS", default_value = "polling,websocket")]
     transports: String,
     /// Milliseconds between heartbeats.
-    #[arg(long, env = "PING_INTERVAL_MS", default_value = "25000")]
+    #[arg(long, env = "PING_INTERVAL_MS", default_value = TIMES_MS[0])]
     ping_interval_ms: String,
     /// Milliseconds that a heartbeat may take before the connection counts as lost.
-    #[arg(long, env = "PING_TIMEOUT_MS", default_value = "20000")]
+    #[arg(long, env = "PING_TIMEOUT_MS", default_value = TIMES_MS[1])]
     ping_timeout_ms: String,
     /// Largest websocket message or frame that a client may send, in bytes. Beyond it the connection
     /// is closed; below it, too long a text is an error.
@@ -32,7 +40,7 @@ pub(crate) struct SocketsArgs {
     #[arg(long, env = "WRITE_TIMEOUT_MS", default_value = "10000")]
     write_timeout_ms: String,
     /// Milliseconds after which a connection without a valid token is closed.
-    #[arg(long, env = "AUTH_TIMEOUT_MS", default_value = "5000")]
+    #[arg(long, env = "AUTH_TIMEOUT_MS", default_value = TIMES_MS[2])]
     auth_timeout_ms: String,
     /// Milliseconds that a connection whose token was refused may stay, since clients before 4.x come
     /// back at once if it is closed; less when many wait.

@@ -114,6 +114,15 @@ impl ChatError {
         Self::new(Kind::Unavailable, "the store is not available, try again")
     }
 
+    /// Nobody knows whether it was done.
+    pub(crate) fn unknown_outcome() -> Self {
+        Self::new(
+            Kind::Unavailable,
+            "it is not known whether this was done, as the store is not available: with the same clientId trying \
+             again does no harm",
+        )
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(Kind::Internal, "the gateway failed to handle this")
     }

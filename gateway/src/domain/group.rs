@@ -2,7 +2,7 @@
 
 use roomwire_shared::limits::{DESCRIPTION_CHARS_MAX, PICTURE_CHARS_MAX};
 
-use super::{ChatError, RoomName, UserList};
+use super::{ChatError, ClientId, RoomName, UserList};
 
 /// A group that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(crate) struct NewGroup {
     /// Beside the creator; may be nobody.
     pub(crate) users: Option<UserList>,
     pub(crate) details: GroupDetails,
+    /// The creator's own key for a harmless retry.
+    pub(crate) client_id: Option<ClientId>,
 }
 
 /// What a group has beside its name and members.

@@ -26,7 +26,27 @@ use crate::{
 pub(crate) struct Event<'a> {
     pub(crate) name: Cow<'a, str>,
     pub(crate) args: Vec<&'a RawValue>,
+    /// The frames of its attachments.
+    #[cfg(feature = "conformance")]
+    pub(crate) attachments: &'a [bytes::Bytes],
     pub(crate) wants_ack: bool,
+}
+
+impl<'a> Event<'a> {
+    /// Without attachments.
+    pub(crate) fn new(
+        name: impl Into<Cow<'a, str>>,
+        args: Vec<&'a RawValue>,
+        wants_ack: bool,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            args,
+            wants_ack,
+            #[cfg(feature = "conformance")]
+            attachments: &[],
+        }
+    }
 }
 
 /// What is known of an event whatever became of it.
@@ -63,6 +83,8 @@ pub(crate) enum Answer {
     Ack(String),
     /// An event, because no ack was asked for.
     Emit(Frame),
+    #[cfg(feature = "conformance")]
+    Echo(super::echo::Echo),
     Nothing,
 }
 

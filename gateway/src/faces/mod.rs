@@ -3,6 +3,8 @@
 
 pub(crate) mod chats;
 mod door;
+#[cfg(feature = "conformance")]
+pub(crate) mod echo;
 mod face;
 mod handshake;
 mod http;

@@ -44,6 +44,8 @@ pub(crate) enum Scene<'a> {
     Read(&'a UserId),
     /// Somebody types, or has stopped.
     Typing(Typing, &'a str),
+    /// The database was set back: what was shown after this position never came to be.
+    Reset { position: i64 },
     /// The viewer is a member from now on.
     Joined { name: &'a str },
 }

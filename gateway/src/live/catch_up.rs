@@ -97,9 +97,15 @@ async fn read(hub: &LiveState, mut rooms: Vec<RoomId>) -> Result<(), store::Erro
                     entries,
                     upto,
                     head,
+                    newest,
                 } => {
-                    state.catch_up(entries, upto, head, hub.context());
-                    if upto < head {
+                    let asked = since.iter().find(|since| since.room == id);
+                    if asked.is_some_and(|since| head < since.position) {
+                        hub.doubt(&room, &mut state);
+                        continue;
+                    }
+                    state.catch_up(entries, (upto, head, newest), hub.context());
+                    if upto < head && !state.doubtful {
                         rooms.push(id);
                     }
                 }

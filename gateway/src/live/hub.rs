@@ -12,6 +12,7 @@ use super::{
     catch_up::{self, CatchUp},
     incoming,
     janitor::{self, Janitor},
+    rewind,
     room::RoomState,
     state::{Gap, LiveState},
 };
@@ -51,6 +52,7 @@ impl Hub {
         workers.run(catch_up::run(local.clone(), requests));
         workers.run(janitor::run(local.clone(), suspects));
         workers.run(incoming::run(local.clone(), inbox));
+        workers.run(rewind::run(local.clone()));
         Self(local)
     }
 

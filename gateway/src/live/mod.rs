@@ -12,6 +12,7 @@ mod frame;
 mod hub;
 mod incoming;
 mod janitor;
+mod rewind;
 mod room;
 mod roster;
 mod sequence;

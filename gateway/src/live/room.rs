@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::{LogEntry, Origin, Stored, What},
+    store::Rewound,
     telemetry::{
         catalogue,
         journal::{self, By},
@@ -51,12 +52,18 @@ pub(super) struct Room {
 /// What a room's lock guards.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four independent facts, each with its meaning"
+    reason = "five independent facts, each with its meaning"
 )]
 pub(super) struct State {
     id: RoomId,
     name: String,
     sequence: Sequence,
+    /// Time of the newest change up to the cursor, as far as it is known. In one history none up to the cursor is
+    /// newer, and none after it is older.
+    newest: Option<Timestamp>,
+    /// The log may have been set back, which is being looked for: nothing is shown until that is known, and then the
+    /// log is read.
+    pub(super) doubtful: bool,
     members: HashMap<u64, Member>,
     departures: HashMap<UserId, i64>,
     /// Redis has confirmed the subscription, and the log was read after that.
@@ -90,6 +97,8 @@ impl Room {
             id,
             name,
             sequence: Sequence::new(cursor),
+            newest: None,
+            doubtful: false,
             members: HashMap::new(),
             departures: HashMap::new(),
             confirmed: false,
@@ -123,6 +132,36 @@ impl State {
 
     pub(super) fn expect(&mut self, head: i64) {
         self.sequence.expect(head);
+    }
+
+    pub(super) fn users(&self) -> impl Iterator<Item = &UserId> {
+        self.members.values().map(|member| member.connection.user())
+    }
+
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+
+    /// The log leads to what was shown only up to `found.to`: what is written after that is shown, whatever had these
+    /// positions before. Who is no member by the log goes, and who is comes in.
+    pub(super) fn rewind(&mut self, found: &Rewound, context: Context<'_>) {
+        let to = found.to;
+        self.sequence.rewind(to, found.head);
+        self.departures.retain(|_, left| *left <= to);
+        let members: HashMap<&UserId, i64> = found.members.iter().map(|(u, p)| (u, *p)).collect();
+        let id = self.id;
+        self.members.retain(|_, member| {
+            member.from = member.from.min(to);
+            let stays = members.contains_key(member.connection.user());
+            if !stays {
+                member.connection.exit(id);
+            }
+            stays
+        });
+        for (user, joined) in &found.members {
+            self.show_joined(user, (*joined).min(to), context);
+        }
+        self.send(Scene::Reset { position: to }, |_| true, context);
     }
 
     /// Where it stands, for operators.
@@ -177,6 +216,14 @@ impl State {
         true
     }
 
+    /// Lets a member in whose joining was passed over. What was shown since is history to them.
+    pub(super) fn let_in(&mut self, user: &UserId, joined: i64, context: Context<'_>) {
+        let left_later = self.departures.get(user).is_some_and(|&left| left > joined);
+        if self.sequence.cursor() >= joined && !left_later {
+            self.show_joined(user, joined, context);
+        }
+    }
+
     /// Removes a connection that was closed.
     pub(super) fn dismiss(&mut self, connection: &Connection) {
         self.members.remove(&connection.key());
@@ -193,11 +240,20 @@ impl State {
     /// Takes entries of the log in any order and shows what is due. Returns how many frames went to
     /// sockets, here and below.
     pub(super) fn offer(&mut self, entries: Vec<LogEntry>, context: Context<'_>) -> u64 {
+        if self.doubtful {
+            for entry in &entries {
+                self.sequence.expect(entry.position);
+            }
+            return 0;
+        }
         let mut due = Vec::with_capacity(entries.len());
         let mut duplicates = 0;
         for entry in entries {
+            let at = written_at(&entry);
             if self.sequence.offer(entry, &mut due) == Offered::Duplicate {
                 duplicates += 1;
+                // Of another history: in this one, what is at the cursor or before it is not newer.
+                self.doubtful |= self.newest < at && self.newest.is_some();
             }
         }
         if duplicates > 0 {
@@ -210,10 +266,13 @@ impl State {
     pub(super) fn catch_up(
         &mut self,
         entries: Vec<LogEntry>,
-        upto: i64,
-        head: i64,
+        (upto, head, newest): (i64, i64, Option<Timestamp>),
         context: Context<'_>,
     ) {
+        if self.doubtful {
+            return;
+        }
+        self.newest = self.newest.max(newest);
         let mut due = Vec::with_capacity(entries.len());
         self.sequence.catch_up(entries, upto, head, &mut due);
         self.show(&due, By::Log, context);
@@ -263,6 +322,8 @@ impl State {
     }
 
     fn show(&mut self, due: &[LogEntry], by: By, context: Context<'_>) -> u64 {
+        let newest = due.iter().filter_map(written_at).max();
+        self.newest = self.newest.max(newest);
         self.dismiss_rejoined(due);
         // Several entries go out to each in one write.
         let together = self.members.values().filter(|_| due.len() > 1);
@@ -427,5 +488,13 @@ impl State {
             metrics::counter!(catalogue::DELIVERIES).increment(sent);
         }
         sent
+    }
+}
+
+/// When a message was written; nothing else says when it was.
+fn written_at(entry: &LogEntry) -> Option<Timestamp> {
+    match &entry.what {
+        What::Written(message) => Some(message.at),
+        _ => None,
     }
 }

@@ -96,6 +96,13 @@ impl Sequence {
         self.release(due);
     }
 
+    /// Stands at `to` again, because what came after it never came to be: the log only reaches to `head`.
+    pub(super) fn rewind(&mut self, to: i64, head: i64) {
+        self.cursor = self.cursor.min(to);
+        self.head = head.max(self.cursor);
+        self.waiting.clear();
+    }
+
     fn release(&mut self, due: &mut Vec<LogEntry>) {
         while let Some(first) = self.waiting.first_entry() {
             let position = *first.key();

@@ -29,7 +29,7 @@ use crate::{
 /// How long an entry that came too early waits for the missing one before the log is read.
 const GAP_PATIENCE: Duration = Duration::from_millis(20);
 /// How long to wait before a failed read of the log is tried again.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Users whose memberships are read together when all are read anew.
 const USERS_PER_READ: usize = 500;
 /// Rooms whose heads are read together then.
@@ -119,6 +119,10 @@ impl LiveState {
 
     fn rooms(&self) -> RwLockReadGuard<'_, HashMap<RoomId, Arc<Room>>> {
         self.0.rooms.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn room_ids(&self) -> Vec<RoomId> {
+        self.rooms().keys().copied().collect()
     }
 
     pub(super) fn room(&self, id: RoomId) -> Option<Arc<Room>> {
@@ -221,7 +225,11 @@ impl LiveState {
     pub(super) fn offer(&self, id: RoomId, entries: Vec<LogEntry>) -> u64 {
         let Some(room) = self.room(id) else { return 0 };
         let mut state = room.lock();
+        let before = state.doubtful;
         let sent = state.offer(entries, self.context());
+        if state.doubtful && !before {
+            self.doubt(&room, &mut state);
+        }
         self.mind_gap(&room, &mut state, Gap::Hint);
         sent
     }
@@ -266,7 +274,7 @@ impl LiveState {
 
     /// If something is missing and nobody sees to it, waits a little and then reads the log.
     pub(super) fn mind_gap(&self, room: &Arc<Room>, state: &mut State, gap: Gap) {
-        if !state.has_gap() || state.filling {
+        if !state.has_gap() || state.filling || state.doubtful {
             return;
         }
         state.filling = true;
@@ -281,7 +289,7 @@ impl LiveState {
         loop {
             {
                 let mut state = room.lock();
-                if !state.has_gap() || state.closed || state.gone {
+                if !state.has_gap() || state.closed || state.gone || state.doubtful {
                     state.filling = false;
                     return;
                 }
@@ -306,7 +314,7 @@ impl LiveState {
         for some in users.chunks(USERS_PER_READ) {
             self.refresh(some).await;
         }
-        let rooms: Vec<RoomId> = self.rooms().keys().copied().collect();
+        let rooms = self.room_ids();
         tracing::info!(
             cause,
             rooms = rooms.len(),
@@ -379,8 +387,12 @@ impl LiveState {
         for membership in memberships {
             // The log from the joining on says who is in the room; rooms that are open follow it.
             let before = membership.joined - 1;
-            let confirmed = self.with_open(membership.room, &membership.name, before, |_, _, s| {
-                s.confirmed
+            let (user, joined) = (&membership.user, membership.joined);
+            let (room, name) = (membership.room, &membership.name);
+            let confirmed = self.with_open(room, name, before, |hub, _, state| {
+                // It may have been opened for another, who joined later.
+                state.let_in(user, joined, hub.context());
+                state.confirmed
             });
             if !confirmed {
                 opened.push(membership.room);

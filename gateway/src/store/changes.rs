@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use roomwire_shared::{MessageId, RoomId, Timestamp, UserId};
 use time::OffsetDateTime;
 
-use super::{Error, Store, error::id};
+use super::{Error, Store, error::id, pool::repeatable};
 use crate::domain::{Author, LogEntry, Origin, Stored, What};
 
 /// A room, and the position up to which it is known.
@@ -28,6 +28,8 @@ pub(crate) enum CaughtUp {
         entries: Vec<LogEntry>,
         upto: i64,
         head: i64,
+        /// Time of the newest change up to there, if one is known.
+        newest: Option<Timestamp>,
     },
 }
 
@@ -103,17 +105,18 @@ impl Store {
             .map(|since| since.room.as_bytes().as_slice())
             .collect();
         let positions: Vec<i64> = rooms.iter().map(|since| since.position).collect();
-        let rows = sqlx::query_as!(
-            Row,
-            r#"select w.room_id as "room_id!", e.kind as "kind!", e.position as "position!",
+        let rows = repeatable!(
+            sqlx::query_as!(
+                Row,
+                r#"select w.room_id as "room_id!", e.kind as "kind!", e.position as "position!",
                 e.id, e.who, e.body, e.at, e.client_id, e.origin,
                 u.name as "name?", u.picture
             from unnest($1::bytea[], $2::bigint[]) as w (room_id, since)
             cross join lateral (
                 select 0::smallint as kind, r.position, null::bytea as id, null::text as who,
-                    null::text as body, null::timestamptz as at, null::text as client_id,
+                    null::text as body, r.updated_at as at, null::text as client_id,
                     null::text as origin
-                from rooms r where r.id = w.room_id
+                from rooms r where r.id = w.room_id and r.member_count > 0
                 union all
                 (select case when m.deleted then 7 else 1 end::smallint, m.position, m.id,
                     m.sender, m.body, m.created_at, m.client_id, m.origin
@@ -138,12 +141,12 @@ impl Store {
                 from rooms r where r.id = w.room_id and r.name_position > w.since
             ) e
             left join users u on e.kind = 1 and u.id = e.who"#,
-            ids.as_slice() as &[&[u8]],
-            &positions,
-            limit,
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                ids.as_slice() as &[&[u8]],
+                &positions,
+                limit,
+            )
+            .fetch_all(&self.pool)
+        )?;
         let mut by_room: HashMap<RoomId, Vec<Row>> = HashMap::new();
         for row in rows {
             by_room
@@ -157,18 +160,19 @@ impl Store {
             .collect()
     }
 
-    /// The heads of those of the rooms that exist.
+    /// The heads of those of the rooms that have members.
     pub(crate) async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, i64>, Error> {
         let ids: Vec<&[u8]> = rooms
             .iter()
             .map(|room| room.as_bytes().as_slice())
             .collect();
-        let rows = sqlx::query!(
-            "select id, position from rooms where id = any ($1)",
-            ids.as_slice() as &[&[u8]],
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = repeatable!(
+            sqlx::query!(
+                "select id, position from rooms where id = any ($1) and member_count > 0",
+                ids.as_slice() as &[&[u8]],
+            )
+            .fetch_all(&self.pool)
+        )?;
         rows.into_iter()
             .map(|row| Ok((id(RoomId::from_bytes(&row.id), "rooms")?, row.position)))
             .collect()
@@ -192,17 +196,18 @@ impl Store {
         if places.is_empty() {
             return Ok(heads);
         }
-        let rows = sqlx::query!(
-            r#"select w.place as "place!", r.id, r.position
+        let rows = repeatable!(
+            sqlx::query!(
+                r#"select w.place as "place!", r.id, r.position
             from unnest($1::bigint[], $2::text[], $3::bytea[]) as w (place, who, room)
             join members m on m.room_id = w.room and m.user_id = w.who and not m.departed
             join rooms r on r.id = w.room"#,
-            &places,
-            users.as_slice() as &[&str],
-            rooms.as_slice() as &[&[u8]],
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                &places,
+                users.as_slice() as &[&str],
+                rooms.as_slice() as &[&[u8]],
+            )
+            .fetch_all(&self.pool)
+        )?;
         for row in rows {
             let place = usize::try_from(row.place).unwrap_or(usize::MAX);
             if let Some(of_user) = heads.get_mut(place) {
@@ -230,8 +235,9 @@ impl Store {
             .map(|since| since.room.as_bytes().as_slice())
             .collect();
         let positions: Vec<i64> = rooms.iter().map(|since| since.position).collect();
-        let rows = sqlx::query!(
-            r#"select w.room_id as "room_id!", e.kind as "kind!", e.position as "position!",
+        let rows = repeatable!(
+            sqlx::query!(
+                r#"select w.room_id as "room_id!", e.kind as "kind!", e.position as "position!",
                 e.written, e.id, e.who, e.body, e.created_at, e.updated_at
             from unnest($2::bytea[], $3::bigint[]) as w (room_id, since)
             join members me on me.room_id = w.room_id and me.user_id = $1 and not me.departed
@@ -265,13 +271,13 @@ impl Store {
                 from rooms r where r.id = w.room_id and r.name_position > w.since
             ) e
             order by e.position"#,
-            user.as_str(),
-            ids.as_slice() as &[&[u8]],
-            &positions,
-            limit,
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                user.as_str(),
+                ids.as_slice() as &[&[u8]],
+                &positions,
+                limit,
+            )
+            .fetch_all(&self.pool)
+        )?;
         let mut found: HashMap<RoomId, RoomChanges> = HashMap::new();
         for row in rows {
             let room = id(RoomId::from_bytes(&row.room_id), "rooms")?;
@@ -318,6 +324,9 @@ fn caught_up(rows: Option<Vec<Row>>, limit: i64) -> Result<CaughtUp, Error> {
     let upto = end_of(&[WRITTEN, HIDDEN])
         .min(end_of(&[EDITED, DELETED]))
         .min(end_of(&[JOINED, LEFT]));
+    let of_room = |row: &&Row| row.kind != HEAD || upto == head;
+    let shown = rows.iter().filter(|row| row.position <= upto);
+    let newest = shown.filter(of_room).filter_map(|row| row.at).max();
     rows.retain(|row| ![HEAD, HIDDEN].contains(&row.kind) && row.position <= upto);
     rows.sort_by_key(|row| row.position);
     let entries = rows.into_iter().map(entry).collect::<Result<_, _>>()?;
@@ -325,6 +334,7 @@ fn caught_up(rows: Option<Vec<Row>>, limit: i64) -> Result<CaughtUp, Error> {
         entries,
         upto,
         head,
+        newest: newest.map(Timestamp::from),
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use roomwire_shared::{MessageId, RoomId, UserId};
 
-use super::{Error, Store, error::id};
+use super::{Error, Store, error::id, pool::repeatable};
 use crate::domain::{Author, Window};
 
 /// A member, or of a private room somebody who has left it.
@@ -53,11 +53,12 @@ impl Store {
             .map(|(room, _)| room.as_bytes().as_slice())
             .collect();
         let viewer_users: Vec<&str> = viewers.iter().map(|(_, user)| user.as_str()).collect();
-        let records = sqlx::query_as!(
-            MemberRecord,
-            // Every look-up is lateral and limited, so that none is planned as a pass over all
-            // members of a room, or over all rooms.
-            r#"select m.room_id as "room_id!", m.user_id as "user_id!", m.role as "role!",
+        let records = repeatable!(
+            sqlx::query_as!(
+                MemberRecord,
+                // Every look-up is lateral and limited, so that none is planned as a pass over all
+                // members of a room, or over all rooms.
+                r#"select m.room_id as "room_id!", m.user_id as "user_id!", m.role as "role!",
                 m.departed as "departed!", m.read_position as "read_position!",
                 substr(sha256(m.room_id || convert_to(m.user_id, 'UTF8')), 1, 8) as "unique!",
                 u.name, u.picture
@@ -90,13 +91,13 @@ impl Store {
                 select s.name, s.picture from users s where s.id = m.user_id limit 1
             ) u
             order by m.room_id, m.changed_position"#,
-            ids.as_slice() as &[&[u8]],
-            limit,
-            viewer_rooms.as_slice() as &[&[u8]],
-            viewer_users.as_slice() as &[&str],
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                ids.as_slice() as &[&[u8]],
+                limit,
+                viewer_rooms.as_slice() as &[&[u8]],
+                viewer_users.as_slice() as &[&str],
+            )
+            .fetch_all(&self.pool)
+        )?;
         let mut members: HashMap<RoomId, Vec<MemberRow>> = HashMap::new();
         for record in records {
             let room = id(RoomId::from_bytes(&record.room_id), "members")?;
@@ -117,8 +118,9 @@ impl Store {
             .map(|reach| reach.room.as_bytes().as_slice())
             .collect();
         let after: Vec<i64> = rooms.iter().map(|reach| reach.after).collect();
-        let rows = sqlx::query!(
-            r#"select w.room_id as "room_id!", w.after as "after!",
+        let rows = repeatable!(
+            sqlx::query!(
+                r#"select w.room_id as "room_id!", w.after as "after!",
                 coalesce(array_agg(m.position) filter (where not m.deleted), '{}') as "positions!",
                 coalesce(array_agg(m.sender) filter (where not m.deleted), '{}') as "senders!",
                 count(*) as "looked_at!", min(m.position) as "lowest!"
@@ -129,12 +131,12 @@ impl Store {
                 order by m.position desc limit $3
             ) m
             group by w.room_id, w.after"#,
-            ids.as_slice() as &[&[u8]],
-            &after,
-            depth,
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                ids.as_slice() as &[&[u8]],
+                &after,
+                depth,
+            )
+            .fetch_all(&self.pool)
+        )?;
         rows.into_iter()
             .map(|row| {
                 let room = id(RoomId::from_bytes(&row.room_id), "messages")?;

@@ -3,7 +3,7 @@
 use roomwire_shared::{RoomId, Timestamp, UserId};
 use time::OffsetDateTime;
 
-use super::{Error, Store, error::id};
+use super::{Error, Store, error::id, pool::repeatable};
 use crate::domain::{ChatOrder, ChatSort, Direction, Page, RoomKind};
 
 const PRIVATE: i16 = 1;
@@ -42,9 +42,10 @@ impl Store {
             RoomKind::Private => PRIVATE,
             RoomKind::Group => GROUP,
         });
-        let records = sqlx::query_as!(
-            ChatRecord,
-            r#"with page as (
+        let records = repeatable!(
+            sqlx::query_as!(
+                ChatRecord,
+                r#"with page as (
                 select r.id, last.position as newest,
                     case when $3 then r.created_at
                         else coalesce(last.created_at, r.created_at) end as key
@@ -76,15 +77,15 @@ impl Store {
             ) m on true
             order by case when $4 then page.key end asc,
                 case when not $4 then page.key end desc, r.id"#,
-            user.as_str(),
-            kind,
-            order.by == ChatSort::Creation,
-            order.direction == Direction::Ascending,
-            page.limit,
-            page.skip,
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                user.as_str(),
+                kind,
+                order.by == ChatSort::Creation,
+                order.direction == Direction::Ascending,
+                page.limit,
+                page.skip,
+            )
+            .fetch_all(&self.pool)
+        )?;
         records.into_iter().map(ChatRecord::row).collect()
     }
 
@@ -94,7 +95,8 @@ impl Store {
             .iter()
             .map(|room| room.as_bytes().as_slice())
             .collect();
-        let records = sqlx::query_as!(
+        let records =
+            repeatable!(sqlx::query_as!(
             ChatRecord,
             r#"select r.id, r.kind, r.name, r.all_administrators, r.created_at, r.updated_at,
                 r.description, r.photo_small, r.photo_big, r.invite_link, r.member_count,
@@ -108,8 +110,7 @@ impl Store {
             where r.id = any ($1)"#,
             ids.as_slice() as &[&[u8]],
         )
-        .fetch_all(&self.pool)
-        .await?;
+        .fetch_all(&self.pool))?;
         records.into_iter().map(ChatRecord::row).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use roomwire_shared::{MessageId, RoomId, Timestamp};
 
-use super::{Error, Store, error::id};
+use super::{Error, Store, error::id, pool::repeatable};
 
 /// A message as the log holds it, and how far the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,16 +23,17 @@ pub(crate) struct Evidence {
 impl Store {
     /// What is known of a message; `None` if it was never committed.
     pub(crate) async fn evidence(&self, message: MessageId) -> Result<Option<Evidence>, Error> {
-        let row = sqlx::query!(
-            r#"select m.room_id, m.position, m.changed_position, m.deleted, m.created_at,
+        let row = repeatable!(
+            sqlx::query!(
+                r#"select m.room_id, m.position, m.changed_position, m.deleted, m.created_at,
                 r.position as head, r.member_count as members,
                 (select count(*) from outbox o where m.room_id = any (o.rooms)) as "owed!"
             from messages m join rooms r on r.id = m.room_id
             where m.id = $1"#,
-            message.as_bytes().as_slice(),
-        )
-        .fetch_optional(&self.pool)
-        .await?;
+                message.as_bytes().as_slice(),
+            )
+            .fetch_optional(&self.pool)
+        )?;
         row.map(|row| {
             Ok(Evidence {
                 room: id(RoomId::from_bytes(&row.room_id), "messages")?,

@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 use roomwire_shared::{MessageId, RoomId, UserId};
 use time::OffsetDateTime;
 
-use super::{Error, Membership, Store, error::id};
+use super::{Error, Membership, Store, error::id, pool::repeatable};
 use crate::domain::{Author, LogEntry, Stored, What};
 
 /// A feed that its user asked for once and has not given up.
@@ -49,8 +49,9 @@ impl Store {
         memory: Duration,
     ) -> Result<(Vec<Membership>, HashMap<UserId, Vec<Feed>>), Error> {
         let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
-        let rows = sqlx::query!(
-            r#"select m.user_id, m.room_id, m.changed_position, r.name, r.position,
+        let rows = repeatable!(
+            sqlx::query!(
+                r#"select m.user_id, m.room_id, m.changed_position, r.name, r.position,
                 greatest(m.read_position, m.changed_position) as "since!",
                 case when m.feed_at > now() - make_interval(secs => $2)
                     then (extract(epoch from now() - m.feed_at) * 1000000)::bigint
@@ -58,11 +59,11 @@ impl Store {
             from members m
             join rooms r on r.id = m.room_id
             where m.user_id = any ($1) and not m.departed"#,
-            users.as_slice() as &[&str],
-            memory.as_secs_f64(),
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                users.as_slice() as &[&str],
+                memory.as_secs_f64(),
+            )
+            .fetch_all(&self.pool)
+        )?;
         let mut memberships = Vec::with_capacity(rows.len());
         let mut feeds: HashMap<UserId, Vec<Feed>> = HashMap::new();
         for row in rows {
@@ -99,8 +100,9 @@ impl Store {
             .map(|(_, room)| room.as_bytes().as_slice())
             .collect();
         // Locked in the order of keys, so that two nodes never wait for each other in a circle.
-        let rows = sqlx::query!(
-            r#"with wanted as (
+        let rows = repeatable!(
+            sqlx::query!(
+                r#"with wanted as (
                 select m.room_id, m.user_id
                 from unnest($1::bytea[], $2::text[]) as w (room, who)
                 join members m on m.room_id = w.room and m.user_id = w.who and not m.departed
@@ -111,11 +113,11 @@ impl Store {
             from wanted w
             where m.room_id = w.room_id and m.user_id = w.user_id
             returning m.room_id as "room_id!", m.user_id as "user_id!""#,
-            rooms.as_slice() as &[&[u8]],
-            users.as_slice() as &[&str],
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                rooms.as_slice() as &[&[u8]],
+                users.as_slice() as &[&str],
+            )
+            .fetch_all(&self.pool)
+        )?;
         let done = |(user, room): &(UserId, RoomId)| {
             rows.iter()
                 .any(|row| row.user_id == user.as_str() && row.room_id == room.as_bytes())
@@ -135,8 +137,9 @@ impl Store {
             .iter()
             .map(|(_, room)| room.as_bytes().as_slice())
             .collect();
-        sqlx::query!(
-            "with wanted as (
+        repeatable!(
+            sqlx::query!(
+                "with wanted as (
                 select m.room_id, m.user_id
                 from unnest($1::bytea[], $2::text[]) as w (room, who)
                 join members m on m.room_id = w.room and m.user_id = w.who
@@ -146,25 +149,26 @@ impl Store {
             update members m set feed_at = clock_timestamp()
             from wanted w
             where m.room_id = w.room_id and m.user_id = w.user_id",
-            rooms.as_slice() as &[&[u8]],
-            users.as_slice() as &[&str],
-            after.as_secs_f64(),
-        )
-        .execute(&self.pool)
-        .await?;
+                rooms.as_slice() as &[&[u8]],
+                users.as_slice() as &[&str],
+                after.as_secs_f64(),
+            )
+            .execute(&self.pool)
+        )?;
         Ok(())
     }
 
     /// Forgets a feed; one that is not remembered is left as it is.
     pub(crate) async fn forget_feed(&self, user: &UserId, room: RoomId) -> Result<(), Error> {
-        sqlx::query!(
-            "update members set feed_at = null
+        repeatable!(
+            sqlx::query!(
+                "update members set feed_at = null
             where room_id = $1 and user_id = $2 and feed_at is not null",
-            room.as_bytes().as_slice(),
-            user.as_str(),
-        )
-        .execute(&self.pool)
-        .await?;
+                room.as_bytes().as_slice(),
+                user.as_str(),
+            )
+            .execute(&self.pool)
+        )?;
         Ok(())
     }
 
@@ -177,9 +181,10 @@ impl Store {
         max: MissedMax,
     ) -> Result<Vec<Vec<(RoomId, LogEntry)>>, Error> {
         let asked = Asked::about(absences);
-        let rows = sqlx::query_as!(
-            MissedRow,
-            r#"select k.place as "place!", k.room as "room!", k.position as "position!",
+        let rows = repeatable!(
+            sqlx::query_as!(
+                MissedRow,
+                r#"select k.place as "place!", k.room as "room!", k.position as "position!",
                 k.id as "id!", k.sender as "sender!", k.body as "body!",
                 k.created_at as "created_at!", u.name as "name?", u.picture
             from (
@@ -208,16 +213,16 @@ impl Store {
             left join users u on u.id = k.sender
             where k.bytes <= $7
             order by k.place, k.created_at, k.room, k.position"#,
-            &asked.places,
-            asked.rooms.as_slice() as &[&[u8]],
-            asked.users.as_slice() as &[&str],
-            &asked.borders,
-            max.looked_at,
-            max.messages,
-            max.bytes,
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                &asked.places,
+                asked.rooms.as_slice() as &[&[u8]],
+                asked.users.as_slice() as &[&str],
+                &asked.borders,
+                max.looked_at,
+                max.messages,
+                max.bytes,
+            )
+            .fetch_all(&self.pool)
+        )?;
         let mut missed = vec![Vec::new(); absences.len()];
         for row in rows {
             let place = usize::try_from(row.place).unwrap_or(usize::MAX);

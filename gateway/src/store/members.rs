@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use roomwire_shared::{RoomId, UserId};
 
-use super::{Error, Store, error::id};
+use super::{Error, Store, error::id, pool::repeatable};
 
 /// A user is a member of a room whose log has come this far.
 #[derive(Debug, Clone)]
@@ -22,15 +22,16 @@ impl Store {
     /// All memberships of many users, in one query and one snapshot.
     pub(crate) async fn memberships(&self, users: &[UserId]) -> Result<Vec<Membership>, Error> {
         let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
-        let rows = sqlx::query!(
-            "select m.user_id, m.room_id, m.changed_position, r.name, r.position
+        let rows = repeatable!(
+            sqlx::query!(
+                "select m.user_id, m.room_id, m.changed_position, r.name, r.position
             from members m
             join rooms r on r.id = m.room_id
             where m.user_id = any ($1) and not m.departed",
-            users.as_slice() as &[&str],
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                users.as_slice() as &[&str],
+            )
+            .fetch_all(&self.pool)
+        )?;
         rows.into_iter()
             .map(|row| {
                 Ok(Membership {
@@ -50,16 +51,17 @@ impl Store {
         user: &UserId,
         room: RoomId,
     ) -> Result<Option<Membership>, Error> {
-        let row = sqlx::query!(
-            "select m.changed_position, r.name, r.position
+        let row = repeatable!(
+            sqlx::query!(
+                "select m.changed_position, r.name, r.position
             from members m
             join rooms r on r.id = m.room_id
             where m.room_id = $1 and m.user_id = $2 and not m.departed",
-            room.as_bytes().as_slice(),
-            user.as_str(),
-        )
-        .fetch_optional(&self.pool)
-        .await?;
+                room.as_bytes().as_slice(),
+                user.as_str(),
+            )
+            .fetch_optional(&self.pool)
+        )?;
         Ok(row.map(|row| Membership {
             user: user.clone(),
             room,
@@ -78,8 +80,9 @@ impl Store {
         limit: i64,
     ) -> Result<HashMap<UserId, Vec<RoomId>>, Error> {
         let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
-        let rows = sqlx::query!(
-            r#"select w.id as "user_id!", s.room_id as "room_id!"
+        let rows = repeatable!(
+            sqlx::query!(
+                r#"select w.id as "user_id!", s.room_id as "room_id!"
             from unnest($1::text[]) as w (id)
             cross join lateral (
                 select m.room_id from members m
@@ -87,12 +90,12 @@ impl Store {
                 where m.user_id = w.id and not m.departed and r.member_count <= $2
                 order by r.created_at desc limit $3
             ) s"#,
-            users.as_slice() as &[&str],
-            members,
-            limit,
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                users.as_slice() as &[&str],
+                members,
+                limit,
+            )
+            .fetch_all(&self.pool)
+        )?;
         let mut rooms: HashMap<UserId, Vec<RoomId>> = HashMap::new();
         for row in rows {
             let user = id(row.user_id.parse(), "members")?;

@@ -26,7 +26,11 @@ use sqlx::{
 use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 use tracing::Instrument as _;
 
-use super::{measure, sqlstate};
+use super::{
+    measure,
+    session::{self, Lineages},
+    sqlstate,
+};
 use crate::{
     config,
     telemetry::{catalogue, spans},
@@ -42,8 +46,37 @@ const FRESH: Duration = Duration::from_millis(50);
 /// back.
 const TEST_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a connection lives at most: then one that leads to where it should not any more has gone by itself.
+const LIFETIME: Duration = Duration::from_mins(5);
+
 /// The reason where no outcome was seen.
 const ABANDONED: &str = "abandoned";
+
+/// Why there was no connection: nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection: {0}")]
+struct NotSent(#[source] sqlx::Error);
+
+/// Nothing was asked, so nothing can have been done.
+pub(super) fn was_not_sent(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Io(error) => error
+            .get_ref()
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<NotSent>),
+        _ => false,
+    }
+}
+
+fn not_sent(error: sqlx::Error) -> sqlx::Error {
+    if was_not_sent(&error) {
+        return error;
+    }
+    sqlx::Error::Io(std::io::Error::new(
+        std::io::ErrorKind::NotConnected,
+        NotSent(error),
+    ))
+}
 
 fn note_dropped(reason: &'static str) {
     metrics::counter!(catalogue::DATABASE_DROPPED, "reason" => reason).increment(1);
@@ -69,8 +102,10 @@ impl Pool {
         name: &'static str,
         options: PgConnectOptions,
         config: &config::Postgres,
+        lineages: Option<&Lineages>,
     ) -> Self {
         let doubts = Arc::new(Doubts::new());
+        let (statement_timeout, lineages) = (config.statement_timeout, lineages.cloned());
         let tested = Arc::clone(&doubts);
         let inner = PgPoolOptions::new()
             .max_connections(config.max_connections)
@@ -80,6 +115,17 @@ impl Pool {
                 let doubts = Arc::clone(&tested);
                 Box::pin(async move { Ok(doubts.allow(connection, &meta).await) })
             })
+            .after_connect(move |connection, _| {
+                let lineages = lineages.clone();
+                Box::pin(async move {
+                    session::prepare(connection, statement_timeout).await?;
+                    match lineages {
+                        Some(lineages) => lineages.note(connection).await,
+                        None => Ok(()),
+                    }
+                })
+            })
+            .max_lifetime(LIFETIME)
             .connect_lazy_with(options);
         measure::start(name, config.max_connections);
         Self {
@@ -105,7 +151,7 @@ impl Pool {
         measure::waited(self.name, asked, &acquired);
         Ok(Borrowed {
             pool: self.name,
-            connection: Some(acquired?),
+            connection: Some(acquired.map_err(not_sent)?),
             begun: Instant::now(),
             sound: false,
             why: ABANDONED,
@@ -202,7 +248,11 @@ impl Borrowed {
                     self.doubts.doubt_all();
                 }
             }
-            Err(_) => self.why = "spoilt",
+            Err(_) => {
+                self.why = "spoilt";
+                // Most likely the server has restarted, or whatever lies between has.
+                self.doubts.doubt_all();
+            }
         }
         outcome
     }
@@ -272,6 +322,36 @@ impl Doubts {
             note_dropped("spoilt");
         }
         answered.is_ok()
+    }
+}
+
+/// Something that may be done twice, such as what only reads: where the connection broke before there was an answer,
+/// it is asked once more, over another.
+macro_rules! repeatable {
+    ($query:expr) => {{
+        let mut is_first = true;
+        loop {
+            match $query.await {
+                Err(error) if is_first && $crate::store::pool::has_broken(&error) => {
+                    is_first = false;
+                }
+                answered => break answered,
+            }
+        }
+    }};
+}
+pub(super) use repeatable;
+
+/// Somebody ended the connection while something was asked.
+pub(super) fn has_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(silence) if silence.kind() == std::io::ErrorKind::TimedOut => false,
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => !was_not_sent(error),
+        sqlx::Error::Database(refused) => {
+            let code = refused.code();
+            sqlstate::spoils_connection(code.as_deref().unwrap_or_default())
+        }
+        _ => false,
     }
 }
 

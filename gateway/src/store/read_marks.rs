@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use roomwire_shared::{RoomId, UserId};
 
-use super::{Error, MessageRow, Store, error::id};
+use super::{Error, MessageRow, Store, error::id, known::Tries, pool::repeatable};
 
 /// Where a mark stands after it was asked to move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +39,10 @@ impl Store {
         room: RoomId,
         user: &UserId,
     ) -> Result<Option<ReadMark>, Error> {
-        let row = sqlx::query!(
-            r#"with target as (
+        let mut tries = Tries::default();
+        let row = loop {
+            let row = sqlx::query!(
+                r#"with target as (
                 select r.position as head from rooms r
                 join members m on m.room_id = r.id and m.user_id = $2 and not m.departed
                 where r.id = $1
@@ -51,27 +53,32 @@ impl Store {
                 returning m.read_position
             )
             select t.head, exists (select 1 from moved) as "moved!" from target t"#,
-            room.as_bytes().as_slice(),
-            user.as_str(),
-        )
-        .fetch_optional(&self.pool)
-        .await?;
+                room.as_bytes().as_slice(),
+                user.as_str(),
+            )
+            .fetch_optional(&self.pool);
+            if let Some(row) = tries.settle(row).await {
+                break row?;
+            }
+        };
         Ok(row.map(|row| ReadMark {
             position: row.head,
-            moved: row.moved,
+            // Moved by an earlier try, of which nobody was told.
+            moved: row.moved || tries.is_again(),
         }))
     }
 
     /// The two members of a room who have read farthest, also former ones: enough to say of any
     /// message whether somebody but its writer has read it.
     pub(crate) async fn farthest_readers(&self, room: RoomId) -> Result<Vec<(UserId, i64)>, Error> {
-        let rows = sqlx::query!(
-            "select user_id, read_position from members
+        let rows = repeatable!(
+            sqlx::query!(
+                "select user_id, read_position from members
             where room_id = $1 order by read_position desc limit 2",
-            room.as_bytes().as_slice(),
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                room.as_bytes().as_slice(),
+            )
+            .fetch_all(&self.pool)
+        )?;
         rows.into_iter()
             .map(|row| Ok((id(row.user_id.parse(), "members")?, row.read_position)))
             .collect()
@@ -92,16 +99,17 @@ impl Store {
             .map(|room| room.as_bytes().as_slice())
             .collect();
         let positions: Vec<i64> = oldest.values().copied().collect();
-        let rows = sqlx::query!(
-            "select m.room_id, m.user_id, m.read_position
+        let rows = repeatable!(
+            sqlx::query!(
+                "select m.room_id, m.user_id, m.read_position
             from unnest($1::bytea[], $2::bigint[]) as wanted (room_id, position)
             join members m on m.room_id = wanted.room_id and m.read_position >= wanted.position
             order by m.user_id",
-            rooms.as_slice() as &[&[u8]],
-            &positions,
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                rooms.as_slice() as &[&[u8]],
+                &positions,
+            )
+            .fetch_all(&self.pool)
+        )?;
         let mut readers = Readers::default();
         for row in rows {
             let room = id(RoomId::from_bytes(&row.room_id), "members")?;

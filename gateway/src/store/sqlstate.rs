@@ -5,6 +5,12 @@
 const READ_ONLY: &str = "25006";
 /// A table that is not there.
 pub(super) const UNDEFINED_TABLE: &str = "42P01";
+/// Whoever holds a lock was waited for long enough.
+pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// After these a transaction may have been committed all the same: a connection that broke, a server that went
+/// away while it waited for a standby, and what says so by its name (`statement_completion_unknown`).
+const UNKNOWN_CLASSES: [&str; 3] = ["08", "57P", "40003"];
 
 /// Classes that mean "not now": connection, wrong credentials (which are being rotated), rolled
 /// back, out of resources, objects in use, in the wrong state or locked, intervention by an
@@ -42,6 +48,11 @@ pub(super) fn means_not_now(code: &str) -> bool {
 /// The connection must not be used again.
 pub(super) fn spoils_connection(code: &str) -> bool {
     SPOILING.contains(&code) || SPOILING_CLASSES.iter().any(|class| code.starts_with(class))
+}
+
+/// Nobody can tell from this whether the transaction was committed.
+pub(super) fn leaves_unknown(code: &str) -> bool {
+    UNKNOWN_CLASSES.iter().any(|class| code.starts_with(class))
 }
 
 /// The server does not take writes.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use roomwire_shared::{Timestamp, UserId};
 use time::OffsetDateTime;
 
-use super::{Error, Store, error::id};
+use super::{Error, Store, error::id, pool::repeatable};
 use crate::domain::Author;
 
 /// What a token says about a connecting user.
@@ -29,13 +29,14 @@ impl Store {
     /// Suspends a user, who need not have connected yet. All nodes end that user's sockets; the
     /// hint that makes them look is owed by the same statement.
     pub(crate) async fn suspend(&self, user: &UserId) -> Result<Standing, Error> {
-        let done = sqlx::query!(
-            "insert into users (id, suspended) values ($1, true)
+        let done = repeatable!(
+            sqlx::query!(
+                "insert into users (id, suspended) values ($1, true)
             on conflict (id) do update set suspended = true where not users.suspended",
-            user.as_str(),
-        )
-        .execute(&self.pool)
-        .await?;
+                user.as_str(),
+            )
+            .execute(&self.pool)
+        )?;
         Ok(match done.rows_affected() {
             0 => Standing::Unchanged,
             _ => Standing::Changed,
@@ -44,16 +45,17 @@ impl Store {
 
     /// Lets a suspended user connect again.
     pub(crate) async fn restore(&self, user: &UserId) -> Result<Standing, Error> {
-        let row = sqlx::query!(
-            r#"with restored as (
+        let row = repeatable!(
+            sqlx::query!(
+                r#"with restored as (
                 update users set suspended = false where id = $1 and suspended returning id
             )
             select exists (select 1 from restored) as "restored!",
                 exists (select 1 from users where id = $1) as "known!""#,
-            user.as_str(),
-        )
-        .fetch_one(&self.pool)
-        .await?;
+                user.as_str(),
+            )
+            .fetch_one(&self.pool)
+        )?;
         Ok(match (row.restored, row.known) {
             (true, _) => Standing::Changed,
             (false, true) => Standing::Unchanged,
@@ -69,26 +71,28 @@ impl Store {
             .iter()
             .map(|p| p.author.picture.as_deref())
             .collect();
-        sqlx::query!(
-            "select see_users($1, $2, $3)",
-            users.as_slice() as &[&str],
-            names.as_slice() as &[Option<&str>],
-            pictures.as_slice() as &[Option<&str>],
-        )
-        .fetch_one(&self.pool)
-        .await?;
+        repeatable!(
+            sqlx::query!(
+                "select see_users($1, $2, $3)",
+                users.as_slice() as &[&str],
+                names.as_slice() as &[Option<&str>],
+                pictures.as_slice() as &[Option<&str>],
+            )
+            .fetch_one(&self.pool)
+        )?;
         Ok(())
     }
 
     /// Those of the users who are suspended.
     pub(crate) async fn suspended(&self, users: &[UserId]) -> Result<HashSet<UserId>, Error> {
         let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
-        let rows = sqlx::query_scalar!(
-            "select id from users where id = any ($1) and suspended",
-            users.as_slice() as &[&str],
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = repeatable!(
+            sqlx::query_scalar!(
+                "select id from users where id = any ($1) and suspended",
+                users.as_slice() as &[&str],
+            )
+            .fetch_all(&self.pool)
+        )?;
         rows.into_iter()
             .map(|user| id(user.parse(), "users"))
             .collect()
@@ -100,12 +104,13 @@ impl Store {
         users: &[UserId],
     ) -> Result<HashMap<UserId, Author>, Error> {
         let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
-        let rows = sqlx::query!(
-            "select id, name, picture from users where id = any ($1)",
-            users.as_slice() as &[&str],
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = repeatable!(
+            sqlx::query!(
+                "select id, name, picture from users where id = any ($1)",
+                users.as_slice() as &[&str],
+            )
+            .fetch_all(&self.pool)
+        )?;
         rows.into_iter()
             .map(|row| {
                 let author = Author::new(Some(&row.name), row.picture.as_deref());
@@ -119,10 +124,10 @@ impl Store {
         &self,
         user: &UserId,
     ) -> Result<Option<Option<Timestamp>>, Error> {
-        let row =
+        let row = repeatable!(
             sqlx::query_scalar!("select last_active from users where id = $1", user.as_str(),)
                 .fetch_optional(&self.pool)
-                .await?;
+        )?;
         Ok(row.map(|at| at.map(Timestamp::from)))
     }
 
@@ -134,8 +139,9 @@ impl Store {
     ) -> Result<HashSet<UserId>, Error> {
         let ids: Vec<&str> = users.iter().map(|(user, _)| user.as_str()).collect();
         let times: Vec<OffsetDateTime> = users.iter().map(|(_, at)| (*at).into()).collect();
-        let busy = sqlx::query_scalar!(
-            r#"with gone as (
+        let busy = repeatable!(
+            sqlx::query_scalar!(
+                r#"with gone as (
                 select g.id, max(g.at) as at
                 from unnest($1::text[], $2::timestamptz[]) as g (id, at)
                 group by g.id
@@ -151,11 +157,11 @@ impl Store {
             )
             select u.id from users u
             where u.id in (select id from gone) and u.id not in (select id from locked)"#,
-            ids.as_slice() as &[&str],
-            &times,
-        )
-        .fetch_all(&self.pool)
-        .await?;
+                ids.as_slice() as &[&str],
+                &times,
+            )
+            .fetch_all(&self.pool)
+        )?;
         busy.into_iter()
             .map(|user| id(user.parse(), "users"))
             .collect()

@@ -116,11 +116,20 @@ catalogue! {
     /// Bytes that wait for clients who do not take them, as far as they are known.
     PENDING_BYTES = "roomwire_pending_bytes", Kind::Gauge, [];
     /// Messages that went through group commit, by result: `stored`, `repeated`, `not_a_member`,
-    /// `conflict`, `failed`, or `unknown` where Postgres fell silent before it said what became of
-    /// them.
+    /// `conflict`, `failed`, `held` where somebody else held the room for too long, or `unknown` where
+    /// Postgres fell silent before it said what became of them.
     APPENDS = "roomwire_append_messages_total", Kind::Counter, ["result"];
     /// Messages per committed batch.
     APPEND_BATCH = "roomwire_append_batch_messages", Kind::Histogram(BATCH), [];
+    /// Batches that failed for one of their messages and were halved to find it.
+    APPEND_HALVED = "roomwire_append_batches_halved_total", Kind::Counter, [];
+    /// Messages that wait beside their batch because somebody else holds their room, for 8 s at most.
+    APPEND_HELD = "roomwire_append_held_messages", Kind::Gauge, [];
+    /// Rooms that somebody else holds for longer than a commit takes, as far as somebody writes there.
+    APPEND_HELD_ROOMS = "roomwire_append_held_rooms", Kind::Gauge, [];
+    /// Changes of rooms other than messages (edits, deletions, joinings, departures) that are under way, or wait
+    /// for another of their room.
+    ROOM_CHANGES = "roomwire_room_changes", Kind::Gauge, [];
     /// Messages that wait for their batch.
     APPEND_WAITING = "roomwire_append_waiting_messages", Kind::Gauge, [];
     /// Seconds a batch took to commit.
@@ -164,6 +173,18 @@ catalogue! {
     OUTBOX_SWEPT = "roomwire_outbox_swept_total", Kind::Counter, [];
     /// Changes that were owed beyond the bound, and were told as one that concerns every room.
     OUTBOX_DROPPED = "roomwire_outbox_dropped_total", Kind::Counter, [];
+    /// Rows of rooms that everybody has left which were cleared away.
+    GONE_ROWS = "roomwire_gone_room_rows_total", Kind::Counter, [];
+    /// Rooms whose log was found to end behind, or to differ from, what had been shown of them: the database was set
+    /// back.
+    ROOMS_SET_BACK = "roomwire_rooms_set_back_total", Kind::Counter, [];
+    /// Times the database turned out to be another one than before, or less of it.
+    DATABASE_CHANGES = "roomwire_database_changes_total", Kind::Counter, [];
+    /// Pages asked of the replica: `served`, `behind` where it had not replayed what the reader may know of, `failed`
+    /// where it was away; in both of these the primary served them.
+    REPLICA_READS = "roomwire_replica_pages_total", Kind::Counter, ["result"];
+    /// Seconds by which the replica's data is older than the primary's, as far as it knows.
+    REPLICA_LAG = "roomwire_replica_lag_seconds", Kind::Gauge, [];
     /// Rooms with a socket on this node.
     ROOMS = "roomwire_rooms", Kind::Gauge, [];
     /// Redis channels this node listens to.

@@ -47,6 +47,10 @@ const COUNTERS: &[(&str, &[Label<'_>])] = &[
         c::DATABASE_DROPPED,
         &[("reason", &["silent", "doubted", "spoilt", "abandoned"])],
     ),
+    (
+        c::REPLICA_READS,
+        &[("result", &["served", "behind", "failed"])],
+    ),
     (c::LOG_LINES, &[("level", &["error", "warn"])]),
     (c::SPANS_EXPORTED, &[("result", &["ok", "failed"])]),
 ];
@@ -88,12 +92,13 @@ const CLOSED: [&str; 13] = [
 const HANDSHAKES: [&str; 5] = ["ok", "unauthorized", "suspended", "too_many", "unavailable"];
 const REFUSALS: [&str; 5] = ["missing", "malformed", "expired", "refused", "unread"];
 const LIMITED: [&str; 5] = ["message", "event", "connect", "request", "handshake"];
-const APPENDS: [&str; 6] = [
+const APPENDS: [&str; 7] = [
     "stored",
     "repeated",
     "not_a_member",
     "conflict",
     "failed",
+    "held",
     "unknown",
 ];
 const HINTS: [&str; 11] = [
@@ -109,7 +114,14 @@ const HINTS: [&str; 11] = [
     "canary",
     "unreadable",
 ];
-const RESYNCS: [&str; 5] = ["redis_away", "owed_too_many", "reconnect", "canary", "lag"];
+const RESYNCS: [&str; 6] = [
+    "redis_away",
+    "owed_too_many",
+    "reconnect",
+    "canary",
+    "lag",
+    "database_changed",
+];
 
 /// Shows a counter as 0 for every combination of these labels.
 pub(crate) fn start_counter(name: &'static str, labels: &[Label<'_>]) {

@@ -1,14 +1,21 @@
 //! Installs the metrics recorder and renders what it holds.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::time::sleep;
 
 use super::{
     catalogue::{self, Kind},
     closed_sets::{self, MAY_BE_ABSENT},
     journal, sampled,
 };
+
+/// How often what histograms were told is added up.
+const ADD_UP_EVERY: Duration = Duration::from_secs(5);
 
 /// Sets the gauges of one part of the node.
 type Sampler = Box<dyn Fn() + Send>;
@@ -40,6 +47,16 @@ impl Recorder {
         let fractions = sampled::sample();
         handle.run_upkeep();
         Some(handle.render() + &fractions)
+    }
+
+    /// Adds up what histograms were told, every few seconds: until then each sample takes memory, and nobody
+    /// may ever ask for the metrics.
+    pub(crate) async fn add_up_forever(self) {
+        let Some(handle) = self.handle else { return };
+        loop {
+            sleep(ADD_UP_EVERY).await;
+            handle.run_upkeep();
+        }
     }
 
     /// Has gauges set whenever they are asked for. `sampler` must neither block nor wait.

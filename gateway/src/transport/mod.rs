@@ -9,6 +9,8 @@ mod http;
 mod sessions;
 mod sockets;
 
+#[cfg(feature = "conformance")]
+pub(crate) use self::sockets::mount_echoes;
 pub(crate) use self::{
     engine::note_pending,
     http::{
@@ -18,6 +20,23 @@ pub(crate) use self::{
         listener::{Listener, bind},
         tools::Tools,
     },
-    sessions::{forward::Nodes, known::Sessions, lobby::Lobby},
+    sessions::{forward::Nodes, lobby::Lobby},
     sockets::mount,
 };
+use crate::bus::NodeId;
+
+/// The sessions of this node that began by polling; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Sessions(sessions::known::Sessions<dyn engine::Served>);
+
+impl Sessions {
+    /// Of this node.
+    pub(crate) fn new(node: NodeId) -> Self {
+        Self(sessions::known::Sessions::new(node))
+    }
+
+    /// Drops what is too old to matter, every few seconds.
+    pub(crate) async fn sweep_forever(self) {
+        self.0.sweep_forever().await;
+    }
+}

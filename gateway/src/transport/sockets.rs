@@ -20,12 +20,40 @@ pub(crate) fn mount<F: Face>(
     workers: &Workers,
 ) -> Mount {
     show_events::<F>();
-    let known = (sessions.clone(), lobby.clone());
+    let known = (sessions.0.clone(), lobby.clone());
     let engine = Engine::new(face, namespaces, known, (config, workers));
     Mount {
         path,
         engine: Arc::new(engine),
     }
+}
+
+/// Serves the echo of the test suites: with attachments for Socket.IO, and another below it.
+#[cfg(feature = "conformance")]
+pub(crate) fn mount_echoes(
+    chat: &crate::chat::Chat,
+    config: config::Sockets,
+    (sessions, lobby): (&Sessions, &Lobby),
+    workers: &Workers,
+) -> [Mount; 2] {
+    use super::engine::conformance::Echoes;
+    use crate::faces::echo::{EchoFace, NAMESPACES, SOCKET_PATH};
+
+    show_events::<EchoFace>();
+    let mount = |path, namespaces, echoes| {
+        let face = EchoFace { chat: chat.clone() };
+        let known = (sessions.0.clone(), lobby.clone());
+        let mut engine = Engine::new(face, namespaces, known, (config, workers));
+        engine.echo = Some(echoes);
+        Mount {
+            path,
+            engine: Arc::new(engine),
+        }
+    };
+    [
+        mount(SOCKET_PATH, &NAMESPACES, Echoes::Events),
+        mount("/engine.io", &[], Echoes::Messages),
+    ]
 }
 
 /// Shows every event with every outcome before it happens.

@@ -8,8 +8,8 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::timeout;
 
 use crate::support::{
-    DEADLINE, Database, Deployment, GATEWAY, SECRET, Transports, environment, run, servers, text,
-    token,
+    DEADLINE, Database, Deployment, GATEWAY, Rest, SECRET, Transports, environment, eventually,
+    run, servers, text, token,
 };
 
 #[test]
@@ -41,6 +41,7 @@ fn all_that_is_wrong_is_told_at_once_by_name_and_without_values() {
         ("UNKNOWN_USERS", "greet"),
         ("FEED_MEMORY_HOURS", "for ever"),
         ("DRAIN_SECONDS", "-1"),
+        ("WORKER_THREADS", "0"),
     ];
     let ended = run(&["serve"], &wrong);
     assert_eq!(ended.status.code(), Some(2), "{}", text(&ended));
@@ -142,6 +143,110 @@ async fn an_older_release_takes_a_database_that_is_ahead_of_it_as_it_is() {
     assert!(again.status.success(), "{}", text(&again));
     let gateway = Gateway::spawn(GATEWAY.as_ref(), &environment(&database)).await;
     assert!(gateway.is_ok(), "it serves on that schema");
+}
+
+#[tokio::test]
+async fn a_release_that_does_not_know_the_schema_any_more_is_refused_with_both_versions() {
+    let database = Database::migrated().await;
+    let note = "insert into schema_compatibility (oldest) values (99991231235959)";
+    database.execute(note).await;
+    let again = run(&["migrate"], &[("DATABASE_URL", database.url())]);
+    let told = text(&again);
+    assert!(!again.status.success(), "{told}");
+    assert!(
+        told.contains("99991231235959") && told.contains("run a newer version"),
+        "{told}"
+    );
+    let gateway = Gateway::spawn_alive(GATEWAY.as_ref(), &environment(&database))
+        .await
+        .unwrap();
+    let admin = Rest::new(reqwest::Client::new(), gateway.admin_url());
+    eventually("is it told", async || {
+        let told = admin.get("/readyz").await.text;
+        told.contains("99991231235959") && told.contains("run a newer version")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_migration_waits_for_whoever_holds_a_table_and_has_no_timeout_of_statements() {
+    let database = Database::migrated().await;
+    let url = database.url().to_owned();
+    let undo = "drop index messages_shown;
+        delete from _sqlx_migrations where description = 'index shown messages'";
+    database.execute(undo).await;
+    let mut holder = PgConnection::connect(&url).await.unwrap();
+    let hold = "begin; lock table messages in exclusive mode";
+    holder.execute(hold).await.unwrap();
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("DATABASE_STATEMENT_TIMEOUT_MS", "100"),
+    ];
+    let settings = settings.map(|(name, value)| (name, value.to_owned()));
+    let migrating = std::thread::spawn(move || {
+        let settings = settings
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        run(&["migrate"], &settings)
+    });
+    // What a transaction sees of the others' activity stays as it was.
+    let mut watcher = PgConnection::connect(&url).await.unwrap();
+    let waits = "select count(*) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'";
+    eventually("does it wait", async || {
+        sqlx::query_scalar::<_, i64>(waits)
+            .fetch_one(&mut watcher)
+            .await
+            .unwrap()
+            > 0
+    })
+    .await;
+    holder.execute("commit").await.unwrap();
+    let ended = migrating.join().unwrap();
+    assert!(ended.status.success(), "{}", text(&ended));
+    let valid = "select indisvalid from pg_index where indexrelid = 'messages_shown'::regclass";
+    assert!(
+        sqlx::query_scalar::<_, bool>(valid)
+            .fetch_one(&mut watcher)
+            .await
+            .unwrap()
+    );
+}
+
+#[tokio::test]
+async fn an_index_that_a_migration_did_not_complete_is_made_anew() {
+    let database = Database::migrated().await;
+    let break_one = "update pg_index set indisvalid = false
+        where indexrelid = 'messages_by_change'::regclass";
+    database.execute(break_one).await;
+    let again = run(&["migrate"], &[("DATABASE_URL", database.url())]);
+    assert!(again.status.success(), "{}", text(&again));
+    assert!(
+        text(&again).contains("messages_by_change"),
+        "{}",
+        text(&again)
+    );
+}
+
+#[tokio::test]
+async fn a_node_whose_writes_fail_is_not_ready() {
+    let deployment = Deployment::start(1).await;
+    let admin = deployment.admin();
+    let database = deployment.database();
+    database
+        .execute("alter table probes add constraint never check (false) not valid")
+        .await;
+    eventually("is it not ready", async || {
+        admin.get("/readyz").await.status == 503
+    })
+    .await;
+    database
+        .execute("alter table probes drop constraint never")
+        .await;
+    eventually("is it ready", async || {
+        admin.get("/readyz").await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -298,7 +403,7 @@ async fn check_tells_what_serve_would_lack() {
 
     let (code, words) = check(&empty, &gone, ("JWT_JWKS", "/nowhere/keys.json"));
     assert_eq!(code, Some(1), "{words}");
-    assert!(words.contains("postgres: the schema is older"), "{words}");
+    assert!(words.contains("postgres: the schema is at 0"), "{words}");
     assert!(
         words.contains("keys: the key set cannot be read"),
         "{words}"

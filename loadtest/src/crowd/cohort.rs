@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::client::rest::{Rest, RestError};
 use crate::client::tokens::{Signer, TokenError};
 use crate::client::{
-    CONNECTIONS_PER_SOURCE, ConnectError, ConnectOptions, Connection, Contract, Target,
+    CONNECTIONS_PER_SOURCE, ConnectError, ConnectOptions, Connection, Contract, Target, Transport,
 };
 
 /// Handshakes under way at one time.
@@ -112,6 +112,7 @@ pub struct Access {
     signer: Signer,
     prefix: String,
     sources: Option<usize>,
+    transport: Transport,
 }
 
 impl Access {
@@ -129,7 +130,15 @@ impl Access {
             signer,
             prefix,
             sources,
+            transport: Transport::default(),
         }
+    }
+
+    /// The same, for clients that connect by this transport.
+    #[must_use]
+    pub fn by(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
     }
 
     /// The local ports of the gateways.
@@ -248,6 +257,15 @@ impl Access {
             .map_err(|error| refused(who.0, error))
     }
 
+    /// Where and as what the `index`th connection of contract A is opened, among few of them.
+    pub fn way_of(
+        &self,
+        index: usize,
+        member: &Member,
+    ) -> Result<(&Target, ConnectOptions), CohortError> {
+        self.way(index, self.sources.unwrap_or(1), (member, Contract::Rooms))
+    }
+
     /// Where and as what the `index`th connection is opened.
     fn way(
         &self,
@@ -260,9 +278,9 @@ impl Access {
         let options = ConnectOptions {
             token: member.token.clone(),
             contract,
+            transport: self.transport,
             meta: false,
             source: target.source(index, sources),
-            ..ConnectOptions::default()
         };
         Ok((target, options))
     }

@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 mod error;
 pub mod flags;
+pub mod front;
 mod node;
 mod program;
 pub mod proxy;

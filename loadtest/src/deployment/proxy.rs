@@ -5,6 +5,8 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,6 +37,31 @@ pub enum Trouble {
     HalfClose(bool),
     /// What comes is swallowed, also on new ones.
     BlackHole,
+    /// What comes is swallowed on connections that are open when this begins, for good and without a word; new ones
+    /// are served.
+    Silence(Silence),
+}
+
+/// Which of the open connections fall silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// All, in both directions.
+    All,
+    /// Every other one, in both directions.
+    Half,
+    /// All, in what whoever connected sends (`true`) or is sent.
+    OneWay(bool),
+}
+
+impl Silence {
+    /// Whether this direction of the connection of this number is concerned.
+    fn strikes(self, number: u64, upwards: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Half => number.is_multiple_of(2),
+            Self::OneWay(way) => way == upwards,
+        }
+    }
 }
 
 impl Trouble {
@@ -49,6 +76,8 @@ impl Trouble {
 struct State {
     trouble: Option<Trouble>,
     cuts: u64,
+    /// Connections with a lower number were open when the trouble began.
+    open_below: u64,
 }
 
 /// A running proxy. Dropping it closes everything.
@@ -56,6 +85,7 @@ struct State {
 pub struct Proxy {
     address: SocketAddr,
     trouble: watch::Sender<State>,
+    accepted: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -67,10 +97,13 @@ impl Proxy {
         let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let (trouble, troubled) = watch::channel(State::default());
-        let task = tokio::spawn(accept(listener, upstream, troubled));
+        let accepted: Arc<AtomicU64> = Arc::default();
+        let counted = Arc::clone(&accepted);
+        let task = tokio::spawn(accept((listener, counted), upstream, troubled));
         Ok(Self {
             address,
             trouble,
+            accepted,
             task,
         })
     }
@@ -86,6 +119,7 @@ impl Proxy {
         self.trouble.send_modify(|state| {
             state.trouble = trouble;
             state.cuts += u64::from(trouble == Some(Trouble::Cut));
+            state.open_below = self.accepted.load(Ordering::SeqCst);
         });
     }
 }
@@ -96,13 +130,18 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, upstream: SocketAddr, trouble: watch::Receiver<State>) {
+async fn accept(
+    (listener, accepted): (TcpListener, Arc<AtomicU64>),
+    upstream: SocketAddr,
+    trouble: watch::Receiver<State>,
+) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((client, _)) if connections.len() < CONNECTIONS_MAX => {
-                connections.spawn(serve(client, upstream, trouble.clone()));
+                let number = accepted.fetch_add(1, Ordering::SeqCst);
+                connections.spawn(serve((client, number), upstream, trouble.clone()));
             }
             Ok(_) => {}
             // Mostly too many open files, which passes.
@@ -111,7 +150,11 @@ async fn accept(listener: TcpListener, upstream: SocketAddr, trouble: watch::Rec
     }
 }
 
-async fn serve(client: TcpStream, upstream: SocketAddr, trouble: watch::Receiver<State>) {
+async fn serve(
+    (client, number): (TcpStream, u64),
+    upstream: SocketAddr,
+    trouble: watch::Receiver<State>,
+) {
     let at_first = *trouble.borrow();
     match at_first.trouble {
         Some(Trouble::Cut) => return reset(&client),
@@ -127,8 +170,18 @@ async fn serve(client: TcpStream, upstream: SocketAddr, trouble: watch::Receiver
     }
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let up = pump(&mut from_client, &mut to_server, (trouble.clone(), true));
-    let down = pump(&mut from_server, &mut to_client, (trouble.clone(), false));
+    let up = pump(
+        &mut from_client,
+        &mut to_server,
+        trouble.clone(),
+        (number, true),
+    );
+    let down = pump(
+        &mut from_server,
+        &mut to_client,
+        trouble.clone(),
+        (number, false),
+    );
     let rudely = tokio::select! {
         // One side that fails is one that goes; one that ends may still listen.
         both = async { tokio::try_join!(up, down) } => both.is_err(),
@@ -184,13 +237,18 @@ async fn swallow(mut client: TcpStream, mut trouble: watch::Receiver<State>) {
 async fn pump(
     from: &mut OwnedReadHalf,
     to: &mut OwnedWriteHalf,
-    (mut trouble, upwards): (watch::Receiver<State>, bool),
+    mut trouble: watch::Receiver<State>,
+    (number, upwards): (u64, bool),
 ) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     // Once something is missing nothing may follow: no TCP connection loses bytes in the middle.
     let mut holed = false;
     loop {
-        let now = trouble.borrow_and_update().trouble;
+        let state = *trouble.borrow_and_update();
+        let now = state.trouble;
+        if let Some(Trouble::Silence(silence)) = now {
+            holed |= number < state.open_below && silence.strikes(number, upwards);
+        }
         if now == Some(Trouble::HalfClose(upwards)) && !holed {
             holed = true;
             to.shutdown().await?;
@@ -353,5 +411,26 @@ mod tests {
         stream.write_all(b"still taken").await.unwrap();
         proxy.trouble(None);
         assert!(says(&mut connect(&proxy).await, b"two").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn open_connections_fall_silent_for_good_and_new_ones_are_served() {
+        let (proxy, _tasks) = echo().await;
+        let (mut even, mut odd) = (connect(&proxy).await, connect(&proxy).await);
+        for stream in [&mut even, &mut odd] {
+            assert!(says(stream, b"one").await.is_ok());
+        }
+        proxy.trouble(Some(Trouble::Silence(Silence::Half)));
+        assert!(says(&mut connect(&proxy).await, b"two").await.is_ok());
+        assert!(says(&mut odd, b"two").await.is_ok());
+        even.write_all(b"lost").await.unwrap();
+        proxy.trouble(None);
+        let mut byte = [0];
+        let silent = timeout(Duration::from_millis(50), even.read(&mut byte)).await;
+        assert!(silent.is_err(), "no answer and no end, also afterwards");
+        proxy.trouble(Some(Trouble::Silence(Silence::OneWay(false))));
+        odd.write_all(b"heard").await.unwrap();
+        let silent = timeout(Duration::from_millis(50), odd.read(&mut byte)).await;
+        assert!(silent.is_err(), "no answer and no end");
     }
 }

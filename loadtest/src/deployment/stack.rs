@@ -118,6 +118,12 @@ impl Stack {
         self.nodes.iter().map(|node| node.url.clone()).collect()
     }
 
+    /// The same as addresses.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(|node| address(&node.url)).collect()
+    }
+
     /// Where the gateways answer probes and show their metrics.
     #[must_use]
     pub fn admin_urls(&self) -> Vec<String> {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use roomwire_dev::servers::{Postgres, Redis};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -73,35 +74,24 @@ async fn strike(stack: &Stack, one: &Planned) -> Result<(), StackError> {
         Fault::GatewayTerm => stack.restart(node, false, one.lasts).await,
         Fault::GatewayClock => jump(node, one.flip, one.lasts).await,
         Fault::RedisKill => {
-            let lasts = one.lasts;
-            let killed = move |redis: &mut roomwire_dev::servers::Redis| {
-                redis.kill()?;
-                // Blocking on purpose: nobody else may touch it meanwhile.
-                std::thread::sleep(lasts);
-                redis.start_again()
-            };
-            stack.redis(killed).await
+            let act = for_a_time(one.lasts, Redis::kill, Redis::start_again);
+            stack.redis(act).await
         }
         Fault::RedisPause => {
-            let lasts = one.lasts;
-            let paused = move |redis: &mut roomwire_dev::servers::Redis| {
-                redis.pause()?;
-                std::thread::sleep(lasts);
-                redis.resume()
-            };
-            stack.redis(paused).await
+            let act = for_a_time(one.lasts, Redis::pause, Redis::resume);
+            stack.redis(act).await
         }
         Fault::RedisFlush => command(stack, "FLUSHALL").await,
         Fault::RedisDropNormal => command(stack, "CLIENT KILL TYPE normal").await,
         Fault::RedisDropPubsub => command(stack, "CLIENT KILL TYPE pubsub").await,
         Fault::PostgresRestart => {
-            let lasts = one.lasts;
-            let restarted = move |postgres: &mut roomwire_dev::servers::Postgres| {
-                postgres.stop_immediately()?;
-                std::thread::sleep(lasts);
-                postgres.start_again()
-            };
-            stack.postgres(restarted).await
+            let act = for_a_time(one.lasts, Postgres::stop_immediately, Postgres::start_again);
+            stack.postgres(act).await
+        }
+        Fault::PostgresReadOnly => {
+            let begin = |postgres: &mut Postgres| postgres.set_read_only(true);
+            let end = |postgres: &mut Postgres| postgres.set_read_only(false);
+            stack.postgres(for_a_time(one.lasts, begin, end)).await
         }
         Fault::Cut(side) => trouble(node, side, Trouble::Cut, one.lasts).await,
         Fault::Delay(side) => {
@@ -113,6 +103,22 @@ async fn strike(stack: &Stack, one: &Planned) -> Result<(), StackError> {
             trouble(node, side, Trouble::HalfClose(one.flip), one.lasts).await
         }
         Fault::BlackHole(side) => trouble(node, side, Trouble::BlackHole, one.lasts).await,
+        Fault::PostgresSilence(silence) => {
+            trouble(node, Side::Postgres, Trouble::Silence(silence), one.lasts).await
+        }
+    }
+}
+
+/// Does something to a server and, after a time, undoes it. Blocks meanwhile: nobody else may touch it.
+fn for_a_time<S>(
+    lasts: Duration,
+    begin: impl FnOnce(&mut S) -> Result<(), roomwire_dev::Error>,
+    end: impl FnOnce(&mut S) -> Result<(), roomwire_dev::Error>,
+) -> impl FnOnce(&mut S) -> Result<(), roomwire_dev::Error> {
+    move |server| {
+        begin(server)?;
+        std::thread::sleep(lasts);
+        end(server)
     }
 }
 

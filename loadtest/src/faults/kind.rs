@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::deployment::proxy::Silence;
+
 /// What a troubled connection leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -44,10 +46,14 @@ pub enum Fault {
     HalfClose(Side),
     /// Everything is taken and nothing is passed on.
     BlackHole(Side),
+    /// Open connections to Postgres fall silent for good: all of them, every other one, or in one direction.
+    PostgresSilence(Silence),
+    /// Postgres takes no writes for a time.
+    PostgresReadOnly,
 }
 
 /// All faults and their names.
-const ALL: [(&str, Fault); 21] = [
+const ALL: [(&str, Fault); 26] = [
     ("gateway-kill", Fault::GatewayKill),
     ("gateway-term", Fault::GatewayTerm),
     ("gateway-clock", Fault::GatewayClock),
@@ -65,6 +71,20 @@ const ALL: [(&str, Fault); 21] = [
     ("postgres-delay", Fault::Delay(Side::Postgres)),
     ("postgres-half-close", Fault::HalfClose(Side::Postgres)),
     ("postgres-black-hole", Fault::BlackHole(Side::Postgres)),
+    ("postgres-silent", Fault::PostgresSilence(Silence::All)),
+    (
+        "postgres-half-silent",
+        Fault::PostgresSilence(Silence::Half),
+    ),
+    (
+        "postgres-deaf",
+        Fault::PostgresSilence(Silence::OneWay(true)),
+    ),
+    (
+        "postgres-mute",
+        Fault::PostgresSilence(Silence::OneWay(false)),
+    ),
+    ("postgres-read-only", Fault::PostgresReadOnly),
     ("clients-cut", Fault::Cut(Side::Clients)),
     ("clients-delay", Fault::Delay(Side::Clients)),
     ("clients-half-close", Fault::HalfClose(Side::Clients)),
@@ -89,13 +109,15 @@ impl Fault {
             | Self::Cut(_)
             | Self::Delay(_)
             | Self::HalfClose(_)
-            | Self::BlackHole(_) => true,
+            | Self::BlackHole(_)
+            | Self::PostgresSilence(_) => true,
             Self::RedisKill
             | Self::RedisPause
             | Self::RedisFlush
             | Self::RedisDropNormal
             | Self::RedisDropPubsub
-            | Self::PostgresRestart => false,
+            | Self::PostgresRestart
+            | Self::PostgresReadOnly => false,
         }
     }
 }

@@ -18,7 +18,9 @@ const DELIVERIES: &str = "bench deliveries --shape 2x5 --rate 200 --warm-up 0 --
                           --floor-seconds 0";
 const WITH_FLOOR: &str = "bench deliveries --shape 2x5 --rate 200 --warm-up 1 --seconds 1 \
                           --floor-seconds 1";
-const IDLE: &str = "bench idle --connections 19 --room-members 10 --messages 10 --rate 200";
+const IDLE: &str =
+    "bench idle --connections 19 --room-members 10 --messages 10 --rate 200 --rest 0";
+const CHURN: &str = "bench churn --cycles 100 --at-once 4 --room-members 2 --transports websocket";
 const APPENDS: &str = "bench appends --senders 6 --rooms 3 --seconds 1 --warm-up 0 --window 2";
 
 pub(crate) async fn report(command: &str, server: &StandIn) -> Result<Report, CommandError> {
@@ -82,6 +84,15 @@ async fn a_refused_message_fails_the_run_with_the_servers_words() {
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems[0].contains("1 messages refused") && problems[0].contains("NOT_FOUND"));
     assert!(problems[1].contains("1 messages never acknowledged"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_come_and_go_as_often_as_is_asked_for() {
+    let server = StandIn::start(Fault::None).await;
+    let report = report(CHURN, &server).await.unwrap();
+    assert_eq!(report.problems(), Vec::<String>::new());
+    assert_eq!(report.value("", "cycles"), Some(100.0));
+    assert!(report.value("", "bytes/cycle").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,7 +34,10 @@ const LIBRARIES: [(&str, &[&str]); 4] = [
         ],
     ),
     ("tokio_tungstenite", &["client"]),
-    ("hyper", &["client", "command/bench/telemetry"]),
+    (
+        "hyper",
+        &["client", "command/bench/telemetry", "deployment/front.rs"],
+    ),
     ("hdrhistogram", &["result"]),
 ];
 

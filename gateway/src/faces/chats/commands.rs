@@ -146,12 +146,7 @@ mod tests {
             .map(|arg| RawValue::from_string(arg.to_string()).unwrap())
             .collect();
         let args = raw.iter().map(|arg| &**arg).collect();
-        let event = Event {
-            name: name.into(),
-            args,
-            wants_ack: true,
-        };
-        decode(&event, 100)
+        decode(&Event::new(name, args, true), 100)
     }
 
     fn kind(name: &str, args: &[serde_json::Value]) -> Kind {

@@ -36,7 +36,7 @@ impl Encode for ChatsEncoder {
                 let message = Cow::Borrowed(message);
                 Frame::event(&typing.event(room), &Typed { message })
             }
-            Scene::Read(_) | Scene::Joined { .. } => return None,
+            Scene::Read(_) | Scene::Reset { .. } | Scene::Joined { .. } => return None,
         })
     }
 

@@ -36,11 +36,7 @@ pub(crate) fn event(event: &Event<'_>) {
     bounded(&command);
     let (name, arg) = written(&command);
     let arg = to_raw_value(&arg).expect("a value can be written");
-    let again = Event {
-        name: name.into(),
-        args: vec![&arg],
-        wants_ack: true,
-    };
+    let again = Event::new(name, vec![&arg], true);
     let again = decode(&again, TEXT_BYTES_MAX).expect("what was understood once");
     assert_eq!(again, command);
 }
@@ -68,6 +64,8 @@ pub(super) fn refused(failed: &ChatError) {
             Answer::Ack(_) => assert!(wants_ack),
             Answer::Emit(_) => assert!(!wants_ack),
             Answer::Nothing => unreachable!("every failure is told"),
+            #[cfg(feature = "conformance")]
+            Answer::Echo(_) => unreachable!("failures are no echo"),
         }
     }
 }

@@ -182,10 +182,12 @@ impl Params {
             photo: self.photo()?,
             all_administrators: self.flag("all_members_are_administrators")?,
         };
+        let client_id = self.text_if_any("client_id")?;
         Ok(NewGroup {
             title,
             users,
             details,
+            client_id: client_id.map(ClientId::parse).transpose()?,
         })
     }
 

@@ -122,14 +122,7 @@ mod tests {
             .map(|arg| RawValue::from_string((*arg).to_owned()).unwrap())
             .collect();
         let args = raw.iter().map(|arg| &**arg).collect();
-        decode(
-            &Event {
-                name: name.into(),
-                args,
-                wants_ack: true,
-            },
-            100,
-        )
+        decode(&Event::new(name, args, true), 100)
     }
 
     fn quoted(text: &str) -> String {

@@ -34,8 +34,11 @@ impl Encode for RoomsEncoder {
                 };
                 Frame::event(event::ROOM_JOINED, &joined)
             }
-            // The contract has no event for this.
-            Scene::Typing(..) => return None,
+            Scene::Reset { position } if audience.has_meta() => {
+                Frame::event(event::ROOM_RESET, &event::RoomReset { room, position })
+            }
+            // The contract has no event for these.
+            Scene::Reset { .. } | Scene::Typing(..) => return None,
         };
         noted(frame)
     }

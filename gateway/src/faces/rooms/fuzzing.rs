@@ -37,11 +37,8 @@ pub(crate) fn event(event: &Event<'_>) {
         .iter()
         .map(|arg| to_raw_value(arg).expect("a value can be written"))
         .collect();
-    let again = Event {
-        name: name.into(),
-        args: args.iter().map(|arg| &**arg).collect(),
-        wants_ack: true,
-    };
+    let args = args.iter().map(|arg| &**arg).collect();
+    let again = Event::new(name, args, true);
     let again = decode(&again, TEXT_BYTES_MAX).expect("what was understood once");
     assert_eq!(again, command);
 }

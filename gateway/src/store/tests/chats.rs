@@ -71,7 +71,12 @@ async fn nobody_is_added_to_a_private_room() {
     let store = store().await;
     let (room, _) = open(&store, 1, "ann", "bo").await;
     let added = store
-        .add_members(room, &user("ann"), &[user("cy")], UnknownUsers::Accept)
+        .add_members(
+            room,
+            &user("ann"),
+            (&[user("cy")], &[]),
+            UnknownUsers::Accept,
+        )
         .await;
     assert!(matches!(added.unwrap(), Added::Forbidden));
 }
@@ -83,7 +88,7 @@ async fn the_count_of_members_follows_every_joining_and_leaving() {
     let add = async |names: &[&str]| {
         let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
         let added = store
-            .add_members(room, &user("ann"), &users, UnknownUsers::Accept)
+            .add_members(room, &user("ann"), (&users, &[]), UnknownUsers::Accept)
             .await;
         assert!(matches!(added.unwrap(), Added::Done { .. }));
     };

@@ -16,7 +16,7 @@ async fn read(connection: &mut PgConnection) -> i64 {
 
 async fn append(connection: &mut PgConnection, room: RoomId, key: usize) {
     let id: MessageId = MessageId::new(1, rand::random());
-    sqlx::query("select status from append_messages($1, $2, $3, $4, $5, $6)")
+    sqlx::query("select status from append_batch($1, $2, $3, $4, $5, $6, 100, false)")
         .bind([room.as_bytes()])
         .bind([id.as_bytes()])
         .bind(["ann"])
@@ -54,4 +54,127 @@ async fn a_batch_looks_its_keys_up_however_few_messages_there_were_when_it_was_p
     let read = read(connection).await;
     sqlx::query("rollback").execute(connection).await.unwrap();
     assert!(read < 10, "{read} rows of 5,010 for one message");
+}
+
+/// Rows that a statement reads of a table, those that an index only leads to included.
+async fn read_by<T>(store: &Store, table: &str, statement: impl Future<Output = T>) -> i64 {
+    let read = format!(
+        "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
+        from pg_stat_all_tables where relname = '{table}'"
+    );
+    let read = async || -> i64 {
+        // Other sessions' figures come a moment late.
+        sqlx::query("select pg_stat_force_next_flush()")
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        sqlx::query("select pg_stat_clear_snapshot()")
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        sqlx::query_scalar(sqlx::AssertSqlSafe(read.clone()))
+            .fetch_one(&store.pool)
+            .await
+            .unwrap()
+    };
+    let before = read().await;
+    statement.await;
+    read().await - before
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_not_read_on_the_way_to_the_newest_messages() {
+    let store = store_with(1).await;
+    let room = room(&store, 1, &["ann"]).await;
+    let mut writer = Writer::new(store.clone());
+    for _ in 0..10 {
+        let batch: Vec<_> = (0..500).map(|_| message(room, "ann", "x", None)).collect();
+        writer.append(&batch).await.unwrap();
+    }
+    writer.release();
+    let delete = "update messages set deleted = true, body = '' where position > 20";
+    sqlx::query(delete).execute(&store.pool).await.unwrap();
+    let (ann, page) = (user("ann"), Page { skip: 0, limit: 10 });
+    let of = store.readable(room, &ann).await.unwrap().unwrap();
+    let read = read_by(&store, "messages", async {
+        let found = store
+            .page_of_room(of, page, Direction::Descending)
+            .await
+            .unwrap();
+        assert_eq!(found.len(), 10);
+        assert_eq!(store.page_everywhere(&ann, page).await.unwrap().len(), 10);
+        assert_eq!(store.chats(&[room]).await.unwrap().len(), 1);
+    })
+    .await;
+    assert!(read < 100, "{read} rows of 5,000 for 21 messages");
+}
+
+#[tokio::test]
+async fn who_has_read_farthest_is_found_without_reading_every_mark() {
+    let store = store_with(1).await;
+    let room = room(&store, 1, &["ann"]).await;
+    let crowd = "with made as (
+            insert into users (id) select 'u' || n from generate_series(1, 5000) n returning id
+        )
+        insert into members (room_id, user_id, role, changed_position, read_position)
+        select r.id, made.id, 1, 3, length(made.id) from made, rooms r";
+    sqlx::query(crowd).execute(&store.pool).await.unwrap();
+    let read = read_by(&store, "members", async {
+        assert_eq!(store.farthest_readers(room).await.unwrap().len(), 2);
+    })
+    .await;
+    assert!(read < 20, "{read} rows of 5,001 for two");
+}
+
+#[tokio::test]
+async fn a_page_of_all_rooms_reads_only_into_the_rooms_that_have_the_newest() {
+    let store = store_with(1).await;
+    let mut writer = Writer::new(store.clone());
+    for number in 0..40 {
+        let room = room(&store, number, &["ann"]).await;
+        let batch: Vec<_> = (0..50).map(|_| message(room, "ann", "x", None)).collect();
+        writer.append(&batch).await.unwrap();
+        // There is one connection.
+        writer.release();
+    }
+    let ann = user("ann");
+    let mut found = Vec::new();
+    let read = read_by(&store, "messages", async {
+        let page = Page { skip: 2, limit: 5 };
+        found = store.page_everywhere(&ann, page).await.unwrap();
+    })
+    .await;
+    let latest = store
+        .page_everywhere(
+            &ann,
+            Page {
+                skip: 0,
+                limit: 2_000,
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(latest.len(), 2_000);
+    assert!(latest.is_sorted_by_key(|m| std::cmp::Reverse((m.created_at, m.position, m.room))));
+    assert_eq!(found, latest[2..7]);
+    // The newest of each, and seven of each of seven.
+    assert!(read <= 40 + 49, "{read} rows");
+}
+
+#[tokio::test]
+async fn who_connects_again_with_nothing_new_writes_nothing() {
+    let store = store_with(1).await;
+    let profile = [(user("ann"), Some("Ann"), None::<&str>)];
+    let see = || {
+        sqlx::query("select see_users($1, $2, $3)")
+            .bind([profile[0].0.as_str()])
+            .bind([profile[0].1])
+            .bind([profile[0].2])
+            .execute(&store.pool)
+    };
+    let version = || sqlx::query_scalar::<_, String>("select xmin::text || xmax::text from users");
+    see().await.unwrap();
+    let before = version().fetch_one(&store.pool).await.unwrap();
+    see().await.unwrap();
+    assert_eq!(version().fetch_one(&store.pool).await.unwrap(), before);
 }

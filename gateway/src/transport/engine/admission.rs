@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use engineioxide_core::Sid;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     encoded::{self, Namespace},
     inbound::Inbound,
     session::Session,
+    sockets::Shown,
     way::SocketWay,
 };
 use crate::{
@@ -25,12 +25,12 @@ impl<F: Face> Session<F> {
     pub(super) async fn admit(
         &self,
         namespace: Namespace,
-        auth: Option<Value>,
+        shown: Shown,
         (way, inbound): (SocketWay, Arc<Inbound<F>>),
     ) {
         let begun = Instant::now();
         let sid = Sid::new();
-        let entered = self.enter(sid, auth, &way).await;
+        let entered = self.enter(sid, shown, &way).await;
         let result = entered
             .as_ref()
             .map_or_else(|refused| refused.label, |_| "ok");
@@ -54,11 +54,15 @@ impl<F: Face> Session<F> {
     async fn enter(
         &self,
         sid: Sid,
-        auth: Option<Value>,
+        shown: Shown,
         way: &SocketWay,
     ) -> Result<faces::Session, Refused> {
         let mut handshake = self.entry.handshake.clone();
-        handshake.auth = auth;
+        handshake.auth = shown.auth;
+        if let Some(query) = shown.query {
+            // Beside that of the request, which is the older one.
+            handshake.query = format!("{query}&{}", handshake.query);
+        }
         let id = Origin(sid.as_str().into());
         let outlet = Box::new(way.clone());
         self.engine.face.admit(&handshake, id, outlet).await

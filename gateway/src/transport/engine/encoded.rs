@@ -55,6 +55,28 @@ pub(super) fn acknowledgement(namespace: Namespace, ack: i64, json: String) -> B
     packet(namespace.path, |path| Packet::ack(path, value, ack))
 }
 
+/// The beginning of an event or, with a number, of an answer that is followed by so many attachments: a JSON
+/// array in which placeholders stand for them.
+#[cfg(feature = "conformance")]
+pub(super) fn attached(
+    namespace: Namespace,
+    (json, attachments): (&str, usize),
+    ack: Option<i64>,
+) -> Bytes {
+    let kind = match (ack, attachments) {
+        (None, 0) => "42".to_owned(),
+        (Some(_), 0) => "43".to_owned(),
+        (None, count) => format!("45{count}-"),
+        (Some(_), count) => format!("46{count}-"),
+    };
+    let path = match namespace.path {
+        "/" => String::new(),
+        path => format!("{path},"),
+    };
+    let ack = ack.map(|ack| ack.to_string()).unwrap_or_default();
+    frame::text(&[&kind, &path, &ack, json])
+}
+
 /// Says that the socket is connected; clients of protocol 5 are told its id.
 pub(super) fn connected(path: &str, sid: Option<Sid>) -> Bytes {
     let told = sid.map(|sid| {

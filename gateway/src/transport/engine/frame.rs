@@ -23,6 +23,14 @@ pub(super) fn text(parts: &[&str]) -> Bytes {
     frame.freeze()
 }
 
+/// A binary message.
+#[cfg(feature = "conformance")]
+pub(super) fn binary(payload: &[u8]) -> Bytes {
+    let mut frame = begin(OpCode::Data(Data::Binary), payload.len());
+    frame.put_slice(payload);
+    frame.freeze()
+}
+
 /// The answer to a ping, with its payload.
 pub(super) fn pong(payload: &[u8]) -> Bytes {
     control(Control::Pong, payload)

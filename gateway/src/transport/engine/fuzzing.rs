@@ -28,10 +28,8 @@ pub(crate) fn event(data: &[u8], check: impl FnOnce(&Event<'_>)) {
     let Ok(json) = std::str::from_utf8(json) else {
         return;
     };
-    let packet = Packet {
-        json: json.to_owned().into(),
-        ack: (first == b'!').then_some(1),
-    };
+    let ack = (first == b'!').then_some(1);
+    let packet = Packet::new(json.to_owned().into(), ack);
     assert_eq!(packet.bytes(), json.len());
     let Some((name, args)) = packet.parse() else {
         return;
@@ -39,11 +37,7 @@ pub(crate) fn event(data: &[u8], check: impl FnOnce(&Event<'_>)) {
     for arg in &args {
         assert!(json.contains(arg.get()));
     }
-    check(&Event {
-        name: name.into(),
-        args,
-        wants_ack: packet.ack.is_some(),
-    });
+    check(&Event::new(name, args, packet.ack.is_some()));
 }
 
 /// What was read of frames: what was whole, and how it ended.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -24,24 +24,26 @@ pub(super) trait Beats: Send + Sync {
     fn beat(&self, now: u32) -> Option<u32>;
 }
 
-struct Due {
+struct Due<T> {
     at: u32,
-    who: Weak<dyn Beats>,
+    who: Arc<T>,
 }
 
-/// Keeps the time, in ticks; cheap to clone.
-#[derive(Clone)]
-pub(super) struct Wheel(Arc<Shared>);
+/// Keeps the time, in ticks.
+pub(super) struct Wheel<T>(Arc<Shared<T>>);
 
-struct Shared {
+struct Shared<T> {
     now: AtomicU32,
-    slots: Box<[Mutex<Vec<Due>>]>,
+    slots: Box<[Mutex<Vec<Due<T>>>]>,
 }
 
-impl Wheel {
-    pub(super) fn start(workers: &Workers) -> Self {
+impl<T: Beats> Wheel<T> {
+    pub(super) fn start(workers: &Workers) -> Self
+    where
+        T: 'static,
+    {
         let wheel = Self::new();
-        let turning = wheel.clone();
+        let turning = Self(Arc::clone(&wheel.0));
         workers.run(async move {
             let mut ticks = interval(TICK);
             // A node that has stood still must not take that for the silence of its clients.
@@ -67,8 +69,8 @@ impl Wheel {
         self.0.now.load(Ordering::Relaxed)
     }
 
-    /// Looks at it then, for as long as it exists.
-    pub(super) fn add(&self, at: u32, who: Weak<dyn Beats>) {
+    /// Looks at it then.
+    pub(super) fn add(&self, at: u32, who: Arc<T>) {
         // What is due already comes with the next tick.
         let at = at.max(self.now().wrapping_add(1));
         if let Some(mut slot) = self.slot(at) {
@@ -83,17 +85,17 @@ impl Wheel {
             return;
         };
         let here = std::mem::take(&mut *slot);
-        let (due, later): (Vec<Due>, Vec<Due>) = here.into_iter().partition(|due| due.at <= now);
+        let (due, later): (Vec<_>, Vec<_>) = here.into_iter().partition(|due| due.at <= now);
         *slot = later;
         drop(slot);
         for Due { who, .. } in due {
-            if let Some(at) = who.upgrade().and_then(|who| who.beat(now)) {
+            if let Some(at) = who.beat(now) {
                 self.add(at, who);
             }
         }
     }
 
-    fn slot(&self, at: u32) -> Option<MutexGuard<'_, Vec<Due>>> {
+    fn slot(&self, at: u32) -> Option<MutexGuard<'_, Vec<Due<T>>>> {
         let index = usize::try_from(at).unwrap_or_default() % SLOTS;
         let slot = self.0.slots.get(index)?;
         Some(slot.lock().unwrap_or_else(PoisonError::into_inner))
@@ -133,17 +135,12 @@ mod tests {
         }
     }
 
-    fn weak(asks: &Arc<Asks>) -> Weak<dyn Beats> {
-        let weak: Weak<Asks> = Arc::downgrade(asks);
-        weak
-    }
-
     #[test]
     fn each_is_looked_at_when_it_asked_to_be_also_after_many_turns() {
         let wheel = Wheel::new();
         let far = u32::try_from(SLOTS).unwrap() * 2 + 5;
         let asks = Asks::new(vec![2, far, far]);
-        wheel.add(1, weak(&asks));
+        wheel.add(1, Arc::clone(&asks));
         for _ in 0..far + 10 {
             wheel.turn();
         }
@@ -152,12 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn who_has_gone_is_forgotten() {
+    fn who_is_over_is_forgotten() {
         let wheel = Wheel::new();
+        let over = Asks::new(Vec::new());
         for _ in 0..1_000 {
-            wheel.add(3, weak(&Asks::new(Vec::new())));
+            wheel.add(3, Arc::clone(&over));
         }
         (0..3).for_each(|_| wheel.turn());
+        assert_eq!(Arc::strong_count(&over), 1);
         assert_eq!(wheel.slot(3).unwrap().capacity(), 0);
     }
 

@@ -283,6 +283,8 @@ impl<F: Face> Inbound<F> {
                 }
             }
             (Answer::Emit(frame), _) => session.connection.send(&frame),
+            #[cfg(feature = "conformance")]
+            (Answer::Echo(echo), ack) => self.way.echo(&echo, ack),
             (Answer::Ack(_), None) | (Answer::Nothing, _) => {}
         }
     }
@@ -295,10 +297,11 @@ impl<F: Face> Inbound<F> {
             );
         };
         let label = self.face.label(&name);
+        let event = Event::new(name, args, packet.ack.is_some());
+        #[cfg(feature = "conformance")]
         let event = Event {
-            name: name.into(),
-            args,
-            wants_ack: packet.ack.is_some(),
+            attachments: &packet.attachments,
+            ..event
         };
         (label, self.face.decode(&event))
     }

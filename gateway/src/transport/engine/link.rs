@@ -28,7 +28,7 @@ use super::{
     out::{Out, Read, Stream, Via},
     reader::Wrong,
 };
-use crate::{live::Overflow, telemetry::catalogue};
+use crate::{live::Overflow, telemetry::catalogue, transport::sessions::entry::Closes};
 
 /// Read at a time, into a buffer that all connections of a thread share.
 const READ_BYTES: usize = 64 * 1024;
@@ -115,6 +115,13 @@ impl Link {
         Ok(())
     }
 
+    /// Sends what is no event. Who does not take even that is behind anyway.
+    pub(super) fn give(&self, frame: &Bytes) {
+        if self.send(frame, None).is_err() {
+            self.kill();
+        }
+    }
+
     /// Keeps what is sent from now on, so that it goes out together.
     pub(super) fn cork(&self) {
         self.lock().corked = true;
@@ -149,11 +156,6 @@ impl Link {
     /// Whether the client is reached by a websocket.
     pub(super) fn is_websocket(&self) -> bool {
         self.is_websocket.load(Ordering::Acquire)
-    }
-
-    /// Ends it; what the kernel has taken is still sent.
-    pub(in crate::transport) fn close(&self) {
-        self.end(Ended::Dismissed);
     }
 
     /// Ends it at once; what it has not sent yet is thrown away.
@@ -294,5 +296,11 @@ impl Link {
     pub(super) fn lock(&self) -> MutexGuard<'_, Out> {
         // A panic in between leaves a queue whose sums may be wrong, of a connection that will be cut.
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Closes for Link {
+    fn close(&self) {
+        self.end(Ended::Dismissed);
     }
 }

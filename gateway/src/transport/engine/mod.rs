@@ -4,6 +4,8 @@
 //! ours. Above it there are connections, frames and decoded events. Must not: know HTTP.
 
 mod admission;
+#[cfg(feature = "conformance")]
+pub(super) mod conformance;
 mod delivery;
 mod encoded;
 mod ended;
@@ -22,15 +24,17 @@ mod payload;
 mod pending;
 mod polling;
 mod probe;
+mod pulse;
 mod reader;
 mod run;
 mod served;
 mod session;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod way;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use engineioxide_core::{OpenPacket, Packet, ProtocolVersion, Sid, TransportType};
@@ -41,11 +45,16 @@ pub(crate) use self::pending::note_pending;
 use self::{
     encoded::Namespace,
     heartbeat::{Wheel, ticks},
+    pulse::{Pulse, Rhythm},
 };
 pub(super) use self::{ended::Ended, link::Link, out::Stream, polling::Polled, served::Served};
 use super::{
     http::slot::Slot,
-    sessions::{entry::Entry, known::Sessions, lobby::Lobby},
+    sessions::{
+        entry::{Closes, Entry},
+        known::Sessions,
+        lobby::Lobby,
+    },
 };
 use crate::{config, faces::Face, workers::Workers};
 
@@ -71,26 +80,21 @@ pub(super) trait Opens: Send + Sync {
 pub(super) struct Engine<F> {
     face: Arc<F>,
     namespaces: &'static [&'static str],
-    sessions: Sessions,
+    sessions: Sessions<dyn Served>,
     lobby: Lobby,
     expiry: Expiry,
-    wheel: Wheel,
+    wheel: Wheel<Pulse>,
     config: config::Sockets,
     rhythm: Rhythm,
-}
-
-/// Times of heartbeats, in ticks.
-#[derive(Debug, Clone, Copy)]
-struct Rhythm {
-    interval: u32,
-    timeout: u32,
+    #[cfg(feature = "conformance")]
+    pub(super) echo: Option<conformance::Echoes>,
 }
 
 impl<F: Face> Engine<F> {
     pub(super) fn new(
         face: F,
         namespaces: &'static [&'static str],
-        (sessions, lobby): (Sessions, Lobby),
+        (sessions, lobby): (Sessions<dyn Served>, Lobby),
         (config, workers): (config::Sockets, &Workers),
     ) -> Self {
         Self {
@@ -105,6 +109,8 @@ impl<F: Face> Engine<F> {
                 interval: ticks(config.ping_interval),
                 timeout: ticks(config.ping_timeout),
             },
+            #[cfg(feature = "conformance")]
+            echo: None,
         }
     }
 
@@ -141,7 +147,7 @@ impl<F: Face> Opens for Engine<F> {
     ) {
         let link = Link::websocket(Stream::new(tcp, slot), self.bytes_max());
         let (link, sid) = (Arc::new(link), Sid::new());
-        entry.is_reached_by(&link);
+        entry.is_reached_by(reached(&link));
         // Nothing waits before it, so it fits.
         link.send(&encoded::engine(self.greeting(sid, &[])), None)
             .unwrap_or_default();
@@ -150,7 +156,7 @@ impl<F: Face> Opens for Engine<F> {
 
     fn open_polling(self: Arc<Self>, entry: Arc<Entry>, protocol: ProtocolVersion) -> String {
         let (link, sid) = (Arc::new(Link::polling(self.bytes_max())), Sid::new());
-        entry.is_reached_by(&link);
+        entry.is_reached_by(reached(&link));
         let upgrades: &[TransportType] = if self.config.websocket {
             &[TransportType::Websocket]
         } else {
@@ -165,6 +171,11 @@ impl<F: Face> Opens for Engine<F> {
         sessions.opened(sid, &session);
         payload::write(std::iter::once(named.as_str()), protocol)
     }
+}
+
+fn reached(link: &Arc<Link>) -> Weak<dyn Closes> {
+    let link: Weak<Link> = Arc::downgrade(link);
+    link
 }
 
 /// The body of an answer to a poll; without packets it says that there is nothing.

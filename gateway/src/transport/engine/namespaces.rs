@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use serde_json::Value as Json;
-
 use super::{
     ROOT,
     encoded::{self, Namespace},
@@ -12,35 +10,14 @@ use super::{
     inbound::Inbound,
     reader::Wrong,
     session::Session,
+    sockets::{Shown, Socket, Sockets, State},
     way::SocketWay,
 };
 use crate::{faces::Face, live::CloseReason};
 
-/// The sockets of a session.
-pub(super) struct Sockets<F> {
-    /// The session has ended; nobody comes in any more.
-    ended: bool,
-    /// At most one for each namespace.
-    all: Vec<Socket<F>>,
-}
-
-struct Socket<F> {
-    namespace: Namespace,
-    state: State<F>,
-}
-
-/// How far a socket is.
-enum State<F> {
-    /// Its token is being judged; its events wait.
-    Waiting(Arc<Inbound<F>>),
-    Open(Arc<Inbound<F>>, SocketWay),
-    /// It was refused, or is over. What still comes for it is nobody's.
-    Outside,
-}
-
 impl<F: Face> Session<F> {
     /// A client asks for a namespace; asked twice, the first counts.
-    pub(super) fn connect(self: &Arc<Self>, path: &str, auth: Option<Json>) {
+    pub(super) fn connect(self: &Arc<Self>, path: &str, shown: Shown) {
         let Some(namespace) = self.engine.namespace(path) else {
             let answer = if path == ROOT && self.is_legacy() {
                 encoded::connected(ROOT, None)
@@ -63,7 +40,7 @@ impl<F: Face> Session<F> {
         drop(sockets);
         let session = Arc::clone(self);
         // Not tracked: sign-ins end with the database's deadline.
-        tokio::spawn(async move { session.admit(namespace, auth, (way, inbound)).await });
+        tokio::spawn(async move { session.admit(namespace, shown, (way, inbound)).await });
     }
 
     pub(super) fn event(&self, path: &str, packet: event::Packet) -> Result<(), Wrong> {
@@ -131,7 +108,8 @@ impl<F: Face> Session<F> {
     /// The connection has ended, and with it all sockets.
     pub(super) fn end(&self, ended: Ended) {
         tracing::debug!(sid = %self.sid, ?ended, "a session ended");
-        self.engine.sessions.ended(self.sid, ended);
+        self.pulse.stop();
+        self.engine.sessions.ended(self.sid, ended.is_ours());
         let all = {
             let mut sockets = self.lock();
             sockets.ended = true;
@@ -168,27 +146,5 @@ impl<F: Face> Session<F> {
 
     fn lock(&self) -> MutexGuard<'_, Sockets<F>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<F> Socket<F> {
-    fn waits_for(&self, inbound: &Arc<Inbound<F>>) -> bool {
-        matches!(&self.state, State::Waiting(waiting) if Arc::ptr_eq(waiting, inbound))
-    }
-}
-
-impl<F> Default for Sockets<F> {
-    fn default() -> Self {
-        Self {
-            ended: false,
-            all: Vec::new(),
-        }
-    }
-}
-
-impl<F> Sockets<F> {
-    fn of(&mut self, namespace: Namespace) -> Option<&mut Socket<F>> {
-        let mut all = self.all.iter_mut();
-        all.find(|socket| socket.namespace.index == namespace.index)
     }
 }

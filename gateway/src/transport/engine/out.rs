@@ -58,6 +58,9 @@ pub(super) struct Polling {
     pub(super) last: Option<u64>,
     /// A websocket is asking to take its place.
     pub(super) is_probed: bool,
+    /// What was polled last.
+    #[cfg(feature = "planted-faults")]
+    pub(super) polled: Vec<Bytes>,
     /// Wakes posts that wait until the session takes more.
     pub(super) resumed: Arc<Notify>,
 }
@@ -161,6 +164,8 @@ impl Out {
         }
         let count = self.waiting.len().min(PACKETS_MAX);
         let packets: Vec<Bytes> = self.waiting.drain(..count).map(|one| one.bytes).collect();
+        #[cfg(feature = "planted-faults")]
+        polling.polled.clone_from(&packets);
         match poll.answer.send(packets) {
             Ok(()) => polling.last = poll.stamp,
             Err(packets) => {
@@ -229,6 +234,18 @@ impl Out {
         if let Some(first) = self.waiting.pop_front() {
             self.bytes -= first.bytes.len();
             pending::gone(first.bytes.len());
+        }
+    }
+
+    /// The planted bug: what was polled last is sent again.
+    #[cfg(feature = "planted-faults")]
+    pub(super) fn double_last(&mut self) {
+        if let Via::Polling(polling) = &mut self.via {
+            let polled = std::mem::take(&mut polling.polled);
+            let is_event = |bytes: &Bytes| super::frame::payload(bytes).starts_with("42");
+            for bytes in polled.into_iter().filter(is_event) {
+                self.push(bytes, None);
+            }
         }
     }
 

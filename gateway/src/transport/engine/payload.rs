@@ -86,6 +86,9 @@ pub(super) async fn read(
         return text.split(SEPARATOR).try_for_each(take);
     }
     let mut rest = text;
+    if rest.is_empty() {
+        return Err(Wrong::Packet);
+    }
     while !rest.is_empty() {
         let (packet, tail) = next(rest).ok_or(Wrong::Packet)?;
         take(packet)?;

@@ -7,9 +7,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use engineioxide_core::Packet;
 use tokio::sync::{Notify, oneshot};
 
 use super::{
+    encoded,
     ended::Ended,
     link::Link,
     out::{Poll, Stream, Via},
@@ -69,8 +71,11 @@ impl Link {
             return Polled::Gone;
         }
         let other = polling.waiting.take();
-        if other.is_some_and(|other| !other.answer.is_closed()) {
+        if let Some(other) = other.filter(|other| !other.answer.is_closed()) {
             drop(out);
+            // It may have gone just now.
+            let over = vec![encoded::engine(Packet::Close)];
+            other.answer.send(over).unwrap_or_default();
             self.end(Ended::Overlapped);
             return Polled::Misplaced;
         }
@@ -106,8 +111,13 @@ impl Link {
 
     /// It has not taken it, and polling goes on as if nothing had been.
     pub(super) fn ends_probe(&self) {
-        if let Via::Polling(polling) = &mut self.lock().via {
+        let mut out = self.lock();
+        if let Via::Polling(polling) = &mut out.via {
             polling.is_probed = false;
+            #[cfg(feature = "planted-faults")]
+            if crate::planted::doubles_after_probe() {
+                out.double_last();
+            }
         }
     }
 

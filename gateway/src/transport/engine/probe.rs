@@ -66,7 +66,8 @@ impl Probe<'_> {
                     *is_answered = true;
                     say(stream, &frame::text(&["3probe"]))
                 }
-                Incoming::Text("5") if *is_answered => Ok(ControlFlow::Break(())),
+                // Stock servers take it without a probe too.
+                Incoming::Text("5") => Ok(ControlFlow::Break(())),
                 Incoming::Ping(payload) => say(stream, &frame::pong(payload)),
                 Incoming::Pong => ON,
                 _ => Err(Wrong::Packet),

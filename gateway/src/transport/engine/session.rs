@@ -1,12 +1,12 @@
-//! One session: what comes from its client, packet by packet, and its heartbeat.
+//! One session: what comes from its client, packet by packet.
 
 use std::sync::{
-    Arc, Mutex, Weak,
-    atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use bytes::Bytes;
-use engineioxide_core::{Packet as EnginePacket, ProtocolVersion, Sid, Str};
+use engineioxide_core::{ProtocolVersion, Sid};
 use serde_json::Value as Json;
 use socketioxide_core::{
     Value,
@@ -16,14 +16,14 @@ use socketioxide_core::{
 use socketioxide_parser_common::CommonParser;
 
 use super::{
-    Engine, ROOT, Rhythm, encoded,
+    Engine, ROOT,
     ended::Ended,
     event, frame,
-    heartbeat::Beats,
     link::Link,
-    namespaces::Sockets,
+    pulse::Pulse,
     reader::{Incoming, ON, Reader, Wrong},
     run::run,
+    sockets::{Shown, Sockets},
 };
 use crate::{faces::Face, transport::sessions::entry::Entry};
 
@@ -43,13 +43,11 @@ pub(super) struct Session<F> {
     pub(super) polled_first: bool,
     /// Attachments that are still to come.
     attachments: AtomicUsize,
-    /// When something last came from the client, in ticks.
-    heard: AtomicU32,
-    /// When it was last sent a ping, in ticks.
-    pinged: AtomicU32,
-    /// Nothing came since that ping.
-    is_awaited: AtomicBool,
+    pub(super) pulse: Arc<Pulse>,
     pub(super) sockets: Mutex<Sockets<F>>,
+    /// An event whose attachments are still to come.
+    #[cfg(feature = "conformance")]
+    pub(super) unfinished: Mutex<Option<event::Unfinished>>,
 }
 
 /// Opens a session that goes on until its link ends. `read` has come over its websocket already.
@@ -60,6 +58,9 @@ pub(super) fn start<F: Face>(
     read: Bytes,
 ) -> Arc<Session<F>> {
     let now = engine.wheel.now();
+    let is_legacy = protocol == ProtocolVersion::V3;
+    let pulse = Arc::new(Pulse::new(engine.rhythm, &link, is_legacy, now));
+    engine.wheel.add(now + pulse.first(), Arc::clone(&pulse));
     let session = Arc::new(Session {
         engine,
         polled_first: link.is_polling(),
@@ -68,17 +69,12 @@ pub(super) fn start<F: Face>(
         sid,
         protocol,
         attachments: AtomicUsize::new(0),
-        heard: AtomicU32::new(now),
-        pinged: AtomicU32::new(now),
-        is_awaited: AtomicBool::new(false),
+        pulse,
         sockets: Mutex::default(),
+        #[cfg(feature = "conformance")]
+        unfinished: Mutex::default(),
     });
-    if session.is_legacy() {
-        // Clients of that protocol do not ask for the root, but are in it.
-        session.connect(ROOT, None);
-    }
-    let beats: Weak<Session<F>> = Arc::downgrade(&session);
-    session.engine.wheel.add(now + session.first_beat(), beats);
+    session.begin();
     // Not tracked: ends with its link.
     tokio::spawn(Arc::clone(&session).serve(read));
     session
@@ -88,6 +84,17 @@ impl<F: Face> Session<F> {
     /// Whether the client speaks Engine.IO 3, as those before Socket.IO 3 do.
     pub(super) fn is_legacy(&self) -> bool {
         self.protocol == ProtocolVersion::V3
+    }
+
+    fn begin(self: &Arc<Self>) {
+        #[cfg(feature = "conformance")]
+        if self.begins_echo() {
+            return;
+        }
+        if self.is_legacy() {
+            // Clients of that protocol do not ask for the root, but are in it.
+            self.connect(ROOT, Shown::default());
+        }
     }
 
     async fn serve(self: Arc<Self>, read: Bytes) {
@@ -129,13 +136,14 @@ impl<F: Face> Session<F> {
 
     /// Something came from the client.
     pub(super) fn hears(&self) {
-        self.heard.store(self.engine.wheel.now(), Ordering::Relaxed);
-        if self.is_awaited.load(Ordering::Relaxed) {
-            self.is_awaited.store(false, Ordering::Relaxed);
-        }
+        self.pulse.hears(self.engine.wheel.now());
     }
 
     fn take(self: &Arc<Self>, incoming: &Incoming<'_>) -> Result<(), Wrong> {
+        #[cfg(feature = "conformance")]
+        if let Some(taken) = self.echoes(incoming) {
+            return taken;
+        }
         match *incoming {
             Incoming::Text(text) => self.packet(text),
             Incoming::Binary(_) => self.attachment(),
@@ -162,6 +170,10 @@ impl<F: Face> Session<F> {
 
     /// A packet of Engine.IO.
     pub(super) fn packet(self: &Arc<Self>, text: &str) -> Result<(), Wrong> {
+        #[cfg(feature = "conformance")]
+        if let Some(taken) = self.echoes(&Incoming::Text(text)) {
+            return taken;
+        }
         match text.as_bytes() {
             [b'4', ..] => self.message(text.get(1..).unwrap_or_default()),
             // Only clients of protocol 3 ask; some with a text that they want back.
@@ -188,7 +200,11 @@ impl<F: Face> Session<F> {
 
     /// A packet of Socket.IO.
     fn message(self: &Arc<Self>, text: &str) -> Result<(), Wrong> {
-        let (text, expected) = without_attachments(text).ok_or(Wrong::Packet)?;
+        let (text, expected) = event::without_attachments(text).ok_or(Wrong::Packet)?;
+        if self.attachments.load(Ordering::Relaxed) > 0 {
+            // They follow their event at once.
+            return Err(Wrong::Packet);
+        }
         if expected > 0 {
             self.attachments.store(expected, Ordering::Relaxed);
         }
@@ -197,9 +213,12 @@ impl<F: Face> Session<F> {
         let Packet { inner, ns } = parsed.map_err(|_| Wrong::Packet)?;
         match inner {
             PacketData::Connect(auth) => {
-                // Clients of protocol 3 repeat the query of their handshake behind the namespace.
-                let path = ns.split('?').next().unwrap_or_default();
-                self.connect(path, auth.as_ref().and_then(json));
+                let auth = auth.as_ref().and_then(json);
+                // Clients of protocol 3 have a query there in place of it.
+                match ns.split_once('?').filter(|_| self.is_legacy()) {
+                    Some((path, query)) => self.connect(path, Shown::query(query)),
+                    None => self.connect(&ns, Shown::auth(auth)),
+                }
                 Ok(())
             }
             PacketData::Disconnect => {
@@ -207,7 +226,11 @@ impl<F: Face> Session<F> {
                 Ok(())
             }
             PacketData::Event(Value::Str(json, _), ack) => {
-                self.event(&ns, event::Packet { json, ack })
+                // Whatever else it is, is for whoever gets it to say.
+                if !json.starts_with('[') {
+                    return Err(Wrong::Packet);
+                }
+                self.event(&ns, event::Packet::new(json, ack))
             }
             // Nothing is asked of clients, so nothing is answered by them.
             PacketData::EventAck(..) => Ok(()),
@@ -215,82 +238,10 @@ impl<F: Face> Session<F> {
         }
     }
 
-    /// Sends what is no event. Who does not take even that is behind anyway.
+    /// Sends what is no event.
     pub(super) fn give(&self, bytes: &Bytes) {
-        if self.link.send(bytes, None).is_err() {
-            self.link.kill();
-        }
+        self.link.give(bytes);
     }
-
-    /// Nothing was heard for too long. Whoever is still taking what was sent before is left to the deadline
-    /// of writing.
-    fn lapse(&self, now: u32) -> Option<u32> {
-        if self.link.standing_at().is_some() {
-            return Some(now + self.engine.rhythm.timeout);
-        }
-        self.link.end(Ended::Lapsed);
-        None
-    }
-
-    fn first_beat(&self) -> u32 {
-        let rhythm = self.engine.rhythm;
-        if self.is_legacy() {
-            rhythm.interval + rhythm.timeout
-        } else {
-            rhythm.interval
-        }
-    }
-}
-
-impl<F: Face> Beats for Session<F> {
-    fn beat(&self, now: u32) -> Option<u32> {
-        if self.link.is_closed() {
-            return None;
-        }
-        let Rhythm { interval, timeout } = self.engine.rhythm;
-        if self.is_legacy() {
-            // These clients ask by themselves, so that they are heard of all the time.
-            let due = self.heard.load(Ordering::Relaxed) + interval + timeout;
-            return if due > now {
-                Some(due)
-            } else {
-                self.lapse(now)
-            };
-        }
-        let pinged = self.pinged.load(Ordering::Relaxed);
-        if self.is_awaited.load(Ordering::Relaxed) {
-            let due = pinged + timeout;
-            // It may be shorter than the time in which an answer may come.
-            let look = due.min(now + interval);
-            return if due > now {
-                Some(look)
-            } else {
-                self.lapse(now)
-            };
-        }
-        if pinged + interval > now {
-            return Some(pinged + interval);
-        }
-        self.pinged.store(now, Ordering::Relaxed);
-        // Before it is sent: the answer may come at once.
-        self.is_awaited.store(true, Ordering::Relaxed);
-        self.give(&encoded::engine(EnginePacket::Ping));
-        Some(now + timeout.min(interval))
-    }
-}
-
-/// What a packet says of its attachments is taken off, and returned: it is read like one that has none,
-/// with the placeholders that stand for them.
-fn without_attachments(text: &str) -> Option<(Str, usize)> {
-    let kind = match text.as_bytes().first()? {
-        b'5' => "2",
-        b'6' => "3",
-        _ => return Some((Str::copy_from_slice(text), 0)),
-    };
-    let (count, rest) = text.get(1..)?.split_once('-')?;
-    let is_count = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
-    let count = count.parse().ok().filter(|_| is_count)?;
-    Some((Str::from(format!("{kind}{rest}")), count))
 }
 
 /// What a client shows with its CONNECT, if it is JSON.

@@ -174,7 +174,7 @@ impl Session {
             assert!(packets.len() <= 16);
             self.hear(&packets);
         }
-        self.link.close();
+        self.link.end(Ended::Dismissed);
         let ended = timeout(SOON, self.ended).await.unwrap().unwrap();
         assert_eq!(ended, Ended::Dismissed);
         (self.sent, self.heard)

@@ -13,6 +13,7 @@ use roomwire_shared::Timestamp;
 
 use super::{
     encoded::{self, Namespace},
+    ended::Ended,
     greeting::Greeting,
     link::Link,
 };
@@ -87,11 +88,16 @@ impl SocketWay {
         self.0.why.get().copied()
     }
 
+    #[cfg(feature = "conformance")]
+    pub(super) fn namespace(&self) -> Namespace {
+        self.0.namespace
+    }
+
     fn encode(&self, frame: &Frame) -> Bytes {
         encoded::event(frame, self.0.namespace)
     }
 
-    fn pass(&self, bytes: Bytes, since: Option<Timestamp>) -> Result<(), Overflow> {
+    pub(super) fn pass(&self, bytes: Bytes, since: Option<Timestamp>) -> Result<(), Overflow> {
         if self.0.greeting.is_out() {
             return self.0.link.send(&bytes, since);
         }
@@ -123,7 +129,7 @@ impl SocketWay {
         // Not tracked: ends by itself after a moment.
         tokio::spawn(async move {
             tokio::time::sleep(ANSWERING).await;
-            link.close();
+            link.end(Ended::Dismissed);
         });
     }
 }

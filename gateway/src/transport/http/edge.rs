@@ -14,6 +14,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use tower::Service;
 
 use crate::transport::{
+    Sessions,
     engine::Opens,
     http::mistake::{self, Mistake},
     http::origin::{self, Trust},
@@ -21,7 +22,7 @@ use crate::transport::{
     http::upgrade,
     sessions::entry::Entry,
     sessions::forward::{Nodes, Owner},
-    sessions::known::{Found, Sessions},
+    sessions::known::Found,
     sessions::lobby::Lobby,
     sessions::unknown::{self, Reason},
 };
@@ -184,7 +185,7 @@ impl Edge {
 
     /// A request of a session that is open here, if there is one.
     async fn proceed(&self, request: Request<Body>, (query, sid): (&str, &str)) -> Response<Body> {
-        let session = match self.sessions.find(sid) {
+        let session = match self.sessions.0.find(sid) {
             Found::Open(session) => session,
             Found::Unknown => return unknown::answer(Reason::NotHere),
             Found::Ended => return unknown::answer(Reason::Ended),

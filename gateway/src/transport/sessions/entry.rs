@@ -1,18 +1,23 @@
 //! How a session came in, and how far it got: whether a namespace has let it in.
 
 use std::sync::{
-    Arc, OnceLock, Weak,
+    OnceLock, Weak,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use crate::faces::Handshake;
-use crate::transport::engine::Link;
+
+/// The way to a client, which can be closed.
+pub(in crate::transport) trait Closes: Send + Sync {
+    /// Ends it; what the kernel has taken is still sent.
+    fn close(&self);
+}
 
 /// One session of either face.
 pub(crate) struct Entry {
     pub(in crate::transport) handshake: Handshake,
     /// The way to its client.
-    link: OnceLock<Weak<Link>>,
+    link: OnceLock<Weak<dyn Closes>>,
     /// Namespaces that it is in.
     admitted: AtomicUsize,
     /// A namespace has refused it.
@@ -30,8 +35,8 @@ impl Entry {
     }
 
     /// Notes the way to its client.
-    pub(in crate::transport) fn is_reached_by(&self, link: &Arc<Link>) {
-        self.link.set(Arc::downgrade(link)).unwrap_or_default();
+    pub(in crate::transport) fn is_reached_by(&self, link: Weak<dyn Closes>) {
+        self.link.set(link).unwrap_or_default();
     }
 
     /// A namespace has let it in, whatever others have said before.

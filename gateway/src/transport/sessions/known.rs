@@ -12,10 +12,7 @@ use engineioxide_core::Sid;
 use tokio::time::Instant;
 
 use crate::bus::NodeId;
-use crate::transport::{
-    engine::{Ended, Served},
-    sessions::forward::SEPARATOR,
-};
+use crate::transport::sessions::forward::SEPARATOR;
 
 /// How long a session that was ended is known to have been: for whoever looks why clients come back.
 const FORGET_AFTER: Duration = Duration::from_mins(5);
@@ -24,36 +21,44 @@ const ENDED_MAX: usize = 65_536;
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Sessions by id; cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Sessions(Arc<Shared>);
+pub(in crate::transport) struct Sessions<S: ?Sized>(Arc<Shared<S>>);
 
-struct Shared {
+struct Shared<S: ?Sized> {
     node: NodeId,
-    known: Mutex<Known>,
+    known: Mutex<Known<S>>,
 }
 
-#[derive(Default)]
-struct Known {
-    open: HashMap<Sid, Weak<dyn Served>>,
+struct Known<S: ?Sized> {
+    open: HashMap<Sid, Weak<S>>,
     /// Ended by us, and when.
     ended: HashMap<Sid, Instant>,
 }
 
 /// What is known of a session that a request names.
-pub(in crate::transport) enum Found {
-    Open(Arc<dyn Served>),
+pub(in crate::transport) enum Found<S: ?Sized> {
+    Open(Arc<S>),
     /// It ended by itself, or there never was one.
     Unknown,
     /// This node has ended it.
     Ended,
 }
 
-impl Sessions {
+impl<S: ?Sized> Clone for Sessions<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: ?Sized> Sessions<S> {
     /// Of this node.
-    pub(crate) fn new(node: NodeId) -> Self {
+    pub(in crate::transport) fn new(node: NodeId) -> Self {
+        let known = Known {
+            open: HashMap::new(),
+            ended: HashMap::new(),
+        };
         Self(Arc::new(Shared {
             node,
-            known: Mutex::default(),
+            known: Mutex::new(known),
         }))
     }
 
@@ -63,13 +68,13 @@ impl Sessions {
     }
 
     /// Notes a session that a polling client has just opened.
-    pub(in crate::transport) fn opened(&self, sid: Sid, session: &Arc<dyn Served>) {
+    pub(in crate::transport) fn opened(&self, sid: Sid, session: &Arc<S>) {
         // One that has ended already is found to be gone.
         self.lock().open.insert(sid, Arc::downgrade(session));
     }
 
     /// Looks a session up.
-    pub(in crate::transport) fn find(&self, sid: &str) -> Found {
+    pub(in crate::transport) fn find(&self, sid: &str) -> Found<S> {
         let Ok(sid) = sid.parse() else {
             return Found::Unknown;
         };
@@ -81,17 +86,17 @@ impl Sessions {
         }
     }
 
-    /// A session has ended; those that never polled are not known here.
-    pub(in crate::transport) fn ended(&self, sid: Sid, ended: Ended) {
+    /// A session has ended, by our doing or not; those that never polled are not known here.
+    pub(in crate::transport) fn ended(&self, sid: Sid, is_ours: bool) {
         let mut known = self.lock();
         let polled = known.open.remove(&sid).is_some();
-        if polled && ended.is_ours() && known.ended.len() < ENDED_MAX {
+        if polled && is_ours && known.ended.len() < ENDED_MAX {
             known.ended.insert(sid, Instant::now());
         }
     }
 
     /// Drops what is too old to matter, every few seconds.
-    pub(crate) async fn sweep_forever(self) {
+    pub(in crate::transport) async fn sweep_forever(self) {
         loop {
             tokio::time::sleep(SWEEP_EVERY).await;
             let mut known = self.lock();
@@ -100,7 +105,7 @@ impl Sessions {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, Known<S>> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

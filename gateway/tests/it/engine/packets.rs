@@ -1,7 +1,7 @@
 //! Packets over a bare connection.
 
 use super::raw::{Socket, connect};
-use crate::support::Deployment;
+use crate::support::{Deployment, token};
 
 async fn admitted(deployment: &Deployment, user: &str) -> Socket {
     let mut socket = Socket::open(deployment, "/realtime/", 4).await;
@@ -30,6 +30,27 @@ async fn an_event_right_behind_connect_is_answered() {
             answer.starts_with(&format!("43/chat/,{n}[{{\"_id\":")),
             "{answer}"
         );
+    }
+}
+
+#[tokio::test]
+async fn an_old_client_shows_its_token_in_a_query_behind_the_namespace() {
+    let deployment = Deployment::start(1).await;
+    for (path, namespace, name) in [
+        ("/realtime/", "/chat/", "token"),
+        ("/realtime/", "/chat/", "auth_token"),
+        ("/v2/chat/", "/", "auth_token"),
+    ] {
+        let mut alice = Socket::open(&deployment, path, 3).await;
+        // Everybody is asked for a token in the root at once.
+        while namespace == "/" && !alice.next().await.starts_with("44") {}
+        alice.say("40/nowhere?x=y,").await;
+        while !alice.next().await.starts_with("44/nowhere,") {}
+        alice
+            .say(&format!("40{namespace}?x=y&{name}={},", token("alice")))
+            .await;
+        let told = alice.next().await;
+        assert!(told.starts_with("40"), "{told}");
     }
 }
 

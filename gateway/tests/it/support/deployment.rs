@@ -1,5 +1,6 @@
 //! Gateways over one database and one Redis prefix, as an operator would run them.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -121,6 +122,22 @@ impl Deployment {
         let mut deployment = Self::over(database, 1, &settings).await;
         deployment.js = Some(js);
         Some((deployment, proxy))
+    }
+
+    /// Nodes with JavaScript clients at hand that reach their database by another address.
+    pub(crate) async fn with_clients_behind(
+        database_address: SocketAddr,
+        nodes: usize,
+        settings: &[(&str, &str)],
+    ) -> Option<Self> {
+        let js = Js::start()?;
+        let database = Database::migrated().await;
+        let url = database.url_at(database_address);
+        let mut settings = settings.to_vec();
+        settings.push(("DATABASE_URL", &url));
+        let mut deployment = Self::over(database, nodes, &settings).await;
+        deployment.js = Some(js);
+        Some(deployment)
     }
 
     /// Two nodes with clients, the first of which reaches Redis over a way that can be cut.

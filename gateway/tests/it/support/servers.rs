@@ -63,6 +63,28 @@ impl Database {
         .await;
     }
 
+    /// Does something in this database, as an administrator might.
+    pub(crate) async fn execute(&self, statement: &str) {
+        let mut connection = self.connect().await;
+        let done = connection
+            .execute(AssertSqlSafe(statement.to_owned()))
+            .await;
+        done.unwrap();
+    }
+
+    /// Holds the row of a room, for as long as the connection lives.
+    pub(crate) async fn hold_room(&self, room: &str) -> PgConnection {
+        let mut connection = self.connect().await;
+        let hold =
+            format!("begin; select 1 from rooms where id = decode('{room}', 'hex') for update");
+        connection.execute(AssertSqlSafe(hold)).await.unwrap();
+        connection
+    }
+
+    async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.unwrap()
+    }
+
     /// A database in which `roomwire-gateway migrate` has done its work.
     pub(crate) async fn migrated() -> Self {
         let template = TEMPLATE.get_or_init(Self::template).await;
@@ -80,6 +102,11 @@ impl Database {
     pub(crate) fn server() -> String {
         let server = server();
         format!("{}:{}", server.get_host(), server.get_port())
+    }
+
+    /// How to reach the server of all databases.
+    pub(crate) fn options() -> PgConnectOptions {
+        server()
     }
 
     /// The URL of this database for who reaches the server at another address.

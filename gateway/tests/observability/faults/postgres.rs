@@ -7,8 +7,9 @@ use http::Method;
 use nix::sys::signal::Signal;
 use roomwire_loadtest::client::Target;
 use roomwire_loadtest::client::rest::Rest;
+use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet, block_in_place};
 
 use super::super::stand::{Stand, signer};
 use super::talking;
@@ -46,6 +47,18 @@ async fn whatever_happens_to_postgres_is_told_until_it_is_over() {
     stand.mend("RoomwireOutboxOld").await;
     drop(held);
 
+    let rooms = hold_rooms(&stand).await;
+    watcher.fires("RoomwireRoomHeld", "ticket").await;
+    stand.consult("RoomwireRoomHeld", 0).await;
+    stand.mend("RoomwireRoomHeld").await;
+    drop(rooms);
+    watcher.ends(&["RoomwireRoomHeld"]).await;
+
+    // What a failover does that loses the last messages.
+    stand.sql(SET_BACK).await;
+    watcher.fires("RoomwireDatabaseSetBack", "page").await;
+    stand.consult("RoomwireDatabaseSetBack", 0).await;
+
     // An operator's trigger that refuses what the program takes for granted.
     stand.sql(REFUSE).await;
     watcher.fires("RoomwireErrorLogs", "ticket").await;
@@ -68,6 +81,49 @@ async fn whatever_happens_to_postgres_is_told_until_it_is_over() {
     watcher.ends(&CAUSES).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_behind_is_told_until_it_is_not() {
+    let Some(mut stand) = Stand::start(FACTOR, 0, &[]).await else {
+        return;
+    };
+    let standby = block_in_place(|| stand.postgres.standby().unwrap());
+    stand.add(&[("DATABASE_READ_URL", standby.url())]).await;
+    let token = signer().sign("host").unwrap();
+    let rest = Rest::new(Target::resolve(&stand.urls()[0]).await.unwrap());
+    let room = rest
+        .create_room(&token, "read", &["host".to_owned()])
+        .await
+        .unwrap();
+    let say = json!({ "chat_id": room, "text": "hello" });
+    let say = async || {
+        let path = "/chat/send_message";
+        rest.call(Method::POST, path, &token, Some(&say))
+            .await
+            .unwrap();
+    };
+    say().await;
+    let _readers = read(&stand, 2, format!("/chat/messages?roomId={room}")).await;
+    let watcher = &stand.watcher;
+    let served = r#"sum(rate(roomwire_replica_pages_total{result="served"}[5m])) > 1"#;
+    watcher.shows(served).await;
+    let firing = watcher.firing().await;
+    assert!(firing.is_empty(), "{firing:?} before any fault");
+
+    let mut session = PgConnection::connect(standby.url()).await.unwrap();
+    session
+        .execute("select pg_wal_replay_pause()")
+        .await
+        .unwrap();
+    say().await;
+    watcher.fires("RoomwireReplicaBehind", "ticket").await;
+    stand.consult("RoomwireReplicaBehind", 0).await;
+    session
+        .execute("select pg_wal_replay_resume()")
+        .await
+        .unwrap();
+    watcher.ends(&["RoomwireReplicaBehind"]).await;
+}
+
 /// Lets nobody send a message.
 const REFUSE: &str = "
     create function refuse() returns trigger language plpgsql
@@ -75,7 +131,9 @@ const REFUSE: &str = "
     create trigger refused before insert on messages execute function refuse()";
 
 /// Those of this file. What they do to the promises takes longer to be forgotten.
-const CAUSES: [&str; 7] = [
+const CAUSES: [&str; 9] = [
+    "RoomwireRoomHeld",
+    "RoomwireDatabaseSetBack",
     "RoomwirePostgresSlow",
     "RoomwirePoolExhausted",
     "RoomwireOutboxOld",
@@ -84,6 +142,17 @@ const CAUSES: [&str; 7] = [
     "RoomwirePostgresAway",
     "RoomwireMessagesUnknown",
 ];
+
+/// Takes the newest messages of each room away.
+const SET_BACK: &str = "
+    begin;
+    select 1 from rooms for update;
+    create temporary table kept on commit drop as
+        select room_id, max(position) - 5 as position from messages group by room_id;
+    delete from messages m using kept k where m.room_id = k.room_id and m.position > k.position;
+    update rooms r set position = k.position, message_count = message_count - 5
+        from kept k where r.id = k.room_id;
+    commit";
 
 const LOCK: &str = "begin; lock table messages in access exclusive mode;
     select pg_sleep(0.6); commit; select pg_sleep(0.05)";
@@ -113,16 +182,20 @@ impl Locking {
 
 /// So many who read their newest messages again and again.
 async fn read_history(stand: &Stand, readers: usize) -> JoinSet<()> {
+    read(stand, readers, "/chat/messages?limit=20".to_owned()).await
+}
+
+/// So many who read one page again and again.
+async fn read(stand: &Stand, readers: usize, path: String) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let token = signer().sign("host").unwrap();
     for (_, url) in (0..readers).zip(stand.urls().iter().cycle()) {
         let rest = Rest::new(Target::resolve(url).await.unwrap());
-        let token = token.clone();
+        let (token, path) = (token.clone(), path.clone());
         tasks.spawn(async move {
             loop {
                 // Refused or not: the wait is what counts.
-                let path = "/chat/messages?limit=20";
-                rest.call(Method::GET, path, &token, None).await.ok();
+                rest.call(Method::GET, &path, &token, None).await.ok();
             }
         });
     }
@@ -145,6 +218,15 @@ async fn hold_outbox(stand: &Stand) -> PgConnection {
         }
         session.execute("rollback").await.unwrap();
     }
+}
+
+/// Holds the rows of all rooms, as a forgotten session does.
+async fn hold_rooms(stand: &Stand) -> PgConnection {
+    let mut session = stand.session().await;
+    session.execute("begin").await.unwrap();
+    let hold = "select 1 from rooms for update";
+    session.execute(hold).await.unwrap();
+    session
 }
 
 async fn set_read_only(stand: &Stand) {

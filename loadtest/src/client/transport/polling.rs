@@ -51,6 +51,8 @@ pub(in crate::client) struct Polling {
     posts: Option<Line>,
     packets: Packets,
     upgrade: Upgrade,
+    /// Polls so far. Each says its number, as those of stock clients have a stamp.
+    polled: u64,
     /// What came in through connections that have ended.
     ended: Reads,
 }
@@ -89,6 +91,7 @@ impl Polling {
             posts: None,
             packets: Packets::none(framing),
             upgrade: Upgrade::None,
+            polled: 0,
             ended: Reads::default(),
         })
     }
@@ -194,14 +197,15 @@ impl Polling {
             let old = std::mem::replace(&mut self.polls, line);
             self.ended = self.ended + old.reads();
         }
-        let head = self.head(&Method::GET);
+        self.polled += 1;
+        let head = self.head(&Method::GET, &format!("&t={}", self.polled));
         self.polls.ask(head + "\r\n");
         Ok(())
     }
 
     async fn post(&mut self, packets: &[&str]) -> Result<(), CloseReason> {
         let body = self.framing.pack(packets);
-        let head = self.head(&Method::POST);
+        let head = self.head(&Method::POST, "");
         let length = body.len();
         let mut line = self.line_for_posts().await?;
         line.ask(format!(
@@ -224,9 +228,9 @@ impl Polling {
     }
 
     /// A request up to where further headers may follow.
-    fn head(&self, method: &Method) -> String {
+    fn head(&self, method: &Method, stamp: &str) -> String {
         let (address, host) = (&self.address, self.dialler.target.authority());
-        format!("{method} {address} HTTP/1.1\r\nhost: {host}\r\naccept: */*\r\n")
+        format!("{method} {address}{stamp} HTTP/1.1\r\nhost: {host}\r\naccept: */*\r\n")
     }
 }
 

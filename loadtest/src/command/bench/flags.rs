@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::client::Transport;
 use crate::deployment::flags::TargetFlags;
 
 /// Whom to measure, and as whom.
@@ -23,6 +24,10 @@ pub struct BenchFlags {
     /// Loopback addresses to connect from. Without it: one for every 20,000 connections
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=60_000), help_heading = "Target")]
     pub source_addresses: Option<u16>,
+
+    /// What clients connect by, where a bench does not say that itself
+    #[arg(long, value_name = "TRANSPORT", value_enum, default_value_t = Transport::Websocket, help_heading = "Target")]
+    pub transport: Transport,
 }
 
 fn prefix(text: &str) -> Result<String, String> {

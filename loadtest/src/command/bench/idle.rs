@@ -1,7 +1,10 @@
 //! `bench idle`: resident memory of the server per idle connection, before and after each
 //! connection has carried traffic.
 
+use std::time::Duration;
+
 use clap::Args;
+use tokio::time::sleep;
 
 use super::flags::BenchFlags;
 use super::site::Site;
@@ -44,6 +47,10 @@ pub struct Idle {
     /// Messages a second, in all rooms together
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rate: u32,
+
+    /// Seconds before memory is read: allocators take about ten to give back what was freed
+    #[arg(long, value_name = "S", default_value_t = 12, value_parser = clap::value_parser!(u16).range(0..=600))]
+    pub rest: u16,
 }
 
 /// Connects, sends, and reads the server's memory before, between and after.
@@ -63,9 +70,12 @@ pub(super) async fn run(flags: &Idle, site: &Site) -> Result<Report, CommandErro
     let own = Processes::own();
     let (before, own_before) = (settled(processes).await?, own.rss_kib()?);
     let mut traffic = Box::pin(Traffic::connect(access, rooms, traffic_plan)).await?;
+    let rest = Duration::from_secs(flags.rest.into());
+    sleep(rest).await;
     let (idle, own_idle) = (settled(processes).await?, own.rss_kib()?);
     traffic.send(flags.messages * u32::from(shape.rooms), flags.rate);
     traffic.settle().await;
+    sleep(rest).await;
     let after = settled(processes).await?;
     let outcome = traffic.finish().await?;
 

@@ -4,6 +4,7 @@
 pub mod appends;
 mod baseline;
 pub mod chats;
+pub mod churn;
 pub mod deliveries;
 pub mod flags;
 mod floor;
@@ -36,6 +37,9 @@ pub enum Bench {
     /// What messages and lists of contract B cost where rooms and lists are large
     #[command(after_help = AFTER_HELP)]
     Chats(chats::Chats),
+    /// Server memory while connections come and go
+    #[command(after_help = AFTER_HELP)]
+    Churn(churn::Churn),
     /// What a member who stops reading costs the gateway, and what the others notice of it
     #[command(after_help = AFTER_HELP)]
     Stall(stall::Stall),
@@ -53,6 +57,7 @@ impl Bench {
             Self::Idle(of) => &of.bench,
             Self::Appends(of) => &of.bench,
             Self::Chats(of) => &of.bench,
+            Self::Churn(of) => &of.bench,
             Self::Stall(of) => &of.bench,
             Self::Telemetry(of) => &of.bench,
         }
@@ -65,6 +70,7 @@ impl Bench {
             Self::Idle(of) => &mut of.bench,
             Self::Appends(of) => &mut of.bench,
             Self::Chats(of) => &mut of.bench,
+            Self::Churn(of) => &mut of.bench,
             Self::Stall(of) => &mut of.bench,
             Self::Telemetry(of) => &mut of.bench,
         }
@@ -93,6 +99,7 @@ impl Bench {
             Self::Idle(flags) => Box::pin(idle::run(flags, site)).await,
             Self::Appends(flags) => Box::pin(appends::run(flags, site)).await,
             Self::Chats(flags) => Box::pin(chats::run(flags, site)).await,
+            Self::Churn(flags) => Box::pin(churn::run(flags, site)).await,
             Self::Stall(flags) => Box::pin(stall::run(flags, site)).await,
             Self::Telemetry(flags) => Box::pin(telemetry::run(flags)).await,
         }

@@ -26,6 +26,7 @@ impl Site {
         let sources = flags.source_addresses.map(usize::from);
         let (gates, signer) = (at.gates.clone(), at.signer.clone());
         let access = Access::new(gates, signer, flags.users.clone(), sources);
+        let access = access.by(flags.transport);
         Self { access, at }
     }
 

@@ -12,7 +12,7 @@ use crate::load::scenario::ScenarioFile;
 const FILE_MAX: u64 = 1024 * 1024;
 
 /// Name and text of each.
-const ALL: [(&str, &str); 17] = [
+const ALL: [(&str, &str); 18] = [
     ("smoke", include_str!("../../../scenarios/smoke.toml")),
     ("teams", include_str!("../../../scenarios/teams.toml")),
     ("storm", include_str!("../../../scenarios/storm.toml")),
@@ -27,6 +27,7 @@ const ALL: [(&str, &str); 17] = [
         include_str!("../../../scenarios/deliveries.toml"),
     ),
     ("idle", include_str!("../../../scenarios/idle.toml")),
+    ("churn", include_str!("../../../scenarios/churn.toml")),
     ("appends", include_str!("../../../scenarios/appends.toml")),
     ("chats", include_str!("../../../scenarios/chats.toml")),
     ("stall", include_str!("../../../scenarios/stall.toml")),

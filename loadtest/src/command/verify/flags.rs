@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::client::Transport;
 use crate::deployment::flags::TargetFlags;
+use crate::deployment::front::Way;
 use crate::faults::FaultSet;
 use crate::load::script::Load;
 
@@ -70,6 +71,11 @@ pub struct VerifyFlags {
     /// What clients connect by, separated by commas: each connection takes one of them
     #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', default_values = ["websocket", "polling", "upgrade"])]
     pub transports: Vec<Transport>,
+
+    /// What stands before each gateway, separated by commas: each is a way in of its own, and each
+    /// connection takes one
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', default_values = ["plain"], conflicts_with = "url", help_heading = "Target")]
+    pub fronts: Vec<Way>,
 
     /// Clients of chats join their chats again on each connection, and nothing is expected of feeds
     /// that they did not join: for gateways with `FEED_MEMORY_HOURS=0`

@@ -11,9 +11,10 @@ use super::CommandError;
 use crate::client::tokens::Signer;
 use crate::crowd::trial::{self, Done, Strikes};
 use crate::crowd::world::Plan;
-use crate::deployment::clock;
 use crate::deployment::flags::random_secret;
+use crate::deployment::front::{Front, Way};
 use crate::deployment::stack::{Setting, Stack, resolve};
+use crate::deployment::{StackError, clock};
 use crate::faults::{self, Fault, FaultSet, inflict};
 use crate::result::Report;
 
@@ -63,17 +64,43 @@ pub(super) async fn run(flags: &VerifyFlags) -> Result<Report, CommandError> {
     let secret = secret.unwrap_or_else(random_secret);
     let signer = Signer::new(&secret);
     let stack = Arc::new(flags.target.run.start(&secret, &setting).await?);
-    let gates = resolve(&stack.urls()).await?;
+    let (fronts, urls) = behind(&flags.fronts, &stack).await?;
+    let gates = resolve(&urls).await?;
     let strikes = strikes(&plan, &faults, &stack);
     let verdict = trial::run((gates, &signer), (Some(&stack), strikes), &plan);
     let verdict = Box::pin(verdict).await;
+    let spoilt: u64 = fronts.iter().map(Front::spoilt).sum();
+    drop(fronts);
     Stack::stop_shared(stack).await?;
     let mut verdict = verdict?;
+    if flags.fronts.iter().any(|way| *way != Way::Plain) {
+        let note = format!("{spoilt} polls were repeated or upgrades broken on their way");
+        verdict.notes.push(note);
+    }
     if unset {
         let note = "clocks were not set: libfaketime is not installed";
         verdict.notes.push(note.to_owned());
     }
     Ok(report::report(&plan, &verdict))
+}
+
+/// Starts what is to stand before the gateways. Returned are also the addresses of all ways in.
+async fn behind(ways: &[Way], stack: &Stack) -> Result<(Vec<Front>, Vec<String>), CommandError> {
+    let (mut fronts, mut urls) = (Vec::new(), Vec::new());
+    for way in ways {
+        if *way == Way::Plain {
+            urls.extend(stack.urls());
+            continue;
+        }
+        for address in stack.addresses() {
+            let front = Front::start(*way, address)
+                .await
+                .map_err(StackError::Proxy)?;
+            urls.push(format!("http://{}", front.address()));
+            fronts.push(front);
+        }
+    }
+    Ok((fronts, urls))
 }
 
 /// The faults, as the seed decides.

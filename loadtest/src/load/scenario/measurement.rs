@@ -53,6 +53,9 @@ pub enum Command {
     /// What large chats and lists of them cost.
     #[serde(rename = "bench chats")]
     Chats,
+    /// What connections leave behind that come and go.
+    #[serde(rename = "bench churn")]
+    Churn,
     /// What a member costs who stops reading.
     #[serde(rename = "bench stall")]
     Stall,
@@ -104,6 +107,7 @@ impl Command {
             Self::Idle => &["bench", "idle"],
             Self::Appends => &["bench", "appends"],
             Self::Chats => &["bench", "chats"],
+            Self::Churn => &["bench", "churn"],
             Self::Stall => &["bench", "stall"],
             Self::Telemetry => &["bench", "telemetry"],
             Self::Verify => &["verify"],

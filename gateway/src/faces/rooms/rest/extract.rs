@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{super::token, Context, respond::Failure};
 use crate::{
-    domain::{ChatError, UserList},
+    domain::{ChatError, ClientId, UserList},
     faces::{query_value, read_body},
 };
 
@@ -87,6 +87,14 @@ impl Object {
             Some(Value::String(text)) => Ok(text),
             Some(_) => Err(ChatError::malformed(format!("{field} must be a string"))),
             None => Err(ChatError::malformed(format!("{field} is missing"))),
+        }
+    }
+
+    /// The field `clientId`, if there is one.
+    pub(super) fn client_id(&mut self) -> Result<Option<ClientId>, ChatError> {
+        match self.0.get("clientId") {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => ClientId::parse(self.text("clientId")?).map(Some),
         }
     }
 

@@ -33,6 +33,7 @@ pub(super) async fn create(
             all_administrators: true,
             ..GroupDetails::default()
         },
+        client_id: body.client_id()?,
     };
     let room_id = cx.chat.create_room(&user, group).await?;
     Ok(Json(RoomCreated { room_id }))

@@ -1,8 +1,9 @@
 -- No room waits for another. Appends a batch as append_messages does, which stays for the release before, but:
--- who is no member is refused before anything is locked, and with in_wait_ms null a room that somebody else
--- holds is passed over: its inputs get the status 4 and nothing of them is written. With a number, whoever holds
--- a room is waited for so many milliseconds; after that the batch fails as a whole, with lock_not_available. Only with
--- in_again may messages of the batch have been stored by an earlier try, and are looked for by their ids.
+-- who is no member is refused before anything is locked, unless in_expected says that a node has them in the room,
+-- and with in_wait_ms null a room that somebody else holds is passed over: its inputs get the status 4 and nothing of
+-- them is written. With a number, whoever holds a room is waited for so many milliseconds; after that the batch fails
+-- as a whole, with lock_not_available. Only with in_again may messages of the batch have been stored by an earlier
+-- try, and are looked for by their ids.
 create function append_batch(
     in_rooms bytea[],
     in_ids bytea[],
@@ -10,6 +11,7 @@ create function append_batch(
     in_bodies text[],
     in_client_ids text[],
     in_origins text[],
+    in_expected boolean[],
     in_wait_ms integer,
     in_again boolean
 ) returns table (
@@ -36,8 +38,8 @@ declare
 begin
     wanted := array(
         select distinct i.room_id
-        from unnest(in_rooms, in_senders) as i (room_id, sender)
-        where (
+        from unnest(in_rooms, in_senders, in_expected) as i (room_id, sender, expected)
+        where i.expected or (
             select true from members m
             where m.room_id = i.room_id and m.user_id = i.sender and not m.departed
         ) is not null

@@ -78,19 +78,21 @@ impl App {
             .unwrap_or_else(|| reachable(admin_address));
         let bus = Bus::start(&config.redis, (&node, advertised), store.clone(), &working)?;
         sample(&recorder, (&store, &verifier, &bus.publisher));
-        let checked = health::Checked {
-            store: store.clone(),
-            bus: (node.clone(), bus.canary.clone()),
-            verifier: Arc::clone(&verifier),
-        };
-        working.run(health::watch(checked, admin.clone()));
         working.run(sweeper::run(store.clone(), bus.publisher.clone()));
         working.run(housekeeping::run(store.clone()));
 
         let nodes = Nodes::new(bus.leases.clone());
         let limits = Limits::start(config.limits, &working);
         let rules = (config.rooms, limits);
+        let canary = bus.canary.clone();
         let chat = converse(bus, &store, rules, &working);
+        let checked = health::Checked {
+            store: store.clone(),
+            bus: (node.clone(), canary),
+            verifier: Arc::clone(&verifier),
+            chat: chat.clone(),
+        };
+        working.run(health::watch(checked, admin.clone()));
         let waiting = chat.clone();
         recorder.sample_with(move || waiting.note_waiting());
         let hub = chat.hub().clone();

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     auth::Verifier,
     bus::{Canary, NodeId},
+    chat::Chat,
     config,
     store::{self, Store},
     telemetry::catalogue,
@@ -24,6 +25,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const EVERY_AT_START: Duration = Duration::from_millis(50);
 /// A check that takes longer counts as failed.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// A batch is answered within its own deadlines; one that takes longer will not be.
+const APPENDING_MAX: Duration = Duration::from_secs(60);
 /// How long a start waits for the first word of Postgres.
 const PATIENCE_AT_START: Duration = Duration::from_secs(2);
 /// How often a problem that stays is logged again.
@@ -37,6 +40,7 @@ pub(crate) struct Checked {
     /// Who this node is, and what it hears.
     pub(crate) bus: (NodeId, Canary),
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) chat: Chat,
 }
 
 /// Checks until it is dropped.
@@ -45,11 +49,13 @@ pub(crate) async fn watch(checked: Checked, admin: Admin) {
         store,
         bus,
         verifier,
+        chat,
     } = checked;
     let quiet_until = Instant::now() + GRACE_AT_START;
     let mut remind_at = [quiet_until; DEPENDENCIES.len()];
     loop {
         let postgres = postgres(&store, &bus.0).await;
+        let postgres = postgres.or_else(|| stuck(chat.appending_for()));
         let redis = redis(&store, &bus, quiet_until).await;
         let checks = [
             (POSTGRES, postgres),
@@ -122,6 +128,14 @@ async fn postgres(store: &Store, node: &NodeId) -> Option<String> {
     }
 }
 
+/// Whatever Postgres says, messages that are not committed in time are no service.
+fn stuck(appending_for: Duration) -> Option<String> {
+    (appending_for > APPENDING_MAX).then(|| {
+        let seconds = appending_for.as_secs();
+        format!("messages have waited for {seconds} s to be stored")
+    })
+}
+
 /// Ends the start if Postgres is there and its database cannot be used. One that is away is not
 /// waited for.
 pub(crate) async fn refuse_unsuitable(config: &config::Postgres) -> Result<(), store::Error> {
@@ -143,5 +157,17 @@ pub(crate) async fn migrate_when_possible(config: &config::Postgres) -> Result<(
             }
             done => return done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_whose_messages_wait_for_too_long_says_so() {
+        assert_eq!(stuck(Duration::from_secs(20)), None);
+        let told = stuck(Duration::from_secs(75)).unwrap();
+        assert!(told.contains("75 s"), "{told}");
     }
 }

@@ -19,7 +19,10 @@ use reader::{Reader, code_of};
 /// Each layer, and what it may import. Below it in the list is below it in the house.
 const LAYERS: [(&str, &[&str]); 17] = [
     // Parts of the composition that are no roots: each sees a little.
-    ("health", &["transport", "auth", "bus", "store", "config"]),
+    (
+        "health",
+        &["transport", "chat", "auth", "bus", "store", "config"],
+    ),
     ("housekeeping", &["store"]),
     ("sweeper", &["bus", "store"]),
     ("planted", &["bus"]),

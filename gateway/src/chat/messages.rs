@@ -28,6 +28,7 @@ impl Chat {
             client_id,
             origin,
             author: sender.author.clone(),
+            expected: self.0.hub.has_user(room, &sender.user),
         };
         self.0.lanes.submit(message).await
     }

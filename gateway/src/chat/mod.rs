@@ -18,7 +18,7 @@ mod typing;
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 pub(crate) use append::{Lane, Receipt, Sent};
@@ -91,6 +91,11 @@ impl Chat {
     /// Sets the gauge of the messages that wait to be committed.
     pub(crate) fn note_waiting(&self) {
         self.0.lanes.note_waiting();
+    }
+
+    /// How long messages of one batch have waited to be committed, of those that wait longest.
+    pub(crate) fn appending_for(&self) -> Duration {
+        self.0.lanes.busy_for()
     }
 
     /// The sockets of this node.

@@ -81,6 +81,9 @@ pub(crate) struct NewMessage {
     pub(crate) client_id: Option<ClientId>,
     pub(crate) origin: Option<Origin>,
     pub(crate) author: Author,
+    /// Whether its sender is in the room as far as this node knows. Who may not be is looked for before the room is
+    /// locked, since an outsider must not lock anything; all are when it is.
+    pub(crate) expected: bool,
 }
 
 /// A part of a list: how many to pass over and how many to show.

@@ -135,6 +135,16 @@ impl Hub {
         room.is_some_and(|room| room.lock().has(connection))
     }
 
+    /// Whether a user is connected here and in a room, as far as this node knows.
+    pub(crate) fn has_user(&self, room: RoomId, user: &UserId) -> bool {
+        let Some(room) = self.0.room(room) else {
+            return false;
+        };
+        let connections = self.0.roster().of(user);
+        let state = room.lock();
+        connections.iter().any(|connection| state.has(connection))
+    }
+
     /// Where a room stands on this node; `None` if no socket here is in it.
     pub(crate) fn room_state(&self, room: RoomId) -> Option<RoomState> {
         self.0.room(room).map(|room| room.lock().state())

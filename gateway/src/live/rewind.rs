@@ -88,6 +88,10 @@ impl LiveState {
     }
 
     fn set_back(&self, rewound: &[Rewound]) {
+        #[cfg(feature = "planted-faults")]
+        if crate::planted::ignores_rewinds() {
+            return;
+        }
         for found in rewound {
             let Some(room) = self.room(found.room) else {
                 continue;

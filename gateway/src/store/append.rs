@@ -119,6 +119,10 @@ impl Writer {
             } else {
                 (Wait::For(SHORT_WAIT), again)
             };
+            #[cfg(feature = "planted-faults")]
+            let (wait, renamed) = planted(batch, (wait, again));
+            #[cfg(feature = "planted-faults")]
+            let batch = renamed.as_slice();
             match tries.settle(self.append_once(batch, (wait, again))).await {
                 Some(Err(Error::Held)) => {}
                 Some(known) => return known,
@@ -150,15 +154,17 @@ impl Writer {
             .iter()
             .map(|m| m.origin.as_ref().map(|origin| &*origin.0))
             .collect();
+        let expected: Vec<bool> = batch.iter().map(|m| m.expected).collect();
         let rows = sqlx::query!(
             r#"select status as "status!", message_id, message_position, written_at, outbox_id
-            from append_batch($1, $2, $3, $4, $5, $6, $7, $8)"#,
+            from append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
             rooms.as_slice() as &[&[u8]],
             ids.as_slice() as &[&[u8]],
             senders.as_slice() as &[&str],
             texts.as_slice() as &[&str],
             keys.as_slice() as &[Option<&str>],
             origins.as_slice() as &[Option<&str>],
+            &expected,
             wait.milliseconds(),
             again,
         )
@@ -191,6 +197,22 @@ impl Writer {
         self.connection = Some(borrowed);
         Ok(())
     }
+}
+
+/// What the planted bugs make of a batch.
+#[cfg(feature = "planted-faults")]
+fn planted(batch: &[NewMessage], (wait, again): (Wait, bool)) -> (Wait, Vec<NewMessage>) {
+    let mut batch = batch.to_vec();
+    if again && crate::planted::draws_new_ids() {
+        for message in &mut batch {
+            message.id = MessageId::new(0, rand::random());
+        }
+    }
+    let wait = match wait {
+        Wait::For(_) if crate::planted::waits_for_held() => Wait::For(Duration::from_secs(9)),
+        wait => wait,
+    };
+    (wait, batch)
 }
 
 /// Reads what the database says of one input.

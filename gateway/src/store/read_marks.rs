@@ -6,6 +6,10 @@ use roomwire_shared::{RoomId, UserId};
 
 use super::{Error, MessageRow, Store, error::id, known::Tries, pool::repeatable};
 
+/// Who has read a message is told up to this number, its sender included; so of each room the marks of as many are
+/// enough, of those who have read farthest.
+const READERS_MAX: u16 = 1_000;
+
 /// Where a mark stands after it was asked to move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReadMark {
@@ -19,7 +23,7 @@ pub(crate) struct ReadMark {
 pub(crate) struct Readers(HashMap<RoomId, Vec<(UserId, i64)>>);
 
 impl Readers {
-    /// Who has read the message: its sender first, then the others by id.
+    /// Who has read the message: its sender first, then the others by id; at most 1,000.
     pub(crate) fn of(&self, message: &MessageRow) -> Vec<UserId> {
         let marks = self.0.get(&message.room).map_or(&[][..], Vec::as_slice);
         let others = marks
@@ -28,6 +32,7 @@ impl Readers {
             .map(|(user, _)| user.clone());
         std::iter::once(message.sender.clone())
             .chain(others)
+            .take(READERS_MAX.into())
             .collect()
     }
 }
@@ -84,7 +89,8 @@ impl Store {
             .collect()
     }
 
-    /// Reads the marks that matter for these messages, in one query for all their rooms.
+    /// Reads the marks that matter for these messages, in one query for all their rooms: of each room those of the
+    /// 1,000 who have read farthest. Who of them has read a message is everybody who has, or as many as are shown.
     pub(crate) async fn readers(&self, messages: &[MessageRow]) -> Result<Readers, Error> {
         let mut oldest: HashMap<RoomId, i64> = HashMap::new();
         for message in messages {
@@ -101,12 +107,18 @@ impl Store {
         let positions: Vec<i64> = oldest.values().copied().collect();
         let rows = repeatable!(
             sqlx::query!(
-                "select m.room_id, m.user_id, m.read_position
+                r#"select m.room_id as "room_id!", m.user_id as "user_id!",
+                m.read_position as "read_position!"
             from unnest($1::bytea[], $2::bigint[]) as wanted (room_id, position)
-            join members m on m.room_id = wanted.room_id and m.read_position >= wanted.position
-            order by m.user_id",
+            cross join lateral (
+                select p.room_id, p.user_id, p.read_position from members p
+                where p.room_id = wanted.room_id and p.read_position >= wanted.position
+                order by p.read_position desc limit $3
+            ) m
+            order by m.user_id"#,
                 rooms.as_slice() as &[&[u8]],
                 &positions,
+                i64::from(READERS_MAX),
             )
             .fetch_all(&self.pool)
         )?;

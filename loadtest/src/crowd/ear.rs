@@ -69,6 +69,12 @@ struct Body<'a> {
     message: Cow<'a, str>,
 }
 
+/// The text of a message event of the `rooms` contract, out of its payload; `None` of any other event.
+pub(crate) fn message_text(payload: &str) -> Option<Cow<'_, str>> {
+    let MessageEvent(name, body) = serde_json::from_str(payload).ok()?;
+    (name == MESSAGE).then_some(body.message)
+}
+
 impl Ear {
     /// An ear in the room of this number, which expects about so many messages.
     pub(super) fn new(
@@ -98,10 +104,9 @@ impl Ear {
 
 impl Observer for Ear {
     fn event(&mut self, payload: &str) {
-        let message = serde_json::from_str::<MessageEvent<'_>>(payload);
-        match message {
-            Ok(MessageEvent(name, body)) if name == MESSAGE => {
-                let stamp = Stamp::read(&body.message);
+        match message_text(payload) {
+            Some(text) => {
+                let stamp = Stamp::read(&text);
                 let own =
                     |stamp: &Stamp| stamp.room == self.room && self.heard.len() < self.heard_max;
                 let Some(stamp) = stamp.filter(own) else {

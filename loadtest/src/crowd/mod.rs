@@ -7,7 +7,7 @@
 
 pub mod actor;
 pub mod cohort;
-mod ear;
+pub mod ear;
 mod history;
 pub mod people;
 mod setup;

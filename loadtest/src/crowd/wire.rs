@@ -25,14 +25,27 @@ pub(super) enum Refusal {
 /// An event and its arguments.
 pub(super) type Emitted = (&'static str, Vec<Value>);
 
-/// Writes a message to a room.
-pub(super) fn message(contract: Contract, room: RoomId, text: &str, key: &str) -> Emitted {
+/// Writes a message to a room, with a key or without.
+pub(super) fn message(
+    contract: Contract,
+    room: RoomId,
+    (text, key): (&str, Option<&str>),
+) -> Emitted {
     if contract == Contract::Rooms {
-        let key = json!({ "clientId": key });
-        return (MESSAGE, vec![json!(room), json!(text), key]);
+        let mut arguments = vec![json!(room), json!(text)];
+        arguments.extend(key.map(|key| json!({ "clientId": key })));
+        return (MESSAGE, arguments);
     }
-    let body = json!({ "chat_id": room, "text": text, "client_id": key });
+    let mut body = json!({ "chat_id": room, "text": text });
+    if let Some(key) = key {
+        body["client_id"] = json!(key);
+    }
     (SEND_MESSAGE, vec![body])
+}
+
+/// Whether a refusal for now says that nobody knows what became of the message.
+pub(super) fn leaves_unsure(words: &str) -> bool {
+    words.starts_with("it is not known whether")
 }
 
 /// Marks a room as read.

@@ -155,8 +155,12 @@ pub(super) fn address(url: &str) -> SocketAddr {
 
 /// The same URL by way of a proxy.
 fn through(url: &str, proxy: &Proxy) -> Result<String, StackError> {
+    at(url, proxy.address())
+}
+
+/// The same URL at another address.
+pub(super) fn at(url: &str, address: SocketAddr) -> Result<String, StackError> {
     let mut parsed = Url::parse(url).map_err(|_| StackError::NotOurs)?;
-    let address = proxy.address();
     let moved = parsed.set_host(Some(&address.ip().to_string())).is_ok()
         && parsed.set_port(Some(address.port())).is_ok();
     moved.then(|| parsed.into()).ok_or(StackError::NotOurs)

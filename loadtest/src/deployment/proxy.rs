@@ -85,6 +85,7 @@ struct State {
 pub struct Proxy {
     address: SocketAddr,
     trouble: watch::Sender<State>,
+    upstream: watch::Sender<SocketAddr>,
     accepted: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
@@ -99,10 +100,12 @@ impl Proxy {
         let (trouble, troubled) = watch::channel(State::default());
         let accepted: Arc<AtomicU64> = Arc::default();
         let counted = Arc::clone(&accepted);
-        let task = tokio::spawn(accept((listener, counted), upstream, troubled));
+        let (upstream, led) = watch::channel(upstream);
+        let task = tokio::spawn(accept((listener, counted), led, troubled));
         Ok(Self {
             address,
             trouble,
+            upstream,
             accepted,
             task,
         })
@@ -112,6 +115,11 @@ impl Proxy {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leads new connections elsewhere.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        self.upstream.send_replace(upstream);
     }
 
     /// Starts a trouble in place of the one before, or ends it.
@@ -132,7 +140,7 @@ impl Drop for Proxy {
 
 async fn accept(
     (listener, accepted): (TcpListener, Arc<AtomicU64>),
-    upstream: SocketAddr,
+    upstream: watch::Receiver<SocketAddr>,
     trouble: watch::Receiver<State>,
 ) {
     let mut connections = JoinSet::new();
@@ -141,6 +149,7 @@ async fn accept(
         match listener.accept().await {
             Ok((client, _)) if connections.len() < CONNECTIONS_MAX => {
                 let number = accepted.fetch_add(1, Ordering::SeqCst);
+                let upstream = *upstream.borrow();
                 connections.spawn(serve((client, number), upstream, trouble.clone()));
             }
             Ok(_) => {}

@@ -43,6 +43,21 @@ const HEADS: &str = "update rooms set position = position + $2, \
          message_count = message_count + $2, updated_at = updated_at + $2 * interval '1 millisecond' \
      where id = any ($1)";
 
+/// As deletions one after the other leave them: each has a place of its own in the log.
+const DELETE: &str = "with newest as ( \
+         select m.room_id, m.position, r.position + row_number() over ( \
+             partition by m.room_id order by m.position \
+         ) as place \
+         from rooms r \
+         join messages m on m.room_id = r.id and m.position > r.position - $2 \
+         where r.id = any ($1) \
+     ) \
+     update messages m set deleted = true, body = '', changed_position = newest.place \
+     from newest where m.room_id = newest.room_id and m.position = newest.position";
+
+const WITHOUT: &str = "update rooms set position = position + $2, message_count = message_count - $2 \
+     where id = any ($1)";
+
 const READ: &str = "update members m set read_position = r.position \
      from rooms r where r.id = m.room_id and r.id = any ($1)";
 
@@ -140,8 +155,22 @@ impl Seed {
 
     /// Adds `count` messages to every room of the group.
     pub(crate) async fn messages(&self, group: &Group, count: u32) -> Result<(), sqlx::Error> {
+        self.write(group, [MESSAGES, HEADS], count).await
+    }
+
+    /// Deletes the newest `count` messages of every room of the group; so many were written last.
+    pub(crate) async fn delete(&self, group: &Group, count: u32) -> Result<(), sqlx::Error> {
+        self.write(group, [DELETE, WITHOUT], count).await
+    }
+
+    async fn write(
+        &self,
+        group: &Group,
+        statements: [&'static str; 2],
+        count: u32,
+    ) -> Result<(), sqlx::Error> {
         let mut writing = self.database.begin().await?;
-        for statement in [MESSAGES, HEADS] {
+        for statement in statements {
             sqlx::query(statement)
                 .bind(group.ids())
                 .bind(i64::from(count))

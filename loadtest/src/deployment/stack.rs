@@ -9,12 +9,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use roomwire_dev::servers::{Durability, Postgres, Redis};
+use roomwire_dev::servers::{Durability, Pooler, Pooling, Postgres, Redis};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::node::{Node, address};
+use super::node::{Node, address, at};
 use super::program::{binary, blocking, migrate};
 use super::{Env, StackError};
 use crate::client::{Target, TargetError};
@@ -33,6 +33,9 @@ pub struct Stack {
     program: PathBuf,
     redis: Arc<Mutex<Redis>>,
     postgres: Arc<Mutex<Postgres>>,
+    standby: Arc<Mutex<Option<Postgres>>>,
+    /// Ends after the gateways that it serves.
+    pooler: Option<Pooler>,
     redis_url: String,
     database: String,
     database_url: SecretString,
@@ -49,6 +52,10 @@ pub struct Setting {
     pub clocks: bool,
     /// Whether Postgres is to count its statements, if its build can.
     pub counting: bool,
+    /// What stands between the gateways and Postgres, if something does.
+    pub pooling: Option<Pooling>,
+    /// Whether a standby follows Postgres, to take its place.
+    pub standby: bool,
     /// Variables of the gateways, in place of those they would have here.
     pub env: Env,
 }
@@ -61,6 +68,8 @@ impl Default for Setting {
             struck: false,
             clocks: false,
             counting: false,
+            pooling: None,
+            standby: false,
             env: Vec::new(),
         }
     }
@@ -85,8 +94,21 @@ impl Stack {
         }
         let database = format!("roomwire_loadtest_{:08x}", rand::random::<u32>());
         let database_url = postgres.create_database(&database).await?;
+        let (standby, pooling) = (setting.standby, setting.pooling);
+        let around = move || {
+            let pooler = pooling
+                .map(|pooling| postgres.pooler(pooling))
+                .transpose()?;
+            let standby = standby.then(|| postgres.standby()).transpose()?;
+            Ok::<_, roomwire_dev::Error>((postgres, pooler, standby))
+        };
+        let (postgres, pooler, standby) = blocking(around).await??;
+        let gateways_url = match &pooler {
+            Some(pooler) => at(&database_url, pooler.address())?,
+            None => database_url.clone(),
+        };
         let mut env = vec![
-            ("DATABASE_URL", database_url.clone()),
+            ("DATABASE_URL", gateways_url),
             ("REDIS_URL", redis.url().to_owned()),
             ("JWT_HS256_SECRET", secret.expose_secret().to_owned()),
             ("RATE_LIMITS", "off".to_owned()),
@@ -102,6 +124,8 @@ impl Stack {
             redis_url: redis.url().to_owned(),
             redis: Arc::new(Mutex::new(redis)),
             postgres: Arc::new(Mutex::new(postgres)),
+            standby: Arc::new(Mutex::new(standby)),
+            pooler,
             database,
             database_url: database_url.into(),
         };
@@ -193,6 +217,36 @@ impl Stack {
         Ok(())
     }
 
+    /// Lets Postgres die after a time during which its standby received nothing, and lets the standby take its place:
+    /// what was committed meanwhile is lost. Tells when the standby stopped following, and when it takes writes.
+    pub async fn fail_over(&self, losing: Duration) -> Result<(Instant, Instant), StackError> {
+        let (postgres, standby) = (Arc::clone(&self.postgres), Arc::clone(&self.standby));
+        let act = move || {
+            let mut standby = standby.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = standby
+                .take()
+                .ok_or(roomwire_dev::Error::NotOurs("a standby"))?;
+            next.stop_following()?;
+            let apart = Instant::now();
+            std::thread::sleep(losing);
+            let mut postgres = postgres.lock().unwrap_or_else(PoisonError::into_inner);
+            postgres.stop_immediately()?;
+            next.promote()?;
+            let place = address(next.url());
+            *postgres = next;
+            Ok::<_, roomwire_dev::Error>((apart, place))
+        };
+        let (apart, place) = blocking(act).await??;
+        for proxy in self
+            .nodes
+            .iter()
+            .filter_map(|node| node.to_postgres.as_ref())
+        {
+            proxy.lead_to(place);
+        }
+        Ok((apart, Instant::now()))
+    }
+
     /// Gateways that have died by themselves, with what they wrote last.
     pub async fn dead(&self) -> Vec<(usize, String)> {
         let mut dead = Vec::new();
@@ -207,10 +261,12 @@ impl Stack {
         let Self {
             nodes,
             postgres,
+            pooler,
             database,
             ..
         } = self;
         drop(nodes);
+        drop(pooler);
         let postgres = Arc::into_inner(postgres).ok_or(StackError::InUse)?;
         let postgres = postgres
             .into_inner()

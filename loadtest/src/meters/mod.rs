@@ -10,5 +10,6 @@ pub(crate) mod own;
 pub mod process;
 mod redis;
 pub(crate) mod scraped;
+pub(crate) mod touched;
 
 pub use error::MeterError;

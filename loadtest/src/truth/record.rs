@@ -36,6 +36,10 @@ pub enum Fate {
     Left,
     /// Refused for another reason, which is the server's to explain.
     Refused,
+    /// Sent once, without a key, and nobody said what became of it: it may be there, once.
+    Unsure,
+    /// Sent once, without a key, and refused for now: it is not there.
+    Declined,
 }
 
 /// Whether something was asked for, and whether that was confirmed.
@@ -75,6 +79,8 @@ pub struct Write {
     pub first_sent: Moment,
     /// Session and number of the first attempt, for the order of one socket's messages.
     pub first_attempt: (usize, u64),
+    /// Whether it is sent with a key, by which it may be sent again.
+    pub keyed: bool,
     /// Attempts so far.
     pub attempts: u32,
     /// All acks it got; more than one if it was sent again.

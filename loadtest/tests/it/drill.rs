@@ -1,24 +1,38 @@
 //! Each drill, small: it ends, fails on nothing, and its figures are those of what was done.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
 use crate::deployment;
 use crate::read::{count, failures, figure};
 
-/// Runs a drill with these flags and returns its report.
+/// Runs a drill with these flags and returns its report. Nothing may be found.
 async fn drill(flags: &'static str) -> Value {
+    let (report, output) = drill_with("", flags).await;
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    report
+}
+
+/// Runs a drill against gateways with a planted bug, if one is named.
+async fn drill_with(plant: &'static str, flags: &'static str) -> (Value, Output) {
     let _alone = deployment::alone().await;
     let run = move || {
-        let gateway: PathBuf = deployment::gateway("roomwire-gateway", &[]);
+        let gateway: PathBuf = if plant.is_empty() {
+            deployment::gateway("roomwire-gateway", &[])
+        } else {
+            let features = ["--features", "planted-faults"];
+            deployment::gateway("roomwire-gateway-planted", &features)
+        };
         Command::new(env!("CARGO_BIN_EXE_roomwire-loadtest"))
             .arg("drill")
             .args(flags.split_ascii_whitespace())
             .args(["--json", "--seed", "3", "--users", "40", "--members", "8"])
             .arg("--gateway")
             .arg(gateway)
+            .env("ROOMWIRE_PLANT", plant)
             .env_remove("DATABASE_URL")
             .env_remove("REDIS_URL")
             .output()
@@ -26,8 +40,9 @@ async fn drill(flags: &'static str) -> Value {
     };
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{words}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {words}"))
+    let report = serde_json::from_slice(&output.stdout);
+    let report = report.unwrap_or_else(|error| panic!("{error}: {words}"));
+    (report, output)
 }
 
 fn delivered(report: &Value) -> [f64; 3] {
@@ -83,4 +98,20 @@ async fn a_gateway_that_alone_is_deaf_leaves_the_service_and_comes_back() {
         .map(|turns| turns.map(|turn| turn[1] == true).collect())
         .collect();
     assert_eq!(turns, [vec![true, false, true], vec![true], vec![true]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_after_a_failover_that_lost_the_newest_is_there_and_heard() {
+    let flags = "postgres-failover --before 4 --during 1 --after 6 --rate 60 --late-after 15";
+    let report = drill(flags).await;
+    let lost = count(&report, "messages", "of these lost by the database");
+    let after = count(&report, "messages", "acknowledged after");
+    assert!(lost > 10 && after > 100, "{report:#}");
+    let (report, output) = drill_with("ignore-rewinds", flags).await;
+    assert_eq!(output.status.code(), Some(2));
+    let unheard = |check: &&Value| check["name"].as_str().unwrap().contains("not heard");
+    assert!(
+        failures(&report).iter().any(|check| unheard(check)),
+        "{report:#}"
+    );
 }

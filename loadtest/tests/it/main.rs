@@ -10,6 +10,8 @@ mod deployment;
 #[cfg(test)]
 mod drill;
 #[cfg(test)]
+mod large;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod machines;

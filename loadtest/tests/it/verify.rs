@@ -88,6 +88,25 @@ async fn nothing_is_found_behind_fronts_that_repeat_polls_and_break_upgrades() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_unknown_outcome_that_is_sent_again_under_new_ids_is_found() {
+    let flags = "--seed 5 --users 12 --rooms 4 --rate 250 --duration 20 --late-after 5 --reconnects 0 \
+                 --faults postgres-cut,postgres-restart";
+    let (report, output) = verify("new-ids", flags).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(failed(&report, "doubled") > 0, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_found_behind_a_pooler_whatever_dies() {
+    let flags = "--seed 7 --users 12 --rooms 4 --rate 60 --duration 15 --pooler session \
+                 --faults postgres-cut,postgres-restart,postgres-silent,gateway-kill";
+    let (report, output) = verify("", flags).await;
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert!(figure(&report, "", "acknowledged") > 200.0, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_before_its_commit_is_found() {
     let flags = "--seed 5 --users 12 --rooms 3 --rate 60 --duration 6 --late-after 4";
     let (report, output) = verify("deliver-before-commit", flags).await;

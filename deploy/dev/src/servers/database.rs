@@ -50,6 +50,39 @@ pub(super) fn set_read_only_blocking(url: &str, read_only: bool) -> Result<(), E
     })
 }
 
+/// Ends a standby's reception of what its primary writes, for good.
+pub(super) fn stop_following_blocking(url: &str) -> Result<(), Error> {
+    let action = "stop a standby from following";
+    blocking(action, async {
+        let unset = "alter system set primary_conninfo = ''".to_owned();
+        execute(url, unset, action.to_owned()).await?;
+        let reload = "select pg_reload_conf()".to_owned();
+        execute(url, reload, action.to_owned()).await?;
+        // The receiver ends a moment after it was told.
+        let wait = "do $$ begin
+                while exists (select 1 from pg_stat_wal_receiver) loop
+                    perform pg_sleep(0.01), pg_stat_clear_snapshot();
+                end loop;
+            end $$";
+        execute(url, wait.to_owned(), action.to_owned()).await
+    })
+}
+
+/// Lets a standby take writes.
+pub(super) fn promote_blocking(url: &str) -> Result<(), Error> {
+    let action = "promote a standby";
+    let promote = "select pg_promote(true, 60)".to_owned();
+    blocking(action, execute(url, promote, action.to_owned()))
+}
+
+/// Whom a URL leads to.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, Error> {
+    url.parse().map_err(|source| Error::Database {
+        action: "read the URL of a server".to_owned(),
+        source,
+    })
+}
+
 /// Runs something on a thread of its own, which may or may not be inside of an async runtime.
 fn blocking(
     action: &str,

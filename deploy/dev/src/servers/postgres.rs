@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::binaries::{self, PostgresBinaries};
 use super::process::{Plan, ServerProcess};
-use super::{Durability, database, url_from_environment};
+use super::{Durability, Pooler, Pooling, database, url_from_environment};
 use crate::account::Account;
 use crate::folder::Folder;
 use crate::{Error, lifeline};
@@ -115,6 +115,24 @@ impl Postgres {
                 settings: primary.settings.clone(),
             }),
         })
+    }
+
+    /// Lets a standby receive nothing any more: what is committed from now on is lost when it is promoted. Blocks; an
+    /// error while it is away.
+    pub fn stop_following(&mut self) -> Result<(), Error> {
+        self.own()?;
+        database::stop_following_blocking(&self.url)
+    }
+
+    /// Makes a standby a server that takes writes; blocks until it does.
+    pub fn promote(&mut self) -> Result<(), Error> {
+        self.own()?;
+        database::promote_blocking(&self.url)
+    }
+
+    /// A pooler before this server, for all of its databases. Blocks until it answers; see [`Pooler::start`].
+    pub fn pooler(&self, pooling: Pooling) -> Result<Pooler, Error> {
+        Pooler::start(&database::options(&self.url)?, pooling)
     }
 
     /// The URL of an existing database.

@@ -13,6 +13,7 @@ use super::{
     Waiting,
     batch::{Batch, Parts},
     held::Held,
+    progress::Progress,
     results::Results,
 };
 use crate::{
@@ -28,14 +29,16 @@ pub(super) struct Committer {
     writer: Writer,
     results: Results,
     held: Held,
+    progress: Progress,
 }
 
 impl Committer {
-    pub(super) fn new(store: &Store, results: Results, held: Held) -> Self {
+    pub(super) fn new(store: &Store, (results, held): (Results, Held), progress: Progress) -> Self {
         Self {
             writer: Writer::new(store.clone()),
             results,
             held,
+            progress,
         }
     }
 
@@ -72,7 +75,9 @@ impl Committer {
             let next = || std::iter::from_fn(|| waiting.try_recv().ok()).find_map(|w| held.pass(w));
             let (batch, rest) = Batch::gather(first, expected, next);
             left = rest;
+            self.progress.begin(Instant::now());
             self.commit(batch).await;
+            self.progress.end();
         }
     }
 

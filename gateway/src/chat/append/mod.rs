@@ -7,8 +7,11 @@
 mod batch;
 mod committer;
 mod held;
+mod progress;
 mod results;
 mod written;
+
+use std::time::Duration;
 
 use roomwire_shared::{MessageId, RoomId, Timestamp};
 use tokio::{
@@ -17,7 +20,7 @@ use tokio::{
 };
 use tracing::Span;
 
-use self::{committer::Committer, held::Held, results::Results};
+use self::{committer::Committer, held::Held, progress::Progress, results::Results};
 use crate::{
     bus::Publisher,
     domain::{ChatError, NewMessage},
@@ -94,7 +97,7 @@ impl Asker {
 
 /// All lanes of the node.
 pub(super) struct Lanes {
-    lanes: Vec<mpsc::Sender<Waiting>>,
+    lanes: Vec<(mpsc::Sender<Waiting>, Progress)>,
     held: Held,
 }
 
@@ -109,9 +112,10 @@ impl Lanes {
         let held = Held::new(store.clone(), results.clone(), workers.clone());
         let start = |_| {
             let (submit, waiting) = mpsc::channel(WAITING_MAX);
-            let lane = Committer::new(store, results.clone(), held.clone());
+            let progress = Progress::new();
+            let lane = Committer::new(store, (results.clone(), held.clone()), progress.clone());
             workers.run_to_end(lane.run(waiting, workers.stopping().clone()));
-            submit
+            (submit, progress)
         };
         let lanes = (0..LANES).map(start).collect();
         Self { lanes, held }
@@ -121,7 +125,7 @@ impl Lanes {
     /// the order in which these calls return.
     pub(super) async fn submit(&self, message: NewMessage) -> Result<Sent, ChatError> {
         let Lane(lane) = Lane::of(message.room);
-        let lane = self
+        let (lane, _) = self
             .lanes
             .get(usize::from(lane))
             .ok_or_else(ChatError::internal)?;
@@ -138,11 +142,19 @@ impl Lanes {
         Ok(Sent(sent))
     }
 
+    /// How long the slowest lane has been at its present batch.
+    pub(super) fn busy_for(&self) -> Duration {
+        let lanes = self.lanes.iter();
+        let now = Instant::now();
+        let longest = lanes.map(|(_, progress)| progress.busy_for(now)).max();
+        longest.unwrap_or_default()
+    }
+
     /// Sets the gauge of what waits in all lanes.
     pub(super) fn note_waiting(&self) {
         let lanes = self.lanes.iter();
         let waiting: usize = lanes
-            .map(|lane| lane.max_capacity() - lane.capacity())
+            .map(|(lane, _)| lane.max_capacity() - lane.capacity())
             .sum();
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         metrics::gauge!(catalogue::APPEND_WAITING).set(waiting);

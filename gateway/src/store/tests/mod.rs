@@ -86,6 +86,7 @@ fn message(room: RoomId, sender: &str, text: &str, key: Option<&str>) -> NewMess
         client_id: key.map(|key| ClientId::parse(key.into()).unwrap()),
         origin: None,
         author: Author::default(),
+        expected: false,
     }
 }
 

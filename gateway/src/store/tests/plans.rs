@@ -16,16 +16,18 @@ async fn read(connection: &mut PgConnection) -> i64 {
 
 async fn append(connection: &mut PgConnection, room: RoomId, key: usize) {
     let id: MessageId = MessageId::new(1, rand::random());
-    sqlx::query("select status from append_batch($1, $2, $3, $4, $5, $6, 100, false)")
-        .bind([room.as_bytes()])
-        .bind([id.as_bytes()])
-        .bind(["ann"])
-        .bind(["hi"])
-        .bind([format!("late {key}")])
-        .bind([None::<&str>])
-        .fetch_all(connection)
-        .await
-        .unwrap();
+    sqlx::query(
+        "select status from append_batch($1, $2, $3, $4, $5, $6, array[false], 100, false)",
+    )
+    .bind([room.as_bytes()])
+    .bind([id.as_bytes()])
+    .bind(["ann"])
+    .bind(["hi"])
+    .bind([format!("late {key}")])
+    .bind([None::<&str>])
+    .fetch_all(connection)
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
@@ -109,16 +111,52 @@ async fn what_was_deleted_is_not_read_on_the_way_to_the_newest_messages() {
     assert!(read < 100, "{read} rows of 5,000 for 21 messages");
 }
 
-#[tokio::test]
-async fn who_has_read_farthest_is_found_without_reading_every_mark() {
-    let store = store_with(1).await;
-    let room = room(&store, 1, &["ann"]).await;
+/// Adds 5,000 members to the only room there is, whose marks are at places up to 5.
+async fn crowd(store: &Store) {
     let crowd = "with made as (
             insert into users (id) select 'u' || n from generate_series(1, 5000) n returning id
         )
         insert into members (room_id, user_id, role, changed_position, read_position)
         select r.id, made.id, 1, 3, length(made.id) from made, rooms r";
     sqlx::query(crowd).execute(&store.pool).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_read_a_message_is_told_up_to_a_thousand_without_reading_every_mark() {
+    let store = store_with(1).await;
+    let room = room(&store, 1, &["ann"]).await;
+    crowd(&store).await;
+    let mut writer = Writer::new(store.clone());
+    let batch: Vec<_> = (0..3).map(|_| message(room, "ann", "x", None)).collect();
+    writer.append(&batch).await.unwrap();
+    writer.release();
+    // At the places 3, 4 and 5; the marks of 4,901 are at or past 4, of 4,001 at 5.
+    let page = Page { skip: 0, limit: 3 };
+    let of = store.readable(room, &user("ann")).await.unwrap().unwrap();
+    let messages = store
+        .page_of_room(of, page, Direction::Ascending)
+        .await
+        .unwrap();
+    let mut shown = Readers::default();
+    let read = read_by(&store, "members", async {
+        shown = store.readers(&messages).await.unwrap();
+    })
+    .await;
+    assert!(read <= 1_000, "{read} rows of 5,001");
+    for message in &messages {
+        let readers = shown.of(message);
+        assert_eq!(readers.len(), 1_000);
+        assert_eq!(readers[0], user("ann"));
+        let others: BTreeSet<_> = readers[1..].iter().collect();
+        assert!(others.len() == 999 && others.iter().all(|other| other.as_str().len() == 5));
+    }
+}
+
+#[tokio::test]
+async fn who_has_read_farthest_is_found_without_reading_every_mark() {
+    let store = store_with(1).await;
+    let room = room(&store, 1, &["ann"]).await;
+    crowd(&store).await;
     let read = read_by(&store, "members", async {
         assert_eq!(store.farthest_readers(room).await.unwrap().len(), 2);
     })

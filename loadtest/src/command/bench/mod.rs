@@ -9,6 +9,8 @@ pub mod deliveries;
 pub mod flags;
 mod floor;
 pub mod idle;
+pub mod neighbours;
+pub mod queries;
 mod site;
 pub mod stall;
 pub mod telemetry;
@@ -37,12 +39,18 @@ pub enum Bench {
     /// What messages and lists of contract B cost where rooms and lists are large
     #[command(after_help = AFTER_HELP)]
     Chats(chats::Chats),
+    /// What each reading request touches in a large database, next to what it answers
+    #[command(after_help = AFTER_HELP)]
+    Queries(queries::Queries),
     /// Server memory while connections come and go
     #[command(after_help = AFTER_HELP)]
     Churn(churn::Churn),
     /// What a member who stops reading costs the gateway, and what the others notice of it
     #[command(after_help = AFTER_HELP)]
     Stall(stall::Stall),
+    /// What others notice while a room is held, or filled with users
+    #[command(after_help = AFTER_HELP)]
+    Neighbours(neighbours::Neighbours),
     /// Server CPU per delivery with metrics and traces, next to the same without either
     #[command(after_help = AFTER_HELP)]
     Telemetry(telemetry::Telemetry),
@@ -57,8 +65,10 @@ impl Bench {
             Self::Idle(of) => &of.bench,
             Self::Appends(of) => &of.bench,
             Self::Chats(of) => &of.bench,
+            Self::Queries(of) => &of.bench,
             Self::Churn(of) => &of.bench,
             Self::Stall(of) => &of.bench,
+            Self::Neighbours(of) => &of.bench,
             Self::Telemetry(of) => &of.bench,
         }
     }
@@ -70,8 +80,10 @@ impl Bench {
             Self::Idle(of) => &mut of.bench,
             Self::Appends(of) => &mut of.bench,
             Self::Chats(of) => &mut of.bench,
+            Self::Queries(of) => &mut of.bench,
             Self::Churn(of) => &mut of.bench,
             Self::Stall(of) => &mut of.bench,
+            Self::Neighbours(of) => &mut of.bench,
             Self::Telemetry(of) => &mut of.bench,
         }
     }
@@ -79,7 +91,7 @@ impl Bench {
     /// What its private stack has.
     pub(super) fn setting(&self) -> Setting {
         match self {
-            Self::Chats(_) => Setting {
+            Self::Chats(_) | Self::Queries(_) => Setting {
                 counting: true,
                 ..Setting::default()
             },
@@ -99,8 +111,10 @@ impl Bench {
             Self::Idle(flags) => Box::pin(idle::run(flags, site)).await,
             Self::Appends(flags) => Box::pin(appends::run(flags, site)).await,
             Self::Chats(flags) => Box::pin(chats::run(flags, site)).await,
+            Self::Queries(flags) => Box::pin(queries::run(flags, site)).await,
             Self::Churn(flags) => Box::pin(churn::run(flags, site)).await,
             Self::Stall(flags) => Box::pin(stall::run(flags, site)).await,
+            Self::Neighbours(flags) => Box::pin(neighbours::run(flags, site)).await,
             Self::Telemetry(flags) => Box::pin(telemetry::run(flags)).await,
         }
     }

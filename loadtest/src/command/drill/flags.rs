@@ -20,6 +20,14 @@ pub enum Drill {
     RedisAway,
     /// Lets the first gateway's bytes to and from Redis vanish, without a reset, for --during seconds
     RedisBlackHole,
+    /// Lets Postgres die with --during seconds of its log that its standby lacks, which takes its place
+    PostgresFailover,
+    /// Kills Postgres, and starts it again --during seconds later
+    PostgresRestart,
+    /// Lets Postgres take no writes for --during seconds
+    PostgresReadOnly,
+    /// Lets the first gateway's open connections to Postgres fall silent, without a reset; new ones are served
+    PostgresSilent,
 }
 
 impl Drill {
@@ -32,7 +40,22 @@ impl Drill {
             Self::RedisErased => "drill redis-erased",
             Self::RedisAway => "drill redis-away",
             Self::RedisBlackHole => "drill redis-black-hole",
+            Self::PostgresFailover => "drill postgres-failover",
+            Self::PostgresRestart => "drill postgres-restart",
+            Self::PostgresReadOnly => "drill postgres-read-only",
+            Self::PostgresSilent => "drill postgres-silent",
         }
+    }
+
+    /// Whether it is about Postgres.
+    pub(super) fn is_of_postgres(self) -> bool {
+        matches!(
+            self,
+            Self::PostgresFailover
+                | Self::PostgresRestart
+                | Self::PostgresReadOnly
+                | Self::PostgresSilent
+        )
     }
 
     /// Whether it is about connections rather than about messages.
@@ -78,7 +101,7 @@ pub struct DrillFlags {
     pub before: u16,
 
     /// Seconds of what is done, where that is to be chosen [default: 60 for redis-away, 20 for
-    /// redis-black-hole]
+    /// redis-black-hole, 2 for postgres-failover, 15 for the others of Postgres]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u16).range(1..=3_600))]
     pub during: Option<u16>,
 
@@ -106,6 +129,10 @@ impl DrillFlags {
             Drill::RedisErased => 11,
             Drill::RedisAway => self.during.unwrap_or(60).into(),
             Drill::RedisBlackHole => self.during.unwrap_or(20).into(),
+            Drill::PostgresFailover => self.during.unwrap_or(2).into(),
+            Drill::PostgresRestart | Drill::PostgresReadOnly | Drill::PostgresSilent => {
+                self.during.unwrap_or(15).into()
+            }
         };
         Duration::from_secs(seconds)
     }

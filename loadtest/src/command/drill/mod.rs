@@ -2,9 +2,11 @@
 //!
 //! Clients, load and judgement are those of `verify`: a drill fails on anything that is found there, and
 //! nothing that is done here excuses a late message. `flags` says what can be done, `strike` does it,
-//! `probes` and `watchers` look on, `timeline` computes, `report` shows.
+//! `probes` and `watchers` look on, `timeline` computes, `report` shows. `outage` is the drills about Postgres, with
+//! clients and a judge of its own, since a failover loses messages.
 
 mod flags;
+mod outage;
 mod probes;
 mod report;
 mod strike;
@@ -37,6 +39,9 @@ const PROBING_MAX: u32 = 1;
 
 /// Runs one drill to its end; the deployment is gone afterwards.
 pub(super) async fn run(flags: &DrillFlags) -> Result<Report, CommandError> {
+    if flags.drill.is_of_postgres() {
+        return Box::pin(outage::run(flags)).await;
+    }
     let secret = random_secret();
     let signer = Signer::new(&secret);
     let setting = Setting {

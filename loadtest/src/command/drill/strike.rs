@@ -65,6 +65,11 @@ async fn strike(stack: &Stack, drill: Drill, during: Duration) -> Result<(), Sta
             trouble(first.into_iter().collect(), Trouble::BlackHole, during).await;
             Ok(())
         }
+        // They have a way of their own.
+        Drill::PostgresFailover
+        | Drill::PostgresRestart
+        | Drill::PostgresReadOnly
+        | Drill::PostgresSilent => Ok(()),
     }
 }
 

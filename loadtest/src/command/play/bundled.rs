@@ -12,7 +12,7 @@ use crate::load::scenario::ScenarioFile;
 const FILE_MAX: u64 = 1024 * 1024;
 
 /// Name and text of each.
-const ALL: [(&str, &str); 18] = [
+const ALL: [(&str, &str); 21] = [
     ("smoke", include_str!("../../../scenarios/smoke.toml")),
     ("teams", include_str!("../../../scenarios/teams.toml")),
     ("storm", include_str!("../../../scenarios/storm.toml")),
@@ -30,6 +30,11 @@ const ALL: [(&str, &str); 18] = [
     ("churn", include_str!("../../../scenarios/churn.toml")),
     ("appends", include_str!("../../../scenarios/appends.toml")),
     ("chats", include_str!("../../../scenarios/chats.toml")),
+    ("queries", include_str!("../../../scenarios/queries.toml")),
+    (
+        "neighbours",
+        include_str!("../../../scenarios/neighbours.toml"),
+    ),
     ("stall", include_str!("../../../scenarios/stall.toml")),
     (
         "telemetry",
@@ -47,6 +52,10 @@ const ALL: [(&str, &str); 18] = [
     (
         "drill-storm",
         include_str!("../../../scenarios/drill-storm.toml"),
+    ),
+    (
+        "drill-failover",
+        include_str!("../../../scenarios/drill-failover.toml"),
     ),
     (
         "drill-redis",

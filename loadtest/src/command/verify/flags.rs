@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use roomwire_dev::servers::Pooling;
 
 use crate::client::Transport;
 use crate::deployment::flags::TargetFlags;
@@ -77,10 +78,22 @@ pub struct VerifyFlags {
     #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', default_values = ["plain"], conflicts_with = "url", help_heading = "Target")]
     pub fronts: Vec<Way>,
 
+    /// A `PgBouncer` of this machine between the gateways and Postgres, by its `pool_mode`: `session` or `transaction`
+    #[arg(long, value_name = "MODE", value_parser = pooling, conflicts_with = "url", help_heading = "Target")]
+    pub pooler: Option<Pooling>,
+
     /// Clients of chats join their chats again on each connection, and nothing is expected of feeds
     /// that they did not join: for gateways with `FEED_MEMORY_HOURS=0`
     #[arg(long)]
     pub join_again: bool,
+}
+
+fn pooling(text: &str) -> Result<Pooling, String> {
+    match text {
+        "session" => Ok(Pooling::Session),
+        "transaction" => Ok(Pooling::Transaction),
+        _ => Err("either session or transaction".to_owned()),
+    }
 }
 
 impl VerifyFlags {

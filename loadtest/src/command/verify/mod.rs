@@ -52,6 +52,7 @@ pub(super) async fn run(flags: &VerifyFlags) -> Result<Report, CommandError> {
         nodes: flags.nodes,
         struck: !faults.is_empty(),
         clocks,
+        pooling: flags.pooler,
         // Short, so that much of what takes time happens within a run.
         env: vec![
             ("DRAIN_SECONDS", "1".to_owned()),

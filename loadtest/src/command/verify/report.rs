@@ -59,10 +59,14 @@ pub(super) fn report(plan: &Plan, verdict: &Verdict) -> Report {
 type Of = fn(&Seen) -> u64;
 
 /// What is counted, over all users.
-const COUNTS: [(&str, Of); 17] = [
+const COUNTS: [(&str, Of); 19] = [
     ("messages written", |of| length(&record(of).writes)),
     ("acknowledged", |of| with_fate(of, Fate::Acknowledged)),
     ("given up after leaving", |of| with_fate(of, Fate::Left)),
+    ("without a key, unsure", |of| with_fate(of, Fate::Unsure)),
+    ("without a key, declined", |of| {
+        with_fate(of, Fate::Declined)
+    }),
     ("edits", |of| {
         let edits = record(of).writes.iter().map(|write| write.edits_done);
         u64::try_from(edits.sum::<i64>()).unwrap_or(0)

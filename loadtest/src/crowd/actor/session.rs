@@ -61,9 +61,14 @@ impl Link {
 
     /// Asks for what changed in these rooms a little later.
     pub(super) fn sync_later(&self, rooms: Vec<usize>) {
+        self.sync_after(AGAIN_AFTER, rooms);
+    }
+
+    /// Asks for what changed in these rooms after a time.
+    pub(super) fn sync_after(&self, time: Duration, rooms: Vec<usize>) {
         if !rooms.is_empty() {
             self.answers.push(Box::pin(async move {
-                sleep(AGAIN_AFTER).await;
+                sleep(time).await;
                 Answer::SyncAgain(rooms)
             }));
         }
@@ -186,12 +191,19 @@ impl Actor {
         });
     }
 
-    /// Sends what has no final answer again, in the order in which it was written.
+    /// Sends what has no final answer again, in the order in which it was written. What has no key would then
+    /// perhaps be there twice: nobody will say what became of it.
     async fn resend(&mut self, link: &mut Link) {
         let open: Vec<usize> = at(&self.desk, |state| {
-            let writes = state.record.writes.iter().enumerate();
+            let writes = state.record.writes.iter_mut().enumerate();
             let open = writes.filter(|(_, write)| write.fate == Fate::Open);
-            open.map(|(number, _)| number).collect()
+            let again = open.filter_map(|(number, write)| {
+                if !write.keyed {
+                    write.fate = Fate::Unsure;
+                }
+                write.keyed.then_some(number)
+            });
+            again.collect()
         });
         for write in open {
             self.send(link, write).await;

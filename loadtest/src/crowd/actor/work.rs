@@ -17,6 +17,11 @@ use crate::load::script::Act;
 use crate::truth::copy::Held;
 use crate::truth::record::{Ack, Asked, Fate, Marked, Marking, Write};
 
+/// One message in so many has no key: it is sent once.
+const KEYLESS_ONE_IN: usize = 5;
+/// After this a message of which nobody says what became of it is there, or never will be.
+const OUTCOME_MAX: Duration = Duration::from_secs(11);
+
 impl Actor {
     /// Does one step of the script, if there is something to do it to.
     pub(super) async fn act(&mut self, link: &mut Link, act: Act) {
@@ -69,6 +74,7 @@ impl Actor {
                 deletion: Asked::No,
                 first_sent: now,
                 first_attempt: (link.session, link.sent),
+                keyed: number % KEYLESS_ONE_IN != 1,
                 attempts: 0,
                 acks: Vec::new(),
                 fate: Fate::Open,
@@ -87,16 +93,19 @@ impl Actor {
         let message = at(&self.desk, |state| {
             let write = state.record.writes.get_mut(write)?;
             write.attempts += 1;
-            Some((write.room, write.texts.first()?.clone(), write.key.clone()))
+            let key = write.keyed.then(|| write.key.clone());
+            Some((write.room, write.texts.first()?.clone(), key))
         });
         let Some((room, text, key)) = message else {
             return;
         };
+        // Without a key that would be another message.
+        let again = again && key.is_some();
         let Some(room) = self.world.rooms.get(room) else {
             return;
         };
         link.sent += 1;
-        let event = wire::message(self.contract(), room.id, &text, &key);
+        let event = wire::message(self.contract(), room.id, (&text, key.as_deref()));
         link.request(event, move |reply| Answer::Written(write, again, reply))
             .await;
     }
@@ -185,19 +194,28 @@ impl Actor {
             Err(refused) => refused,
         };
         let try_again = refusal == Refusal::ForNow;
-        at(&self.desk, |state| {
-            let Some(noted) = state.record.writes.get_mut(write) else {
-                return;
-            };
+        let unsure = wire::leaves_unsure(&words);
+        let keyless_in = at(&self.desk, |state| {
+            let noted = state.record.writes.get_mut(write)?;
             noted.refusal = Some(words);
+            let keyless_in = (!noted.keyed).then_some(noted.room);
             if try_again {
                 state.record.unavailable += 1;
+                if !noted.keyed && noted.fate == Fate::Open {
+                    noted.fate = if unsure { Fate::Unsure } else { Fate::Declined };
+                }
             } else if noted.fate == Fate::Open {
                 let gone = refusal == Refusal::Outside && self.may_be_out(noted);
                 noted.fate = if gone { Fate::Left } else { Fate::Refused };
             }
+            keyless_in
         });
-        if try_again {
+        if let Some(room) = keyless_in {
+            // Its writer is not shown it, if it comes to be. The contract of chats has no copies to compare.
+            if self.contract() == Contract::Rooms {
+                link.sync_after(OUTCOME_MAX, vec![room]);
+            }
+        } else if try_again {
             link.answers.push(Box::pin(async move {
                 sleep(AGAIN_AFTER).await;
                 Answer::WriteAgain(write)

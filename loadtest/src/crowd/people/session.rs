@@ -239,7 +239,7 @@ impl Person {
         }
         .text(usize::try_from(saying.bytes).unwrap_or_default());
         let key = format!("{:x}", saying.number);
-        let (event, arguments) = wire::message(link.contract, id, &text, &key);
+        let (event, arguments) = wire::message(link.contract, id, (&text, Some(&key)));
         link.ask(What::Said(saying), (event, &arguments)).await
     }
 }

@@ -53,12 +53,18 @@ pub enum Command {
     /// What large chats and lists of them cost.
     #[serde(rename = "bench chats")]
     Chats,
+    /// What reading touches in a large database.
+    #[serde(rename = "bench queries")]
+    Queries,
     /// What connections leave behind that come and go.
     #[serde(rename = "bench churn")]
     Churn,
     /// What a member costs who stops reading.
     #[serde(rename = "bench stall")]
     Stall,
+    /// What others notice while a room is held, or filled.
+    #[serde(rename = "bench neighbours")]
+    Neighbours,
     /// What metrics and traces cost.
     #[serde(rename = "bench telemetry")]
     Telemetry,
@@ -80,6 +86,18 @@ pub enum Command {
     /// Lets one gateway's bytes to and from Redis vanish.
     #[serde(rename = "drill redis-black-hole")]
     DrillRedisBlackHole,
+    /// Lets a standby that lacks the newest take Postgres' place.
+    #[serde(rename = "drill postgres-failover")]
+    DrillPostgresFailover,
+    /// Kills Postgres.
+    #[serde(rename = "drill postgres-restart")]
+    DrillPostgresRestart,
+    /// Lets Postgres take no writes.
+    #[serde(rename = "drill postgres-read-only")]
+    DrillPostgresReadOnly,
+    /// Lets one gateway's connections to Postgres fall silent.
+    #[serde(rename = "drill postgres-silent")]
+    DrillPostgresSilent,
 }
 
 /// The value of a flag.
@@ -107,8 +125,10 @@ impl Command {
             Self::Idle => &["bench", "idle"],
             Self::Appends => &["bench", "appends"],
             Self::Chats => &["bench", "chats"],
+            Self::Queries => &["bench", "queries"],
             Self::Churn => &["bench", "churn"],
             Self::Stall => &["bench", "stall"],
+            Self::Neighbours => &["bench", "neighbours"],
             Self::Telemetry => &["bench", "telemetry"],
             Self::Verify => &["verify"],
             Self::DrillRestart => &["drill", "restart"],
@@ -116,6 +136,10 @@ impl Command {
             Self::DrillRedisErased => &["drill", "redis-erased"],
             Self::DrillRedisAway => &["drill", "redis-away"],
             Self::DrillRedisBlackHole => &["drill", "redis-black-hole"],
+            Self::DrillPostgresFailover => &["drill", "postgres-failover"],
+            Self::DrillPostgresRestart => &["drill", "postgres-restart"],
+            Self::DrillPostgresReadOnly => &["drill", "postgres-read-only"],
+            Self::DrillPostgresSilent => &["drill", "postgres-silent"],
         }
     }
 }

@@ -50,7 +50,7 @@ fn answer(index: &Index<'_>, user: usize, write: &Write) -> Option<Finding> {
                 format!("{} was refused to a member", write.key),
             );
         }
-        Fate::Acknowledged | Fate::Left => {}
+        Fate::Acknowledged | Fate::Left | Fate::Unsure | Fate::Declined => {}
     }
     let first = write.acks.first()?;
     let other = write

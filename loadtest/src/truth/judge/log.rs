@@ -10,7 +10,7 @@ use crate::truth::finding::{Finding, Kind};
 use crate::truth::history::{RoomTruth, key_of};
 use crate::truth::judge::Index;
 use crate::truth::judge::story::name;
-use crate::truth::record::{Asked, Write};
+use crate::truth::record::{Asked, Fate, Write};
 
 /// Positions of the room's name and of its keeper's joining.
 const FOUNDING: i64 = 2;
@@ -52,6 +52,10 @@ fn pages(index: &Index<'_>, room: usize, truth: &RoomTruth) -> Vec<Finding> {
                 Kind::Doubled,
                 format!("{key} is in room {room}'s history more than once"),
             ));
+        }
+        if write.fate == Fate::Declined {
+            let what = format!("{key} was refused for now, and is in room {room}'s history");
+            findings.push(told(Kind::Contradiction, what));
         }
         let wrong_writer =
             index.evidence.users.get(user).map(|seen| &seen.id) != Some(&message.sender_user);

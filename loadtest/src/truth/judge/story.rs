@@ -55,6 +55,8 @@ impl Index<'_> {
             Fate::Open => lines.push(format!("never answered; last said: {refusal}")),
             Fate::Left => lines.push(format!("given up after leaving the room: {refusal}")),
             Fate::Refused => lines.push(format!("refused: {refusal}")),
+            Fate::Unsure => lines.push(format!("sent once; last said: {refusal}")),
+            Fate::Declined => lines.push(format!("sent once, and refused for now: {refusal}")),
         }
         if let Some(changed) = write.changed {
             let (asked, done) = (write.edits_asked, write.edits_done);

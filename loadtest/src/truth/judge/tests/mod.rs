@@ -34,6 +34,7 @@ fn write(key: &str, position: i64) -> Write {
         deletion: Asked::No,
         first_sent: seconds(2),
         first_attempt: (0, u64::try_from(position).unwrap()),
+        keyed: true,
         attempts: 1,
         acks: vec![Ack {
             id: id(u64::try_from(position).unwrap()),

@@ -26,6 +26,8 @@ language plpgsql
 -- A plan made while the tables were small must not outlive that: always look up by index. And what
 -- takes a millisecond is not worth compiling, whatever the estimates say.
 set enable_seqscan = off
+-- Planned once for a session: that a plan for the very batch at hand would seem cheaper is no reason to make one each time.
+set plan_cache_mode = force_generic_plan
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
@@ -35,15 +37,21 @@ declare
     now_ms timestamptz;
     wanted bytea[];
     ours bytea[];
+    setting text;
 begin
-    wanted := array(
-        select distinct i.room_id
-        from unnest(in_rooms, in_senders, in_expected) as i (room_id, sender, expected)
-        where i.expected or (
-            select true from members m
-            where m.room_id = i.room_id and m.user_id = i.sender and not m.departed
-        ) is not null
-    );
+    -- What all batches do is done without a query of its own.
+    if false = any (in_expected) then
+        wanted := array(
+            select i.room_id
+            from unnest(in_rooms, in_senders, in_expected) as i (room_id, sender, expected)
+            where i.expected or (
+                select true from members m
+                where m.room_id = i.room_id and m.user_id = i.sender and not m.departed
+            ) is not null
+        );
+    else
+        wanted := in_rooms;
+    end if;
     -- Always in the order of ids, so that two batches never wait for each other in a circle.
     if in_wait_ms is null then
         ours := array(
@@ -51,7 +59,7 @@ begin
             order by r.id for no key update skip locked
         );
     else
-        perform set_config('lock_timeout', in_wait_ms::text, true);
+        setting := set_config('lock_timeout', in_wait_ms::text, true);
         ours := array(
             select r.id from rooms r where r.id = any (wanted)
             order by r.id for no key update
@@ -86,14 +94,18 @@ begin
                 select true from members m
                 where m.room_id = g.room_id and m.user_id = g.sender and not m.departed
             ) is not null as allowed,
-            again.position as again_position,
-            again.created_at as again_created_at,
+            -- Not a join, which would look for every message also where none can have been stored.
+            case when in_again then (
+                select m.position from messages m where m.id = g.id and m.room_id = g.room_id
+            ) end as again_position,
+            case when in_again then (
+                select m.created_at from messages m where m.id = g.id and m.room_id = g.room_id
+            ) end as again_created_at,
             old.id as old_id,
             old.position as old_position,
             old.created_at as old_created_at,
             old.client_digest as old_digest
         from given g
-        left join messages again on in_again and again.id = g.id and again.room_id = g.room_id
         left join messages old
             on g.client_id is not null
             and old.room_id = g.room_id and old.sender = g.sender and old.client_id = g.client_id

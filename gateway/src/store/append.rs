@@ -86,8 +86,8 @@ impl Writer {
     /// Taken out for the time of a query: one that fails is judged, and goes.
     async fn borrow(&mut self) -> Result<Borrowed, Error> {
         Ok(match self.connection.take() {
-            Some(kept) => kept.again(),
-            None => self.store.pool.borrow().await?,
+            Some(kept) if !kept.is_stale() => kept.again(),
+            _ => self.store.pool.borrow().await?,
         })
     }
 

@@ -106,8 +106,8 @@ impl Store {
         Ok(members)
     }
 
-    /// The newest messages of each room, out of its last `depth` that were written after the given
-    /// place. A room without any is left out.
+    /// The newest messages of each room that are not deleted, at most `depth` and only such as were written after
+    /// the given place. A room without any is left out.
     pub(crate) async fn windows(
         &self,
         rooms: &[Reach],
@@ -121,13 +121,12 @@ impl Store {
         let rows = repeatable!(
             sqlx::query!(
                 r#"select w.room_id as "room_id!", w.after as "after!",
-                coalesce(array_agg(m.position) filter (where not m.deleted), '{}') as "positions!",
-                coalesce(array_agg(m.sender) filter (where not m.deleted), '{}') as "senders!",
+                array_agg(m.position) as "positions!", array_agg(m.sender) as "senders!",
                 count(*) as "looked_at!", min(m.position) as "lowest!"
             from unnest($1::bytea[], $2::bigint[]) as w (room_id, after)
             cross join lateral (
-                select m.position, m.sender, m.deleted from messages m
-                where m.room_id = w.room_id and m.position > w.after
+                select m.position, m.sender from messages m
+                where m.room_id = w.room_id and m.position > w.after and not m.deleted
                 order by m.position desc limit $3
             ) m
             group by w.room_id, w.after"#,

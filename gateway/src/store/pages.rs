@@ -109,19 +109,50 @@ impl Store {
 
     /// A page of all rooms of a user, newest first by (time, position).
     ///
-    /// Looks at the newest message of each room; then only into those rooms that have the newest ones, as many as the
-    /// page has messages up to its end.
+    /// Looks at the newest message of each room, and then only into those rooms that have the newest ones; near the
+    /// newest no deeper than they belong to the page.
     pub(crate) async fn page_everywhere(
         &self,
         user: &UserId,
         page: Page,
     ) -> Result<Vec<MessageRow>, Error> {
-        let pool = if page.skip > NEAR_MAX {
-            &self.far
+        let records = if page.skip > NEAR_MAX {
+            self.far_page_everywhere(user, page).await?
         } else {
-            &self.pool
+            self.near_page_everywhere(user, page).await?
         };
-        let records = repeatable!(
+        records.into_iter().map(MessageRecord::row).collect()
+    }
+
+    async fn near_page_everywhere(
+        &self,
+        user: &UserId,
+        page: Page,
+    ) -> Result<Vec<MessageRecord>, Error> {
+        Ok(repeatable!(
+            sqlx::query_as!(
+                MessageRecord,
+                "select m.room_id, m.position, m.id, m.sender, m.body, m.created_at, m.updated_at
+                from newest_messages($1, $2, $3) n
+                cross join lateral (
+                    select * from messages
+                    where room_id = n.room_id and position = n.message_position limit 1
+                ) m
+                order by m.created_at desc, m.position desc, m.room_id desc",
+                user.as_str(),
+                page.skip,
+                page.limit,
+            )
+            .fetch_all(&self.pool)
+        )?)
+    }
+
+    pub(super) async fn far_page_everywhere(
+        &self,
+        user: &UserId,
+        page: Page,
+    ) -> Result<Vec<MessageRecord>, Error> {
+        Ok(repeatable!(
             sqlx::query_as!(
                 MessageRecord,
                 "with newest as (
@@ -150,9 +181,8 @@ impl Store {
                 page.skip,
                 page.skip.saturating_add(page.limit),
             )
-            .fetch_all(pool)
-        )?;
-        records.into_iter().map(MessageRecord::row).collect()
+            .fetch_all(&self.far)
+        )?)
     }
 }
 

@@ -46,8 +46,11 @@ const FRESH: Duration = Duration::from_millis(50);
 /// back.
 const TEST_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a connection lives at most: then one that leads to where it should not any more has gone by itself.
+/// How long a connection lives at most: then one that leads to where it should not any more has gone by itself. Each
+/// ends somewhere in the last fifth of that, so that those that were opened together do not end together.
 const LIFETIME: Duration = Duration::from_mins(5);
+/// How long one is kept for one use after the other, before the pool looks at it again.
+const KEPT_MAX: Duration = Duration::from_mins(1);
 
 /// The reason where no outcome was seen.
 const ABANDONED: &str = "abandoned";
@@ -152,6 +155,7 @@ impl Pool {
         Ok(Borrowed {
             pool: self.name,
             connection: Some(acquired.map_err(not_sent)?),
+            taken: Instant::now(),
             begun: Instant::now(),
             sound: false,
             why: ABANDONED,
@@ -187,6 +191,8 @@ pub(super) struct Borrowed {
     pool: &'static str,
     /// None once it was thrown away.
     connection: Option<PoolConnection<Postgres>>,
+    /// When the pool gave it.
+    taken: Instant,
     /// When the last thing that is done with it began.
     begun: Instant,
     sound: bool,
@@ -198,6 +204,13 @@ pub(super) struct Borrowed {
 }
 
 impl Borrowed {
+    /// Whether it should be given back rather than be used again: it was kept for long, or something has spoken
+    /// against all connections since.
+    pub(super) fn is_stale(&self) -> bool {
+        let kept = self.taken.elapsed();
+        kept > KEPT_MAX || self.doubts.is_doubted(kept)
+    }
+
     /// Begins another use of the same connection.
     pub(super) fn again(mut self) -> Self {
         self.deadline = Instant::now() + self.patience;
@@ -310,6 +323,9 @@ impl Doubts {
             note_dropped("doubted");
             return false;
         }
+        if meta.age > lifetime(self.begun.elapsed().saturating_sub(meta.age)) {
+            return false;
+        }
         if meta.idle_for < FRESH {
             return true;
         }
@@ -323,6 +339,14 @@ impl Doubts {
         }
         answered.is_ok()
     }
+}
+
+/// How long a connection lives that was opened at this time.
+fn lifetime(opened: Duration) -> Duration {
+    // Neighbours in time get far apart: steps of the golden ratio never meet. Coarser than a clock's last digits.
+    let step = (opened.as_secs_f64() * 50.0).round();
+    let part = (step * 0.618_034).fract();
+    LIFETIME.mul_f64(0.8 + 0.2 * part)
 }
 
 /// Something that may be done twice, such as what only reads: where the connection broke before there was an answer,
@@ -420,6 +444,24 @@ impl<'p> Executor<'p> for &Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_that_were_opened_together_do_not_end_together() {
+        let ends: Vec<Duration> = (0..16_u64)
+            .map(|n| Duration::from_millis(7_000 + 20 * n))
+            .map(|opened| opened + lifetime(opened))
+            .collect();
+        assert!(ends.iter().all(|end| *end > Duration::from_mins(4)));
+        assert!(ends.iter().all(|end| *end < Duration::from_secs(308)));
+        let mut sorted = ends.clone();
+        sorted.sort_unstable();
+        let pairs = sorted.iter().zip(sorted.iter().skip(1));
+        assert!(
+            pairs
+                .clone()
+                .all(|(one, next)| *next - *one > Duration::from_secs(1))
+        );
+    }
 
     #[test]
     fn only_connections_from_before_the_doubt_are_doubted() {

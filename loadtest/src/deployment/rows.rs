@@ -28,14 +28,16 @@ const MEMBERS: &str = "insert into members (room_id, user_id, role, changed_posi
      from unnest($1::bytea[]) with ordinality as r (id, ord) \
      cross join generate_series(0, $3 - 1) as k order by r.ord, k";
 
-/// The members take turns in writing, and the rooms: neighbours on a page are of different rooms.
+/// The members take turns in writing, and the rooms: neighbours on a page are of different rooms. Each writer is looked
+/// up by index: a join may be planned as one of all members with all messages.
 const MESSAGES: &str = "insert into messages (room_id, position, id, sender, body, created_at, \
          updated_at, changed_position) \
      select r.id, r.position + k, substr(uuid_send(gen_random_uuid()), 1, 12), m.user_id, \
          'Message ' || k || ' of those that were there before', at.ms, at.ms, r.position + k \
      from rooms r \
      cross join generate_series(1, $2) as k \
-     join members m on m.room_id = r.id and m.changed_position = 2 + k % r.member_count \
+     cross join lateral (select user_id from members \
+         where room_id = r.id and changed_position = 2 + k % r.member_count limit 1) m \
      cross join lateral (select r.updated_at + k * interval '1 millisecond' as ms) at \
      where r.id = any ($1) order by k, r.id";
 

@@ -19,8 +19,9 @@ use super::program::{binary, blocking, migrate};
 use super::{Env, StackError};
 use crate::client::{Target, TargetError};
 
-/// Makes Postgres count statements and their time, planning included.
-const COUNTING: [&str; 2] = [
+/// Makes Postgres count statements and their time, planning included, with memory for large tables.
+const COUNTING: [&str; 3] = [
+    "shared_buffers=512MB",
     "shared_preload_libraries=pg_stat_statements",
     "pg_stat_statements.track_planning=on",
 ];

@@ -31,8 +31,8 @@ pub(super) struct Figures {
     pub(super) latency: Latencies,
     /// Rows touched for each request.
     pub(super) touched: f64,
-    /// Rows that it may touch beside a multiple of what it answers.
-    pub(super) beside: f64,
+    /// Rows that it may touch for each thing that it answers, and beside that.
+    pub(super) allowed: (f64, f64),
     /// The first refusal; there are then no figures.
     pub(super) problem: Option<String>,
 }
@@ -51,7 +51,7 @@ impl Bench<'_> {
             cost: self.cost(0).await?,
             latency: Latencies::new(),
             touched: 0.0,
-            beside: ask.beside,
+            allowed: (ask.each, ask.beside),
             problem: None,
         };
         match Box::pin(self.fill_in(ask, &mut figures)).await {

@@ -41,7 +41,7 @@ pub struct Queries {
     pub rooms: u32,
 
     /// Messages in each of them
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 75, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub room_messages: u32,
 
     /// Members of one large room
@@ -134,7 +134,10 @@ async fn sow(seed: &mut Seed, plan: &Queries) -> Result<Rooms, sqlx::Error> {
             .group("deep", (1, plan.members, plan.members - 1))
             .await?,
     };
+    // The next statements need plans for tables of this size.
+    seed.settle().await?;
     seed.messages(&rooms.wide, plan.room_messages).await?;
+    seed.settle().await?;
     seed.messages(&rooms.deep, plan.history).await?;
     if plan.deleted > 0 {
         seed.messages(&rooms.deep, plan.deleted).await?;

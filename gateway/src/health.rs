@@ -26,7 +26,7 @@ const EVERY_AT_START: Duration = Duration::from_millis(50);
 /// A check that takes longer counts as failed.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A batch is answered within its own deadlines; one that takes longer will not be.
-const APPENDING_MAX: Duration = Duration::from_secs(60);
+const APPENDING_MAX: Duration = Duration::from_mins(1);
 /// How long a start waits for the first word of Postgres.
 const PATIENCE_AT_START: Duration = Duration::from_secs(2);
 /// How often a problem that stays is logged again.

@@ -36,10 +36,10 @@ pub(super) fn message(
         arguments.extend(key.map(|key| json!({ "clientId": key })));
         return (MESSAGE, arguments);
     }
-    let mut body = json!({ "chat_id": room, "text": text });
-    if let Some(key) = key {
-        body["client_id"] = json!(key);
-    }
+    let body = match key {
+        Some(key) => json!({ "chat_id": room, "text": text, "client_id": key }),
+        None => json!({ "chat_id": room, "text": text }),
+    };
     (SEND_MESSAGE, vec![body])
 }
 

@@ -53,12 +53,21 @@ pub struct Setting {
     pub clocks: bool,
     /// Whether Postgres is to count its statements, if its build can.
     pub counting: bool,
-    /// What stands between the gateways and Postgres, if something does.
-    pub pooling: Option<Pooling>,
-    /// Whether a standby follows Postgres, to take its place.
-    pub standby: bool,
+    /// What there is beside Postgres.
+    pub beside: Beside,
     /// Variables of the gateways, in place of those they would have here.
     pub env: Env,
+}
+
+/// What there is beside Postgres.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// It is alone.
+    Nothing,
+    /// The gateways reach it by way of a pooler.
+    Pooler(Pooling),
+    /// A standby follows it, to take its place.
+    Standby,
 }
 
 impl Default for Setting {
@@ -69,8 +78,7 @@ impl Default for Setting {
             struck: false,
             clocks: false,
             counting: false,
-            pooling: None,
-            standby: false,
+            beside: Beside::Nothing,
             env: Vec::new(),
         }
     }
@@ -95,12 +103,14 @@ impl Stack {
         }
         let database = format!("roomwire_loadtest_{:08x}", rand::random::<u32>());
         let database_url = postgres.create_database(&database).await?;
-        let (standby, pooling) = (setting.standby, setting.pooling);
+        let beside = setting.beside;
         let around = move || {
-            let pooler = pooling
-                .map(|pooling| postgres.pooler(pooling))
-                .transpose()?;
-            let standby = standby.then(|| postgres.standby()).transpose()?;
+            let (mut pooler, mut standby) = (None, None);
+            match beside {
+                Beside::Nothing => {}
+                Beside::Pooler(pooling) => pooler = Some(postgres.pooler(pooling)?),
+                Beside::Standby => standby = Some(postgres.standby()?),
+            }
             Ok::<_, roomwire_dev::Error>((postgres, pooler, standby))
         };
         let (postgres, pooler, standby) = blocking(around).await??;

@@ -110,8 +110,5 @@ async fn what_is_acknowledged_after_a_failover_that_lost_the_newest_is_there_and
     let (report, output) = drill_with("ignore-rewinds", flags).await;
     assert_eq!(output.status.code(), Some(2));
     let unheard = |check: &&Value| check["name"].as_str().unwrap().contains("not heard");
-    assert!(
-        failures(&report).iter().any(|check| unheard(check)),
-        "{report:#}"
-    );
+    assert!(failures(&report).iter().any(unheard), "{report:#}");
 }

@@ -13,7 +13,7 @@ use crate::crowd::trial::{self, Done, Strikes};
 use crate::crowd::world::Plan;
 use crate::deployment::flags::random_secret;
 use crate::deployment::front::{Front, Way};
-use crate::deployment::stack::{Setting, Stack, resolve};
+use crate::deployment::stack::{Beside, Setting, Stack, resolve};
 use crate::deployment::{StackError, clock};
 use crate::faults::{self, Fault, FaultSet, inflict};
 use crate::result::Report;
@@ -48,19 +48,7 @@ pub(super) async fn run(flags: &VerifyFlags) -> Result<Report, CommandError> {
     if unset {
         faults.retain(|fault| *fault != Fault::GatewayClock);
     }
-    let setting = Setting {
-        nodes: flags.nodes,
-        struck: !faults.is_empty(),
-        clocks,
-        pooling: flags.pooler,
-        // Short, so that much of what takes time happens within a run.
-        env: vec![
-            ("DRAIN_SECONDS", "1".to_owned()),
-            ("PING_INTERVAL_MS", "4000".to_owned()),
-            ("PING_TIMEOUT_MS", "4000".to_owned()),
-        ],
-        ..Setting::default()
-    };
+    let setting = setting(flags, &faults);
     let secret = flags.target.jwt_secret.clone();
     let secret = secret.unwrap_or_else(random_secret);
     let signer = Signer::new(&secret);
@@ -83,6 +71,23 @@ pub(super) async fn run(flags: &VerifyFlags) -> Result<Report, CommandError> {
         verdict.notes.push(note.to_owned());
     }
     Ok(report::report(&plan, &verdict))
+}
+
+/// What the private stack has.
+fn setting(flags: &VerifyFlags, faults: &[Fault]) -> Setting {
+    Setting {
+        nodes: flags.nodes,
+        struck: !faults.is_empty(),
+        clocks: faults.contains(&Fault::GatewayClock),
+        beside: flags.pooler.map_or(Beside::Nothing, Beside::Pooler),
+        // Short, so that much of what takes time happens within a run.
+        env: vec![
+            ("DRAIN_SECONDS", "1".to_owned()),
+            ("PING_INTERVAL_MS", "4000".to_owned()),
+            ("PING_TIMEOUT_MS", "4000".to_owned()),
+        ],
+        ..Setting::default()
+    }
 }
 
 /// Starts what is to stand before the gateways. Returned are also the addresses of all ways in.

@@ -194,7 +194,11 @@ impl Actor {
             Err(refused) => refused,
         };
         let try_again = refusal == Refusal::ForNow;
-        let unsure = wire::leaves_unsure(&words);
+        let without_key = if wire::leaves_unsure(&words) {
+            Fate::Unsure
+        } else {
+            Fate::Declined
+        };
         let keyless_in = at(&self.desk, |state| {
             let noted = state.record.writes.get_mut(write)?;
             noted.refusal = Some(words);
@@ -202,7 +206,7 @@ impl Actor {
             if try_again {
                 state.record.unavailable += 1;
                 if !noted.keyed && noted.fate == Fate::Open {
-                    noted.fate = if unsure { Fate::Unsure } else { Fate::Declined };
+                    noted.fate = without_key;
                 }
             } else if noted.fate == Fate::Open {
                 let gone = refusal == Refusal::Outside && self.may_be_out(noted);

@@ -143,22 +143,14 @@ impl<'a> Place<'a> {
             let (rest, token, stop) = (self.rest.clone(), token.clone(), making.stop.clone());
             let path = format!("/chat/add/{}", room.id);
             let (made, name) = (Arc::clone(&making.made), self.access.cohort());
-            making.tasks.spawn(async move {
-                let mut wave = 0_u32;
-                while !stop.is_cancelled() {
-                    let names = (0..users).map(|n| format!("{name}-{request}-{wave}-{n}"));
-                    let body = json!({ "users": names.collect::<Vec<_>>() });
-                    // One that is refused makes less trouble, which the count shows.
-                    if rest
-                        .call(Method::PUT, &path, &token, Some(&body))
-                        .await
-                        .is_ok()
-                    {
-                        made.fetch_add(1, Ordering::Relaxed);
-                    }
-                    wave += 1;
-                }
-            });
+            let adding = Adding {
+                rest,
+                token,
+                path,
+                name: format!("{name}-{request}"),
+                users,
+            };
+            making.tasks.spawn(adding.run(stop, made));
         }
         self.send_to(&room.id, room, making).await
     }
@@ -197,6 +189,36 @@ impl Making {
         }
         while self.tasks.join_next().await.is_some() {}
         Ok(self.made.load(Ordering::Relaxed))
+    }
+}
+
+/// Somebody who adds invented users to a room.
+struct Adding {
+    rest: Rest,
+    token: String,
+    path: String,
+    /// Start of all their names.
+    name: String,
+    /// In each request.
+    users: u32,
+}
+
+impl Adding {
+    async fn run(self, stop: CancellationToken, made: Arc<AtomicU64>) {
+        let mut wave = 0_u32;
+        while !stop.is_cancelled() {
+            let names = (0..self.users).map(|n| format!("{}-{wave}-{n}", self.name));
+            let body = json!({ "users": names.collect::<Vec<_>>() });
+            let added = self
+                .rest
+                .call(Method::PUT, &self.path, &self.token, Some(&body))
+                .await;
+            // One that is refused makes less trouble, which the count shows.
+            if added.is_ok() {
+                made.fetch_add(1, Ordering::Relaxed);
+            }
+            wave += 1;
+        }
     }
 }
 

@@ -178,7 +178,7 @@ impl Asks {
             return Ok(Answer::default());
         };
         let answer = self.rest.call(Method::GET, path, token, None).await;
-        Ok(size(&answer.map_err(refused)?))
+        Ok(size(&answer.map_err(|error| refused(&error))?))
     }
 
     /// Of the user with many rooms: the newest message of each, or its time, has to be looked at, for there is no
@@ -229,7 +229,7 @@ impl Asks {
     }
 }
 
-fn refused(error: RestError) -> CommandError {
+fn refused(error: &RestError) -> CommandError {
     CommandError::Refused(error.to_string())
 }
 

@@ -170,10 +170,10 @@ impl Seen {
     pub(super) fn felt(&self) -> Felt {
         let begun = self.outage.begun;
         let took = |sent: &Sent| sent.answered().map(|at| at - sent.at);
-        let troubled = |sent: &&Sent| {
+        let hurt = |sent: &&Sent| {
             matches!(sent.answer, Some(Answer::Refused(_))) || took(sent) > Some(SLOW)
         };
-        let troubles = self.sent.iter().filter(troubled).filter_map(Sent::answered);
+        let troubles = self.sent.iter().filter(hurt).filter_map(Sent::answered);
         let acks = self.sent.iter().filter_map(Sent::acknowledged);
         let first = acks.filter(|at| *at > self.outage.ended).min();
         Felt {

@@ -30,7 +30,7 @@ use crate::crowd::cohort::{Access, Room, Shape};
 use crate::deployment::StackError;
 use crate::deployment::flags::random_secret;
 use crate::deployment::proxy::{Silence, Trouble};
-use crate::deployment::stack::{Setting, Stack, resolve};
+use crate::deployment::stack::{Beside, Setting, Stack, resolve};
 use crate::result::Report;
 
 /// Messages asked for at a time.
@@ -45,7 +45,10 @@ pub(super) async fn run(flags: &DrillFlags) -> Result<Report, CommandError> {
     let setting = Setting {
         nodes: flags.nodes,
         struck: true,
-        standby: flags.drill == Drill::PostgresFailover,
+        beside: match flags.drill {
+            Drill::PostgresFailover => Beside::Standby,
+            _ => Beside::Nothing,
+        },
         ..Setting::default()
     };
     let stack = Arc::new(flags.run.start(&secret, &setting).await?);

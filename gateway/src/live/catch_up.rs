@@ -104,8 +104,13 @@ async fn read(hub: &LiveState, mut rooms: Vec<RoomId>) -> Result<(), store::Erro
                         hub.doubt(&room, &mut state);
                         continue;
                     }
+                    // It was set back while this was read: there is more to be read before.
+                    if asked.is_some_and(|since| state.cursor() < since.position) {
+                        rooms.push(id);
+                        continue;
+                    }
                     state.catch_up(entries, (upto, head, newest), hub.context());
-                    if upto < head && !state.doubtful {
+                    if upto < head && !state.doubt.is_open() {
                         rooms.push(id);
                     }
                 }

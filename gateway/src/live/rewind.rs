@@ -30,10 +30,42 @@ pub(super) async fn run(hub: LiveState) {
     }
 }
 
+/// Whether the log of a room may have been set back. While that is open, nothing of the room is shown.
+#[derive(Debug, Default)]
+pub(super) struct Doubt {
+    open: bool,
+    /// How often it was raised: an answer that was asked for before settles nothing.
+    raised: u64,
+}
+
+impl Doubt {
+    pub(super) fn raise(&mut self) {
+        self.open = true;
+        self.raised += 1;
+    }
+
+    pub(super) fn raise_if(&mut self, suspected: bool) {
+        if suspected {
+            self.raise();
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+}
+
+/// Of rooms in doubt: how far they were shown, and how often the doubt had been raised.
+#[derive(Default)]
+struct Asked {
+    shown: Vec<Shown>,
+    raised: Vec<u64>,
+}
+
 impl LiveState {
     /// Shows nothing of a room until it is known whether its log was set back.
     pub(super) fn doubt(&self, room: &Arc<Room>, state: &mut State) {
-        state.doubtful = true;
+        state.doubt.raise();
         let room = room.id();
         self.spawn(async move |hub| hub.examine(vec![room]).await);
     }
@@ -43,20 +75,23 @@ impl LiveState {
     pub(super) async fn doubt_all(&self) {
         let rooms = self.room_ids();
         for room in rooms.iter().filter_map(|room| self.room(*room)) {
-            room.lock().doubtful = true;
+            room.lock().doubt.raise();
         }
         for some in rooms.chunks(ROOMS_MAX) {
             self.examine(some.to_vec()).await;
         }
     }
 
-    /// Compares rooms in doubt with their logs, sets back those that were, and goes on with them.
-    async fn examine(&self, rooms: Vec<RoomId>) {
-        loop {
-            match self.store().rewound(&self.shown(&rooms)).await {
+    /// Compares rooms in doubt with their logs, sets back those that were, and goes on with them. Others may do the
+    /// same at the same time: each doubt is settled once, by an answer that was asked for after it was raised.
+    async fn examine(&self, mut rooms: Vec<RoomId>) {
+        while !rooms.is_empty() {
+            let asked = self.in_doubt(&rooms);
+            match self.store().rewound(&asked.shown).await {
                 Ok(rewound) => {
-                    self.set_back(&rewound);
-                    break;
+                    let (settled, again) = self.answer(&asked, &rewound);
+                    self.settle(settled).await;
+                    rooms = again;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "it cannot be read whether rooms were set back, trying again");
@@ -64,44 +99,75 @@ impl LiveState {
                 }
             }
         }
-        let open: Vec<Arc<Room>> = rooms.iter().filter_map(|room| self.room(*room)).collect();
-        for room in &open {
-            room.lock().doubtful = false;
-        }
-        self.settle(open.iter().map(|room| room.id()).collect())
-            .await;
     }
 
-    /// How far rooms were shown.
-    fn shown(&self, rooms: &[RoomId]) -> Vec<Shown> {
-        let open = rooms.iter().filter_map(|room| self.room(*room));
-        open.map(|room| {
+    fn in_doubt(&self, rooms: &[RoomId]) -> Asked {
+        let mut asked = Asked::default();
+        for room in rooms.iter().filter_map(|room| self.room(*room)) {
             let state = room.lock();
-            Shown {
+            if !state.doubt.open {
+                continue;
+            }
+            asked.raised.push(state.doubt.raised);
+            asked.shown.push(Shown {
                 room: room.id(),
                 position: state.cursor(),
                 newest: state.newest(),
                 users: state.users().cloned().collect(),
-            }
-        })
-        .collect()
+            });
+        }
+        asked
     }
 
-    fn set_back(&self, rewound: &[Rewound]) {
+    /// Settles the doubts that this answers. Returns the rooms that are out of doubt, and those to be asked about again.
+    fn answer(&self, asked: &Asked, rewound: &[Rewound]) -> (Vec<RoomId>, Vec<RoomId>) {
+        let (mut settled, mut again) = (Vec::new(), Vec::new());
+        for (shown, raised) in asked.shown.iter().zip(&asked.raised) {
+            let id = shown.room;
+            let Some(room) = self.room(id) else {
+                continue;
+            };
+            let mut state = room.lock();
+            if !state.doubt.open {
+                continue;
+            }
+            if state.doubt.raised != *raised {
+                again.push(id);
+                continue;
+            }
+            match rewound.iter().find(|found| found.room == id) {
+                Some(found) => self.set_back(&mut state, found),
+                None => state.sequence.forget_waiting(),
+            }
+            state.doubt.open = false;
+            settled.push(id);
+        }
+        (settled, again)
+    }
+
+    fn set_back(&self, state: &mut State, found: &Rewound) {
         #[cfg(feature = "planted-faults")]
         if crate::planted::ignores_rewinds() {
             return;
         }
-        for found in rewound {
-            let Some(room) = self.room(found.room) else {
-                continue;
-            };
-            let mut state = room.lock();
-            let lost = state.cursor() - found.to;
-            tracing::warn!(room = %found.room, to = found.to, lost, "the log of a room was set back");
-            state.rewind(found, self.context());
-        }
-        let count = u64::try_from(rewound.len()).unwrap_or(u64::MAX);
-        metrics::counter!(catalogue::ROOMS_SET_BACK).increment(count);
+        let lost = state.cursor() - found.to;
+        tracing::warn!(room = %found.room, to = found.to, lost, "the log of a room was set back");
+        state.rewind(found, self.context());
+        metrics::counter!(catalogue::ROOMS_SET_BACK).increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubt_is_open_until_it_is_settled_and_counts_how_often_it_was_raised() {
+        let mut doubt = Doubt::default();
+        assert!(!doubt.is_open());
+        doubt.raise();
+        doubt.raise();
+        assert!(doubt.is_open());
+        assert_eq!(doubt.raised, 2);
     }
 }

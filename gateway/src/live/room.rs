@@ -13,6 +13,7 @@ use super::{
     audience::Frames,
     connection::Corked,
     digest_queue::DigestQueue,
+    rewind::Doubt,
     roster::Roster,
     sequence::{Offered, Sequence},
 };
@@ -52,18 +53,16 @@ pub(super) struct Room {
 /// What a room's lock guards.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "five independent facts, each with its meaning"
+    reason = "four independent facts, each with its meaning"
 )]
 pub(super) struct State {
     id: RoomId,
     name: String,
-    sequence: Sequence,
+    pub(super) sequence: Sequence,
     /// Time of the newest change up to the cursor, as far as it is known. In one history none up to the cursor is
     /// newer, and none after it is older.
     newest: Option<Timestamp>,
-    /// The log may have been set back, which is being looked for: nothing is shown until that is known, and then the
-    /// log is read.
-    pub(super) doubtful: bool,
+    pub(super) doubt: Doubt,
     members: HashMap<u64, Member>,
     departures: HashMap<UserId, i64>,
     /// Redis has confirmed the subscription, and the log was read after that.
@@ -98,7 +97,7 @@ impl Room {
             name,
             sequence: Sequence::new(cursor),
             newest: None,
-            doubtful: false,
+            doubt: Doubt::default(),
             members: HashMap::new(),
             departures: HashMap::new(),
             confirmed: false,
@@ -240,7 +239,7 @@ impl State {
     /// Takes entries of the log in any order and shows what is due. Returns how many frames went to
     /// sockets, here and below.
     pub(super) fn offer(&mut self, entries: Vec<LogEntry>, context: Context<'_>) -> u64 {
-        if self.doubtful {
+        if self.doubt.is_open() {
             for entry in &entries {
                 self.sequence.expect(entry.position);
             }
@@ -253,7 +252,8 @@ impl State {
             if self.sequence.offer(entry, &mut due) == Offered::Duplicate {
                 duplicates += 1;
                 // Of another history: in this one, what is at the cursor or before it is not newer.
-                self.doubtful |= self.newest < at && self.newest.is_some();
+                self.doubt
+                    .raise_if(self.newest.is_some() && self.newest < at);
             }
         }
         if duplicates > 0 {
@@ -269,7 +269,7 @@ impl State {
         (upto, head, newest): (i64, i64, Option<Timestamp>),
         context: Context<'_>,
     ) {
-        if self.doubtful {
+        if self.doubt.is_open() {
             return;
         }
         self.newest = self.newest.max(newest);

@@ -103,6 +103,11 @@ impl Sequence {
         self.waiting.clear();
     }
 
+    /// Drops what came too early: it may be of another history. The log has it, if it is of this one.
+    pub(super) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
     fn release(&mut self, due: &mut Vec<LogEntry>) {
         while let Some(first) = self.waiting.first_entry() {
             let position = *first.key();

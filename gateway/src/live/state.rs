@@ -225,9 +225,9 @@ impl LiveState {
     pub(super) fn offer(&self, id: RoomId, entries: Vec<LogEntry>) -> u64 {
         let Some(room) = self.room(id) else { return 0 };
         let mut state = room.lock();
-        let before = state.doubtful;
+        let before = state.doubt.is_open();
         let sent = state.offer(entries, self.context());
-        if state.doubtful && !before {
+        if state.doubt.is_open() && !before {
             self.doubt(&room, &mut state);
         }
         self.mind_gap(&room, &mut state, Gap::Hint);
@@ -274,7 +274,7 @@ impl LiveState {
 
     /// If something is missing and nobody sees to it, waits a little and then reads the log.
     pub(super) fn mind_gap(&self, room: &Arc<Room>, state: &mut State, gap: Gap) {
-        if !state.has_gap() || state.filling || state.doubtful {
+        if !state.has_gap() || state.filling || state.doubt.is_open() {
             return;
         }
         state.filling = true;
@@ -289,7 +289,7 @@ impl LiveState {
         loop {
             {
                 let mut state = room.lock();
-                if !state.has_gap() || state.closed || state.gone || state.doubtful {
+                if !state.has_gap() || state.closed || state.gone || state.doubt.is_open() {
                     state.filling = false;
                     return;
                 }

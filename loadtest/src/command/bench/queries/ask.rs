@@ -136,7 +136,7 @@ impl Asks {
             (
                 self.deep(format!(
                     "/chat/rooms/{deep}/changes?since={}&limit=200",
-                    self.head - 300
+                    self.head.saturating_sub(300)
                 )),
                 "changes",
             ),
@@ -151,7 +151,7 @@ impl Asks {
             format!("/chat/message/list?chat_id={deep}"),
             format!(
                 "/chat/rooms/{deep}/changes?since={}&limit=200",
-                self.head - 300
+                self.head.saturating_sub(300)
             ),
         ];
         let asks = paths.into_iter().map(|path| {

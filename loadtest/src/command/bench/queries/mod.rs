@@ -20,6 +20,7 @@ use crate::client::tokens::secret;
 use crate::command::CommandError;
 use crate::deployment::rows::{Group, Seed};
 use crate::meters::cost::Meters;
+use crate::meters::touched::hand_in;
 use crate::result::Report;
 
 /// Members of each of the many rooms.
@@ -114,11 +115,13 @@ async fn measure(
         asks: Asks::new(flags, &rooms, site)?,
     };
     let mut figures = Vec::new();
+    hand_in(database).await?;
     for (ask, what) in bench.asks.unread() {
         figures.push(bench.measure(&ask, what).await?);
     }
     seed.read(&rooms.deep).await?;
     seed.settle().await?;
+    hand_in(database).await?;
     for (ask, what) in bench.asks.read() {
         figures.push(bench.measure(&ask, what).await?);
     }

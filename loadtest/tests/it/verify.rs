@@ -93,7 +93,9 @@ async fn a_batch_of_unknown_outcome_that_is_sent_again_under_new_ids_is_found() 
                  --faults postgres-cut,postgres-restart";
     let (report, output) = verify("new-ids", flags).await;
     assert_eq!(output.status.code(), Some(2));
-    assert!(failed(&report, "doubled") > 0, "{report:#}");
+    // What was acknowledged is not what is there, also where nothing had been stored before.
+    let found = ["lost", "doubled", "phantom"].map(|kind| failed(&report, kind));
+    assert!(found.iter().sum::<u64>() > 0, "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

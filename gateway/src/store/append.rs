@@ -9,10 +9,6 @@ use tokio::time::timeout_at;
 use super::{Error, Store, error::id, known::Tries, pool::Borrowed};
 use crate::domain::{ClientId, NewMessage};
 
-/// How long a batch waits for whoever holds one of its rooms. Other nodes' batches hold them for as long as a
-/// commit takes.
-const SHORT_WAIT: Duration = Duration::from_millis(100);
-
 /// What became of one input of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -94,22 +90,27 @@ impl Writer {
     /// Writes a batch in one round trip and one transaction, with a verdict for every input.
     /// Positions are in the order of the inputs.
     ///
-    /// Rooms that somebody else holds for longer than a commit takes are passed over: their inputs are
-    /// [`Verdict::Held`]. If Postgres does not say what became of it, the same batch is sent again over other
+    /// Rooms that somebody else holds are passed over: their inputs are [`Verdict::Held`]. If Postgres does not say what became of it, the same batch is sent again over other
     /// connections until it does, for 8 s: the ids of the messages tell it what it has written already.
     pub(crate) async fn append(&mut self, batch: &[NewMessage]) -> Result<Appended, Error> {
-        self.append_perhaps_again(batch, false).await
+        self.append_perhaps_again(batch, (Wait::Skip, false)).await
     }
 
-    /// As [`Writer::append`], for a batch of which an earlier one may have written something.
-    pub(crate) async fn append_again(&mut self, batch: &[NewMessage]) -> Result<Appended, Error> {
-        self.append_perhaps_again(batch, true).await
+    /// As [`Writer::append`], for a batch of which an earlier one may have written something. Waits so long for
+    /// whoever holds a room before it passes them over.
+    pub(crate) async fn append_again(
+        &mut self,
+        batch: &[NewMessage],
+        wait: Duration,
+    ) -> Result<Appended, Error> {
+        let wait = Wait::For(wait);
+        self.append_perhaps_again(batch, (wait, true)).await
     }
 
     async fn append_perhaps_again(
         &mut self,
         batch: &[NewMessage],
-        again: bool,
+        (wait, again): (Wait, bool),
     ) -> Result<Appended, Error> {
         let mut tries = Tries::default();
         loop {
@@ -117,7 +118,7 @@ impl Writer {
             let (wait, again) = if tries.is_again() {
                 (Wait::Skip, true)
             } else {
-                (Wait::For(SHORT_WAIT), again)
+                (wait, again)
             };
             #[cfg(feature = "planted-faults")]
             let (wait, renamed) = planted(batch, (wait, again));
@@ -208,10 +209,9 @@ fn planted(batch: &[NewMessage], (wait, again): (Wait, bool)) -> (Wait, Vec<NewM
             message.id = MessageId::new(0, rand::random());
         }
     }
-    let wait = match wait {
-        Wait::For(_) if crate::planted::waits_for_held() => Wait::For(Duration::from_secs(9)),
-        wait => wait,
-    };
+    if crate::planted::waits_for_held() {
+        return (Wait::For(Duration::from_secs(9)), batch);
+    }
     (wait, batch)
 }
 

@@ -38,7 +38,7 @@ async fn one_trace_runs_from_a_socket_through_postgres_and_redis_to_the_other_no
 
     let event = named(&collector, "message rooms").await;
     let append = named(&collector, "append").await;
-    let statement = named(&collector, "append_messages").await;
+    let statement = named(&collector, "append_batch").await;
     let deliver = named(&collector, "deliver").await;
     let send = named(&collector, "send room").await;
     let process = named(&collector, "process room").await;

@@ -54,6 +54,20 @@ impl Batch {
         (batch, None)
     }
 
+    /// Parts it into what is wanted and the rest, each in the order of the batch.
+    pub(super) fn split(self, is_wanted: impl Fn(&NewMessage) -> bool) -> (Self, Self) {
+        let (mut wanted, mut rest) = (Self::default(), Self::default());
+        for waiting in self.into_waiting() {
+            let half = if is_wanted(&waiting.message) {
+                &mut wanted
+            } else {
+                &mut rest
+            };
+            half.push(waiting);
+        }
+        (wanted, rest)
+    }
+
     pub(super) fn into_waiting(self) -> impl Iterator<Item = Waiting> {
         let both = self.messages.into_iter().zip(self.askers);
         both.map(|(message, asker)| Waiting { message, asker })

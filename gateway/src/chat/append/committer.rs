@@ -95,9 +95,7 @@ impl Committer {
             }
             let appended = append(&mut self.writer, &part).await;
             let passed_over = self.results.settle(&mut parts, part, appended);
-            passed_over
-                .into_waiting()
-                .for_each(|waiting| self.held.hold(waiting));
+            self.held.hold(passed_over);
         }
     }
 
@@ -136,7 +134,7 @@ async fn append(writer: &mut Writer, batch: &Batch) -> Result<Appended, Error> {
         spans.filter(|span| !span.is_disabled())
     };
     spans::batched(traced(), batch.messages.len());
-    let statement = spans::statement("append_messages", traced().next());
+    let statement = spans::statement("append_batch", traced().next());
     let begun = Instant::now();
     let appended = writer.append(&batch.messages).instrument(statement).await;
     metrics::histogram!(catalogue::APPEND_DURATION).record(begun.elapsed().as_secs_f64());

@@ -43,7 +43,10 @@ async fn a_held_room_is_passed_over_and_the_others_of_its_batch_are_written() {
     assert_eq!(place(&appended.verdicts[1]), 3);
     assert_eq!(appended.verdicts[2..], [Verdict::Held, Verdict::Held]);
     end(other).await;
-    let appended = writer.append_again(&batch).await.unwrap();
+    let appended = writer
+        .append_again(&batch, Duration::from_millis(50))
+        .await
+        .unwrap();
     let places: Vec<i64> = appended.verdicts.iter().map(place).collect();
     assert_eq!(places, [3, 3, 4, 4]);
 }

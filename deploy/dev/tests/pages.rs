@@ -59,7 +59,8 @@ fn the_page_of_postgres_names_every_setting_that_a_pooler_swallows() {
 #[test]
 fn the_page_of_failures_names_alerts_that_exist() {
     let page = read("docs/failures.md");
-    let files = ["slo", "nodes", "stores"].map(|name| format!("deploy/observability/rules/{name}.yaml"));
+    let files =
+        ["slo", "nodes", "stores"].map(|name| format!("deploy/observability/rules/{name}.yaml"));
     let rules: String = files.iter().map(|file| read(file)).collect();
     let alerts: BTreeSet<&str> = rules
         .lines()

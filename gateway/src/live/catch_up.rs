@@ -3,14 +3,19 @@
 
 use std::collections::HashMap;
 
-use roomwire_shared::RoomId;
+use roomwire_shared::{RoomId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
-use super::state::LiveState;
+use super::{
+    room::{Context, State},
+    sequence::Place,
+    state::LiveState,
+};
 use crate::{
     bus::Topic,
+    domain::LogEntry,
     store::{self, CaughtUp, Since},
-    telemetry::catalogue,
+    telemetry::{catalogue, journal::By},
 };
 
 /// Requests that may wait; more make their givers wait.
@@ -70,23 +75,27 @@ pub(super) async fn run(hub: LiveState, mut requests: mpsc::Receiver<Request>) {
 /// Reads page after page until every room stands at its head.
 async fn read(hub: &LiveState, mut rooms: Vec<RoomId>) -> Result<(), store::Error> {
     while !rooms.is_empty() {
-        let since: Vec<Since> = rooms
-            .iter()
-            .filter_map(|&room| {
-                Some(Since {
-                    room,
-                    position: hub.room(room)?.lock().cursor(),
-                })
-            })
-            .collect();
-        if since.is_empty() {
+        let begun = rooms.iter().filter_map(|&id| {
+            let room = hub.room(id)?;
+            let place = room.lock().sequence.place();
+            Some((id, place))
+        });
+        let begun: HashMap<RoomId, Place> = begun.collect();
+        if begun.is_empty() {
             return Ok(());
         }
+        let since = begun.iter().map(|(&room, place)| Since {
+            room,
+            position: place.cursor,
+        });
+        let since: Vec<Since> = since.collect();
         let found = hub.store().catch_up(&since, ENTRIES_MAX).await?;
         metrics::counter!(catalogue::CATCH_UPS).increment(1);
         rooms.clear();
         for (id, found) in found {
-            let Some(room) = hub.room(id) else { continue };
+            let (Some(room), Some(&begun)) = (hub.room(id), begun.get(&id)) else {
+                continue;
+            };
             let mut state = room.lock();
             match found {
                 CaughtUp::Gone => {
@@ -99,18 +108,14 @@ async fn read(hub: &LiveState, mut rooms: Vec<RoomId>) -> Result<(), store::Erro
                     head,
                     newest,
                 } => {
-                    let asked = since.iter().find(|since| since.room == id);
-                    if asked.is_some_and(|since| head < since.position) {
+                    if head < begun.cursor {
                         hub.doubt(&room, &mut state);
                         continue;
                     }
-                    // It was set back while this was read: there is more to be read before.
-                    if asked.is_some_and(|since| state.cursor() < since.position) {
-                        rooms.push(id);
-                        continue;
-                    }
-                    state.catch_up(entries, (upto, head, newest), hub.context());
-                    if upto < head && !state.doubt.is_open() {
+                    let found = (upto, head, newest);
+                    let is_read = state.catch_up((begun, entries), found, hub.context());
+                    // Where it was set back while this was read, there is more to be read before.
+                    if !is_read || (upto < head && !state.doubt.is_open()) {
                         rooms.push(id);
                     }
                 }
@@ -118,4 +123,27 @@ async fn read(hub: &LiveState, mut rooms: Vec<RoomId>) -> Result<(), store::Erro
         }
     }
     Ok(())
+}
+
+impl State {
+    /// Takes what a read of the log found that was begun at a place, and shows it. False if it was set back since.
+    fn catch_up(
+        &mut self,
+        (begun, entries): (Place, Vec<LogEntry>),
+        (upto, head, newest): (i64, i64, Option<Timestamp>),
+        context: Context<'_>,
+    ) -> bool {
+        if self.doubt.is_open() {
+            return true;
+        }
+        let mut due = Vec::with_capacity(entries.len());
+        let is_of_this = self
+            .sequence
+            .catch_up(begun, entries, (upto, head), &mut due);
+        if is_of_this {
+            self.newest = self.newest.max(newest);
+            self.show(&due, By::Log, context);
+        }
+        is_of_this
+    }
 }

@@ -53,6 +53,28 @@ impl Doubt {
     pub(super) fn is_open(&self) -> bool {
         self.open
     }
+
+    /// Settles it by an answer that was asked for when it had been raised so often.
+    fn settle(&mut self, raised: u64) -> Settled {
+        if !self.open {
+            return Settled::Before;
+        }
+        if self.raised != raised {
+            return Settled::NotByThis;
+        }
+        self.open = false;
+        Settled::Now
+    }
+}
+
+/// What became of a doubt with an answer.
+#[derive(Debug, PartialEq, Eq)]
+enum Settled {
+    Now,
+    /// Somebody else's answer came first: doing the same again would show things twice.
+    Before,
+    /// It was raised again meanwhile, and is to be asked about again.
+    NotByThis,
 }
 
 /// Of rooms in doubt: how far they were shown, and how often the doubt had been raised.
@@ -128,19 +150,18 @@ impl LiveState {
                 continue;
             };
             let mut state = room.lock();
-            if !state.doubt.open {
-                continue;
-            }
-            if state.doubt.raised != *raised {
-                again.push(id);
-                continue;
+            match state.doubt.settle(*raised) {
+                Settled::Before => continue,
+                Settled::NotByThis => {
+                    again.push(id);
+                    continue;
+                }
+                Settled::Now => settled.push(id),
             }
             match rewound.iter().find(|found| found.room == id) {
                 Some(found) => self.set_back(&mut state, found),
                 None => state.sequence.forget_waiting(),
             }
-            state.doubt.open = false;
-            settled.push(id);
         }
         (settled, again)
     }
@@ -162,12 +183,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_doubt_is_open_until_it_is_settled_and_counts_how_often_it_was_raised() {
+    fn a_doubt_is_settled_once_and_by_no_answer_from_before_it_was_raised() {
         let mut doubt = Doubt::default();
         assert!(!doubt.is_open());
         doubt.raise();
         doubt.raise();
+        assert_eq!(doubt.settle(1), Settled::NotByThis);
         assert!(doubt.is_open());
-        assert_eq!(doubt.raised, 2);
+        assert_eq!(doubt.settle(2), Settled::Now);
+        assert_eq!(doubt.settle(2), Settled::Before);
+        assert!(!doubt.is_open());
     }
 }

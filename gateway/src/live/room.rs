@@ -61,7 +61,7 @@ pub(super) struct State {
     pub(super) sequence: Sequence,
     /// Time of the newest change up to the cursor, as far as it is known. In one history none up to the cursor is
     /// newer, and none after it is older.
-    newest: Option<Timestamp>,
+    pub(super) newest: Option<Timestamp>,
     pub(super) doubt: Doubt,
     members: HashMap<u64, Member>,
     departures: HashMap<UserId, i64>,
@@ -262,22 +262,6 @@ impl State {
         self.show(&due, By::Itself, context)
     }
 
-    /// Takes what a read of the log after the cursor found, and shows it.
-    pub(super) fn catch_up(
-        &mut self,
-        entries: Vec<LogEntry>,
-        (upto, head, newest): (i64, i64, Option<Timestamp>),
-        context: Context<'_>,
-    ) {
-        if self.doubt.is_open() {
-            return;
-        }
-        self.newest = self.newest.max(newest);
-        let mut due = Vec::with_capacity(entries.len());
-        self.sequence.catch_up(entries, upto, head, &mut due);
-        self.show(&due, By::Log, context);
-    }
-
     /// Starts or ends the feed of a connection of contract B; false if it is not in the room.
     pub(super) fn follow(&mut self, connection: &Connection, follows: bool) -> bool {
         match self.members.get_mut(&connection.key()) {
@@ -321,7 +305,7 @@ impl State {
         self.send(Scene::Typing(typing, message), others, context)
     }
 
-    fn show(&mut self, due: &[LogEntry], by: By, context: Context<'_>) -> u64 {
+    pub(super) fn show(&mut self, due: &[LogEntry], by: By, context: Context<'_>) -> u64 {
         let newest = due.iter().filter_map(written_at).max();
         self.newest = self.newest.max(newest);
         self.dismiss_rejoined(due);

@@ -19,6 +19,13 @@ pub(super) enum Offered {
     Waiting,
 }
 
+/// Where a sequence stood when a read of the log was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) cursor: i64,
+    rewinds: u64,
+}
+
 /// A cursor, and the entries that came too early.
 ///
 /// Whatever is offered, in whatever order and how often, comes out ascending by position, each at
@@ -29,6 +36,8 @@ pub(super) struct Sequence {
     /// How far the log is known to reach.
     head: i64,
     waiting: BTreeMap<i64, LogEntry>,
+    /// How often it was set back.
+    rewinds: u64,
 }
 
 impl Sequence {
@@ -38,12 +47,21 @@ impl Sequence {
             cursor,
             head: cursor,
             waiting: BTreeMap::new(),
+            rewinds: 0,
         }
     }
 
     /// Position of the last entry that came out or was passed over.
     pub(super) fn cursor(&self) -> i64 {
         self.cursor
+    }
+
+    /// Where a read of the log is to begin.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            cursor: self.cursor,
+            rewinds: self.rewinds,
+        }
     }
 
     /// Something is known to exist that has not come out.
@@ -80,27 +98,33 @@ impl Sequence {
         Offered::Waiting
     }
 
-    /// Takes what a read of the log found after the cursor: `entries` ascending, and `upto`, the
-    /// position that they lead to even where compaction left holes.
+    /// Takes what a read of the log found after the place where it was `begun`: `entries` ascending, and `upto`, the
+    /// position that they lead to even where compaction left holes. A read that was begun before a rewind may be of
+    /// what never came to be: then nothing comes out, and it returns false.
     pub(super) fn catch_up(
         &mut self,
+        begun: Place,
         entries: Vec<LogEntry>,
-        upto: i64,
-        head: i64,
+        (upto, head): (i64, i64),
         due: &mut Vec<LogEntry>,
-    ) {
+    ) -> bool {
+        if begun.rewinds != self.rewinds {
+            return false;
+        }
         self.expect(head);
         let cursor = self.cursor;
         due.extend(entries.into_iter().filter(|entry| entry.position > cursor));
         self.cursor = cursor.max(upto);
         self.release(due);
+        true
     }
 
     /// Stands at `to` again, because what came after it never came to be: the log only reaches to `head`.
     pub(super) fn rewind(&mut self, to: i64, head: i64) {
         self.cursor = self.cursor.min(to);
         self.head = head.max(self.cursor);
-        self.waiting.clear();
+        self.rewinds += 1;
+        self.forget_waiting();
     }
 
     /// Drops what came too early: it may be of another history. The log has it, if it is of this one.
@@ -168,9 +192,37 @@ mod tests {
         let mut sequence = Sequence::new(2);
         let mut due = Vec::new();
         sequence.offer(entry(9), &mut due);
-        sequence.catch_up(vec![entry(3), entry(6)], 8, 9, &mut due);
+        sequence.catch_up(sequence.place(), vec![entry(3), entry(6)], (8, 9), &mut due);
         assert_eq!(positions(&due), [3, 6, 9]);
         assert_eq!(sequence.cursor(), 9);
+    }
+
+    #[test]
+    fn a_read_that_was_begun_before_a_rewind_brings_nothing_however_far_it_has_come_since() {
+        let mut sequence = Sequence::new(6);
+        let mut due = Vec::new();
+        let begun = sequence.place();
+        sequence.rewind(4, 4);
+        for position in 5..9 {
+            sequence.offer(entry(position), &mut due);
+        }
+        due.clear();
+        assert!(!sequence.catch_up(begun, vec![entry(9)], (9, 9), &mut due));
+        assert!(due.is_empty() && sequence.cursor() == 8);
+        let again = sequence.place();
+        assert!(sequence.catch_up(again, vec![entry(9)], (9, 9), &mut due));
+        assert_eq!(positions(&due), [9]);
+    }
+
+    #[test]
+    fn what_waited_when_a_doubt_was_settled_is_not_shown_but_read() {
+        let mut sequence = Sequence::new(4);
+        let mut due = Vec::new();
+        sequence.offer(entry(6), &mut due);
+        sequence.forget_waiting();
+        sequence.offer(entry(5), &mut due);
+        assert_eq!(positions(&due), [5]);
+        assert!(sequence.has_gap());
     }
 
     proptest! {
@@ -191,7 +243,9 @@ mod tests {
             while sequence.has_gap() {
                 let from = sequence.cursor() + 1;
                 let upto = (from + page - 1).min(head);
-                sequence.catch_up((from..=upto).map(entry).collect(), upto, head, &mut due);
+                let place = sequence.place();
+                let found = (from..=upto).map(entry).collect();
+                sequence.catch_up(place, found, (upto, head), &mut due);
             }
             prop_assert_eq!(positions(&due), (1..=head).collect::<Vec<_>>());
         }
@@ -201,10 +255,12 @@ mod tests {
         fn a_late_read_changes_nothing(known in 1_i64..50, read in 1_i64..50) {
             let mut sequence = Sequence::new(0);
             let mut due = Vec::new();
+            let place = sequence.place();
             for position in 1..=known {
                 sequence.offer(entry(position), &mut due);
             }
-            sequence.catch_up((1..=read).map(entry).collect(), read, read, &mut due);
+            let found = (1..=read).map(entry).collect();
+            sequence.catch_up(place, found, (read, read), &mut due);
             prop_assert_eq!(positions(&due), (1..=known.max(read)).collect::<Vec<_>>());
         }
     }

@@ -11,8 +11,8 @@ use std::{
 
 use roomwire_shared::RoomId;
 use tokio::{
-    sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore},
-    time::{Instant, sleep, timeout_at},
+    sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, OwnedMutexGuard, Semaphore},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 
 use super::{
@@ -26,6 +26,14 @@ const CHANGES_MAX: usize = 4_096;
 /// How long a change rests after it found its room held.
 const REST: Duration = Duration::from_millis(100);
 
+/// Users of a long list. Adding them costs Postgres more than anything else that one request asks for.
+const LONG_LIST: usize = 10;
+/// After a long list was added, no other is for so many times as long as that took, so that messages get most of
+/// Postgres however many add.
+const LIST_RESTS: u32 = 3;
+/// The longest that is taken into account of that.
+const LIST_TOOK_MAX: Duration = Duration::from_millis(50);
+
 type Rooms = HashMap<RoomId, Gate>;
 
 /// Lets changes of one room pass one after the other, and few of all rooms at a time.
@@ -33,6 +41,35 @@ type Rooms = HashMap<RoomId, Gate>;
 pub(super) struct Changing {
     rooms: Mutex<Rooms>,
     turns: Semaphore,
+    lists: LongLists,
+}
+
+/// Long lists of users, one at a time: when the next may be added.
+#[derive(Debug)]
+struct LongLists(AsyncMutex<Instant>);
+
+/// A long list that is being added.
+struct LongList<'a> {
+    next: AsyncMutexGuard<'a, Instant>,
+    begun: Instant,
+}
+
+impl LongLists {
+    async fn begin(&self) -> LongList<'_> {
+        let next = self.0.lock().await;
+        sleep_until(*next).await;
+        LongList {
+            next,
+            begun: Instant::now(),
+        }
+    }
+}
+
+impl Drop for LongList<'_> {
+    fn drop(&mut self) {
+        let took = self.begun.elapsed().min(LIST_TOOK_MAX);
+        *self.next = Instant::now() + took * LIST_RESTS;
+    }
 }
 
 /// The way to one room.
@@ -50,6 +87,7 @@ impl Changing {
         Self {
             rooms: Mutex::default(),
             turns: Semaphore::new(turns),
+            lists: LongLists(AsyncMutex::new(Instant::now())),
         }
     }
 
@@ -102,6 +140,8 @@ impl Drop for Queued<'_> {
 pub(super) struct Change<'a> {
     queued: Queued<'a>,
     _inside: OwnedMutexGuard<()>,
+    /// Users that it adds.
+    users: usize,
     tries: Tries,
     until: Instant,
 }
@@ -117,9 +157,18 @@ impl Change<'_> {
         &mut self,
         attempt: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Option<Result<T, Error>> {
-        let turn = self.queued.changing.turns.acquire().await;
+        let changing = self.queued.changing;
+        let list = if self.users >= LONG_LIST && !self.is_again() {
+            let Ok(list) = timeout_at(self.until, changing.lists.begin()).await else {
+                return Some(Err(Error::Held));
+            };
+            Some(list)
+        } else {
+            None
+        };
+        let turn = changing.turns.acquire().await;
         let done = self.tries.settle(attempt).await;
-        drop(turn);
+        drop((turn, list));
         if matches!(done, Some(Err(Error::Held))) && Instant::now() < self.until {
             sleep(REST).await;
             return None;
@@ -132,12 +181,18 @@ impl Store {
     /// Begins to change a room by something that may be tried more than once. Waits for those who do so before for
     /// at most 8 s, then it is [`Error::Held`] and nothing is done.
     pub(super) async fn change(&self, room: RoomId) -> Result<Change<'_>, Error> {
+        self.change_by(room, 0).await
+    }
+
+    /// As [`Store::change`], for one that adds so many users. Long lists of them take turns, whatever the room.
+    pub(super) async fn change_by(&self, room: RoomId, users: usize) -> Result<Change<'_>, Error> {
         let until = Instant::now() + UNKNOWN_MAX;
         let queued = self.changing.queue(room)?;
         let inside = timeout_at(until, Arc::clone(&queued.inside).lock_owned()).await;
         Ok(Change {
             _inside: inside.map_err(|_| Error::Held)?,
             queued,
+            users,
             tries: Tries::default(),
             until,
         })
@@ -147,6 +202,25 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_long_list_is_followed_by_a_rest_of_a_multiple_of_what_it_took() {
+        let lists = LongLists(AsyncMutex::new(Instant::now()));
+        for (took, counted) in [(10, 10), (5_000, 50)] {
+            let mut list = lists.begin().await;
+            let Some(begun) = list.begun.checked_sub(Duration::from_millis(took)) else {
+                return;
+            };
+            list.begun = begun;
+            let ended = Instant::now();
+            drop(list);
+            let rest = *lists.0.lock().await - ended;
+            assert!(
+                rest >= LIST_RESTS * Duration::from_millis(counted),
+                "{rest:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_room_is_forgotten_with_its_last_change() {

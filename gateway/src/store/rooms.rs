@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use roomwire_shared::{RoomId, Timestamp, UserId};
 use time::OffsetDateTime;
 
-use super::{Error, Store, error::id, known::Tries, pool::repeatable};
+use super::{Error, Store, error::id, pool::repeatable};
 use crate::{
     config::UnknownUsers,
     domain::{ClientId, Description, GroupDetails, Page, Picture},
@@ -85,7 +85,7 @@ impl Store {
         let users: Vec<&str> = members.iter().map(UserId::as_str).collect();
         let photo = details.photo.as_ref();
         let (small, big) = photo.map(|(small, big)| (small, big)).unzip();
-        let mut tries = Tries::default();
+        let mut change = self.change_by(room, users.len()).await?;
         let row = loop {
             let row = sqlx::query!(
                 r#"select unknown as "unknown!", room_id as "room_id!", head, outbox_id
@@ -102,7 +102,7 @@ impl Store {
                 key.map(ClientId::as_str),
             )
             .fetch_one(&self.pool);
-            if let Some(row) = tries.settle(row).await {
+            if let Some(row) = change.settle(row).await {
                 break row?;
             }
         };
@@ -163,7 +163,7 @@ impl Store {
     ) -> Result<Added, Error> {
         let texts = |users: &[UserId]| users.iter().map(ToString::to_string).collect::<Vec<_>>();
         let (users, checked) = (texts(users), texts(checked));
-        let mut change = self.change(room).await?;
+        let mut change = self.change_by(room, users.len()).await?;
         let row = loop {
             let row = sqlx::query!(
                 r#"select status as "status!", unknown as "unknown!", room_name,
@@ -201,7 +201,7 @@ impl Store {
         users: &[UserId],
     ) -> Result<Added, Error> {
         let users: Vec<String> = users.iter().map(ToString::to_string).collect();
-        let mut change = self.change(room).await?;
+        let mut change = self.change_by(room, users.len()).await?;
         let row = loop {
             let row = sqlx::query!(
                 r#"select room_name as "room_name!", added as "added!",

@@ -60,7 +60,11 @@ async fn a_batch_looks_its_keys_up_however_few_messages_there_were_when_it_was_p
 }
 
 /// Rows that a statement reads of a table, those that an index only leads to included.
-async fn read_by<T>(store: &Store, table: &str, statement: impl Future<Output = T>) -> i64 {
+pub(super) async fn read_by<T>(
+    store: &Store,
+    table: &str,
+    statement: impl Future<Output = T>,
+) -> i64 {
     let read = format!(
         "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
         from pg_stat_all_tables where relname = '{table}'"

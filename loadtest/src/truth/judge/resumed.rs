@@ -18,10 +18,10 @@ use crate::truth::finding::{Finding, Kind};
 use crate::truth::judge::late;
 use crate::truth::judge::story::{at, name};
 use crate::truth::judge::{Index, Seen};
-use crate::truth::record::{Asked, Feed, Heard, Moment, Remembered, Session, Write};
+use crate::truth::record::{Asked, Fate, Feed, Heard, Moment, Remembered, Session, Write};
 
-/// What a feed certainly sends again, of others' messages whose place is known. It is a hundred in
-/// all, of which some may have been stored without their writer ever knowing.
+/// What a feed certainly sends again, of others' messages. It is a hundred in all; the rest is for what was stored
+/// later than its writer's last word of it.
 const MESSAGES_MAX: usize = 90;
 /// The messages, everybody's and deleted ones included, among which it looks for them, likewise.
 const LOOKED_AT_MAX: usize = 900;
@@ -29,11 +29,11 @@ const LOOKED_AT_MAX: usize = 900;
 const BYTES_MAX: usize = 512 * 1024;
 /// More than there is around a text of these clients.
 const AROUND_TEXT: usize = 512;
-/// How long a request without an answer may still take effect after the end of its connection.
+/// How long a request without an answer may still take effect after it was sent, or its connection ended.
 const TAKES_EFFECT: Duration = Duration::from_secs(30);
 
 pub(super) fn check(index: &Index<'_>) -> Vec<Finding> {
-    let rooms = by_position(index);
+    let rooms = logs(index);
     let mut findings = Vec::new();
     for (user, seen) in index.evidence.users.iter().enumerate() {
         if seen.contract == Contract::Rooms {
@@ -58,18 +58,38 @@ pub(super) fn check(index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The messages of each room that have a place, newest first.
-fn by_position<'a>(index: &Index<'a>) -> HashMap<usize, Vec<(usize, &'a Write)>> {
-    let mut rooms: HashMap<usize, Vec<(usize, &Write)>> = HashMap::new();
+/// What was written to a room.
+#[derive(Default)]
+struct Log<'a> {
+    /// The messages that have a place, newest first, each with its writer.
+    placed: Vec<(usize, &'a Write)>,
+    /// When messages were sent of which nobody told the place: each may be stored, or not.
+    unplaced: Vec<Moment>,
+}
+
+impl Log<'_> {
+    /// How many messages without a known place may be newer than this one.
+    fn perhaps_newer(&self, write: &Write) -> usize {
+        let newer = |sent: &&Moment| **sent + TAKES_EFFECT >= write.first_sent;
+        self.unplaced.iter().filter(newer).count()
+    }
+}
+
+fn logs<'a>(index: &Index<'a>) -> HashMap<usize, Log<'a>> {
+    let mut logs: HashMap<usize, Log<'a>> = HashMap::new();
     for (writer, _, write) in index.writes() {
+        let log = logs.entry(write.room).or_default();
         if write.position().is_some() {
-            rooms.entry(write.room).or_default().push((writer, write));
+            log.placed.push((writer, write));
+        } else if write.fate != Fate::Declined {
+            log.unplaced.push(write.first_sent);
         }
     }
-    for writes in rooms.values_mut() {
-        writes.sort_by_key(|(_, write)| std::cmp::Reverse(write.position()));
+    for log in logs.values_mut() {
+        let newest_first = |(_, write): &(usize, &Write)| std::cmp::Reverse(write.position());
+        log.placed.sort_by_key(newest_first);
     }
-    rooms
+    logs
 }
 
 /// One connection of one client.
@@ -124,15 +144,17 @@ impl View<'_> {
     }
 
     /// What was owed to the feeds that go on, and did not come in time.
-    fn missed(&self, rooms: &HashMap<usize, Vec<(usize, &Write)>>) -> Vec<Finding> {
+    fn missed(&self, rooms: &HashMap<usize, Log<'_>>) -> Vec<Finding> {
         let heard: HashMap<MessageId, &Heard> =
             self.session.heard.iter().map(|h| (h.id, h)).collect();
         let feeds = self.session.feeds.iter();
         let feeds = feeds.filter(|feed| feed.remembered == Remembered::Surely);
         let mut findings = Vec::new();
         for feed in feeds {
-            let written = rooms.get(&feed.room).map_or(&[][..], Vec::as_slice);
-            for (writer, write) in self.owed(feed, written, rooms) {
+            let Some(log) = rooms.get(&feed.room) else {
+                continue;
+            };
+            for (writer, write) in self.owed(feed, log, rooms) {
                 let Some(ack) = write.acks.first() else {
                     continue;
                 };
@@ -161,16 +183,17 @@ impl View<'_> {
     fn owed<'w>(
         &self,
         feed: &Feed,
-        written: &'w [(usize, &'w Write)],
-        rooms: &HashMap<usize, Vec<(usize, &Write)>>,
+        log: &'w Log<'_>,
+        rooms: &HashMap<usize, Log<'_>>,
     ) -> Vec<(usize, &'w Write)> {
         let read = self.read_until(feed.room);
         let sent = |(_, write): &&(usize, &Write)| write.first_sent < self.session.opened;
         let (mut looked_at, mut others) = (0, 0);
         let mut owed = Vec::new();
-        for (writer, write) in written.iter().filter(sent) {
+        for (writer, write) in log.placed.iter().filter(sent) {
             looked_at += 1;
-            if looked_at > LOOKED_AT_MAX || others >= MESSAGES_MAX {
+            let perhaps = log.perhaps_newer(write);
+            if looked_at + perhaps > LOOKED_AT_MAX || others + perhaps >= MESSAGES_MAX {
                 break;
             }
             if *writer == self.user {
@@ -189,7 +212,7 @@ impl View<'_> {
 
     /// The bytes of everything that may be newer than what was sent at this moment, in all feeds that
     /// may go on.
-    fn bytes_since(&self, moment: Moment, rooms: &HashMap<usize, Vec<(usize, &Write)>>) -> usize {
+    fn bytes_since(&self, moment: Moment, rooms: &HashMap<usize, Log<'_>>) -> usize {
         let feeds = self.session.feeds.iter();
         let feeds = feeds.filter(|feed| feed.remembered != Remembered::No);
         let feeds: HashSet<usize> = feeds.map(|feed| feed.room).collect();
@@ -197,7 +220,7 @@ impl View<'_> {
             .iter()
             .filter_map(|room| rooms.get(room))
             .map(|written| {
-                let others = written.iter().filter(|(writer, write)| {
+                let others = written.placed.iter().filter(|(writer, write)| {
                     let acked = write.acks.first();
                     *writer != self.user
                         && write.first_sent < self.session.opened

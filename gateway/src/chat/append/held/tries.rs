@@ -58,7 +58,8 @@ impl Held {
         loop {
             sleep(REST).await;
             let turn = self.0.turns.acquire().await;
-            let batch = self.lock().take(room).unwrap_or_default();
+            // A few are enough to see: once it is free the others go together.
+            let batch = self.lock().take_some(room);
             let still_held = self.commit(&mut writer, batch, ALONE_MAX).await;
             drop(turn);
             if still_held.is_empty() {
@@ -69,7 +70,7 @@ impl Held {
         }
     }
 
-    /// Makes one try, and puts back what is left of it. Returns the rooms of that.
+    /// Makes one try, and puts back what is left of it. Returns the rooms that are held still.
     async fn commit(&self, writer: &mut Writer, batch: Batch, wait: Duration) -> Vec<RoomId> {
         let size = batch.messages.len();
         let rooms: HashSet<RoomId> = batch.messages.iter().map(|m| m.room).collect();
@@ -89,18 +90,19 @@ impl Held {
             held.extend(passed_over.messages.iter().map(|m| m.room));
             left.extend(passed_over.into_waiting());
         }
+        let settled = size - left.len();
         let now = Instant::now();
-        let (waits, expired): (Vec<_>, Vec<_>) = left
-            .into_iter()
-            .partition(|waiting| now < waiting.asker.since + PATIENCE);
-        let settled = size - waits.len();
-        self.0.messages.fetch_sub(settled, Ordering::Relaxed);
-        let askers = expired.into_iter().map(|waiting| waiting.asker);
+        let left = {
+            let mut queues = self.lock();
+            let left = queues.put_back(rooms, left, |since| since + PATIENCE <= now);
+            self.0.count.store(queues.len(), Ordering::Release);
+            self.try_what_is_due(&mut queues);
+            left
+        };
+        let done = settled + left.given_up.len();
+        self.0.messages.fetch_sub(done, Ordering::Relaxed);
+        let askers = left.given_up.into_iter().map(|waiting| waiting.asker);
         results::refuse(askers, Error::Held);
-        let mut queues = self.lock();
-        let still_held = queues.put_back(rooms, waits);
-        self.0.count.store(queues.len(), Ordering::Release);
-        self.try_what_is_due(&mut queues);
-        still_held
+        left.held
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::client::Contract;
 use crate::truth::judge::tests::*;
-use crate::truth::record::{Feed, Marking, Remembered};
+use crate::truth::record::{Fate, Feed, Marking, Remembered, Write};
 
 /// The second member's first connection heard the first message and ended; the second one heard it
 /// again, as part of what was missed, and then the third. All is placed.
@@ -107,6 +107,30 @@ fn a_feed_that_goes_on_owes_what_was_missed_at_once() {
     assert_eq!(silent, [Kind::Late]);
     let only_missed = kinds(|record| again(record).heard.truncate(1));
     assert_eq!(only_missed, [Kind::Late]);
+}
+
+#[test]
+fn messages_that_may_have_been_stored_may_fill_the_page_of_what_is_owed() {
+    let owed = |unsure: usize, fate: Fate| {
+        let mut evidence = sound_by_returning();
+        again(&mut evidence.users[1].state.record).heard.remove(0);
+        let record = &mut evidence.users[0].state.record;
+        let unsure = (0..unsure).map(|number| Write {
+            key: format!("u0-{}", 100 + number),
+            keyed: false,
+            acks: Vec::new(),
+            fate,
+            ..record.writes[0].clone()
+        });
+        let unsure: Vec<Write> = unsure.collect();
+        record.writes.extend(unsure);
+        judge(&evidence)
+            .iter()
+            .any(|found| found.kind == Kind::Late)
+    };
+    assert!(owed(50, Fate::Unsure));
+    assert!(!owed(100, Fate::Unsure));
+    assert!(owed(100, Fate::Declined));
 }
 
 #[test]
